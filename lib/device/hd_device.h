@@ -1,0 +1,77 @@
+/* hd_device.h - everything a firmware needs: link, slots, inference, trial and way back.
+ *
+ * Use:  hd_init() once, hd_rx_bytes() from the receive interrupt's ring, hd_poll() in the main loop
+ * with the time that may be spent, hd_infer() at each window boundary.  The swap to a new image
+ * happens only inside hd_infer's caller's context, between two inferences: one pointer store.
+ * Nothing here blocks longer than the budget given, except one flash erase, which is started only
+ * when the next deadline is further away than the erase takes. */
+#ifndef HD_DEVICE_H
+#define HD_DEVICE_H
+
+#include "hd_image.h"
+#include "hd_msg.h"
+#include "hd_sha256.h"
+#include "hd_slots.h"
+
+struct hd_config {
+	const struct hd_flash *flash;
+	uint8_t  uid[HD_UID_LEN];
+	uint8_t  key[HD_KEY_LEN];        /* this device's key                                  */
+	uint8_t  key_id;
+	uint32_t arch;                   /* accept only this architecture; 0 = any that fits   */
+	uint8_t *arena;                  /* (arena_bytes,) activations, 4-byte aligned         */
+	uint32_t arena_bytes;
+	uint8_t  credits;                /* chunks that may be in flight, 1..8                 */
+	uint8_t  trial_boots;            /* boot attempts of a trial, 3                        */
+	uint32_t trial_inferences;       /* revert by itself when not confirmed after as many  */
+	uint32_t nonce;                  /* differs at every boot                              */
+	uint32_t build;                  /* firmware build number                              */
+	void    *ctx;
+	/* Queue `n` bytes for the wire.  Returns false when there is no room: the frame is counted
+	 * as lost and not sent. */
+	bool   (*send)(void *ctx, const uint8_t *bytes, size_t n);
+	uint32_t (*now_us)(void *ctx);   /* free running, wraps                                 */
+};
+
+struct hd_device;                        /* see below: caller's storage */
+
+/* Boot: read the journal, open the active image.  Errors: HD_EFLASH, HD_EFORMAT (geometry). */
+hd_status hd_init(struct hd_device *d, const struct hd_config *cfg);
+
+/* Hand over received bytes.  Bounded work: decoding and queueing only. */
+void hd_rx_bytes(struct hd_device *d, const uint8_t *bytes, size_t n);
+
+/* Do pending work (erase, program, hash, self-test, answer) for at most about `budget_us`;
+ * `idle_us` = time until the next inference is due: an erase starts only if it fits. */
+void hd_poll(struct hd_device *d, uint32_t budget_us, uint32_t idle_us);
+
+/* The network in service, or NULL.  Switches to a verified new image here: call it once at each
+ * window boundary and use the result until the next.  `*model_version` may be NULL. */
+const struct hd_net *hd_service(struct hd_device *d, uint32_t *model_version);
+
+/* Count one inference that was due (done in time or missed).  Drives the trial. */
+void hd_inference_done(struct hd_device *d, bool missed);
+
+/* Telemetry.  Both return false when the frame did not fit in the send queue (counted). */
+bool hd_send_samples(struct hd_device *d, uint32_t tick_us, uint32_t period_us, uint32_t count,
+                     uint8_t n_ch, uint8_t n, const int16_t *raw);
+bool hd_send_prediction(struct hd_device *d, uint32_t tick_us, uint32_t count,
+                        uint8_t class_index, uint8_t margin);
+
+struct hd_device {                       /* private: use the functions */
+	struct hd_config cfg;
+	struct hd_slots  slots;
+	struct hd_rx     rx;
+	struct hd_net    net[2];         /* opened images; `cur` points at one or is NULL      */
+	struct hd_net   *cur;
+	struct hd_package active, staged;
+	uint8_t  header[HD_PACKAGE_HEADER];
+	struct hd_sha256 hash;
+	uint32_t work_at, next, bitmap;
+	uint32_t nonce_gw, due, missed, trial_left, lost_tx;
+	uint16_t session;
+	uint8_t  state, error, seq, pending, answer;
+	uint8_t  todo[HD_FRAME_MAX];     /* one accepted command waiting for hd_poll            */
+	uint16_t todo_len;
+};
+#endif

@@ -1,0 +1,95 @@
+/* hd_image.h - the int8 network image that a slot holds, and its interpreter.
+ *
+ * Layout, little-endian, every part starts on a multiple of 4 from the image's first byte:
+ *
+ *   0  u32 magic      "HDI1"
+ *   4  u32 len        whole image in bytes, a multiple of 4
+ *   8  u32 arch       architecture hash, see hd_image_arch()
+ *  12  u32 arena      bytes of activation memory that hd_net_run needs
+ *  16  u16 in_len     window length in frames            1..4096
+ *  18  u16 in_ch      channels                           1..256
+ *  20  u16 out_n      number of outputs                  1..256
+ *  22  u8  n_layers   1..HD_LAYERS_MAX
+ *  23  u8  rq_mode    0 = double rounding (gemmlowp / TFLite Micro reference), nothing else yet
+ *  24  i8  in_zp      zero point of the scaled input
+ *  25  u8  reserved[3] zero
+ *  28  input scaler, in_ch entries of 12 bytes: { i32 offset, i32 mult, i32 shift }
+ *        q = clamp8(hd_rq(raw - offset, mult, shift) + in_zp)
+ *      layer table, n_layers entries of 16 bytes:
+ *        { u8 op, u8 reserved[3], u16 in_len, u16 in_ch, u16 out_len, u16 out_ch, u16 p, u16 q }
+ *      constants, layer after layer in the order of the table:
+ *        HD_OP_DENSE  { i8 in_zp, i8 out_zp, i8 act_min, i8 act_max }
+ *                     i32 bias[out]   i32 mult[out]   i8 shift[out] (padded to 4)
+ *                     i8 w[out][in]   (padded to 4)
+ *                     in = in_len * in_ch, out = out_ch, out_len = 1, p = q = 0
+ *        HD_OP_LUT    i8 table[256]   y = table[x + 128]; any shape, in == out
+ *
+ *   dense: acc = bias[o] + sum_i w[o][i] * (x[i] - in_zp)        (int32)
+ *          y[o] = clamp(hd_rq(acc, mult[o], shift[o]) + out_zp, act_min, act_max)
+ *
+ * Source of the arithmetic: Jacob et al. 2018, arXiv:1712.05877; gemmlowp fixedpoint.h. */
+#ifndef HD_IMAGE_H
+#define HD_IMAGE_H
+
+#include "hd_types.h"
+
+#define HD_IMAGE_MAGIC 0x31494448u   /* "HDI1" */
+
+enum {
+	HD_IMAGE_HEADER = 28, HD_SCALER_ENTRY = 12, HD_LAYER_ENTRY = 16,
+	HD_LAYERS_MAX = 24, HD_VALUES_MAX = 16384,   /* elements of one activation tensor */
+	HD_SHIFT_MIN = -31, HD_SHIFT_MAX = 30
+};
+
+/* Permanent, stored in images: never reuse a number. */
+enum hd_op {
+	HD_OP_DENSE = 1, HD_OP_LUT = 2,
+	/* reserved: 3 conv1d, 4 depthwise conv1d, 5 max pool, 6 average pool, 7 add, 8 gru, 9 softmax */
+	HD_OP_RESERVED_END = 10
+};
+
+struct hd_layer {                /* one row of the layer table, decoded              */
+	uint8_t  op;
+	uint16_t in_len, in_ch, out_len, out_ch, p, q;
+	const uint8_t *constants;/* points into the image                            */
+};
+
+/* An opened image: points into the caller's bytes, which must outlive it. */
+struct hd_net {
+	const uint8_t *image;
+	uint32_t len, arch, arena;
+	uint16_t in_len, in_ch, out_n;
+	uint8_t  n_layers, rq_mode;
+	int8_t   in_zp;
+	const uint8_t *scaler;   /* (in_ch,) entries of HD_SCALER_ENTRY bytes        */
+	const uint8_t *layers;   /* (n_layers,) entries of HD_LAYER_ENTRY bytes      */
+	const uint8_t *constants;
+};
+
+/* round(x * mult * 2^(shift - 31)), the double-rounding rule of gemmlowp: saturating rounding
+ * doubling high multiply, then a rounding right shift (halves away from zero).
+ * mult in [0, 2^31), shift in [HD_SHIFT_MIN, HD_SHIFT_MAX]; a left shift saturates. */
+int32_t hd_rq(int32_t x, int32_t mult, int shift);
+
+/* Check `len` bytes at `image` completely (magic, sizes, shapes that chain, every constant inside
+ * the image, the arena, the stored architecture hash) and open it.  `*net` is untouched on error.
+ * `image` must be 4-byte aligned.  Errors: HD_EFORMAT, HD_ESIZE, HD_EARCH.  Cost: O(n_layers). */
+hd_status hd_net_open(struct hd_net *net, const uint8_t *image, uint32_t len);
+
+/* CRC-32C over everything that fixes the shape of the computation: bytes 16..23 of the header,
+ * then the layer table.  Weights, scaler and zero points do not enter. */
+uint32_t hd_image_arch(const uint8_t *image);
+
+/* Raw counts of channel `ch` to the network's int8 input. */
+int8_t hd_net_scale(const struct hd_net *net, uint16_t ch, int32_t raw);
+
+/* Run the network.
+ *   in     (in_len, in_ch) int8, scaled, frame after frame
+ *   arena  (net->arena,) bytes, 4-byte aligned, contents undefined before and after
+ *   out    (out_n,) int8 logits; must not overlap `in` or `arena`
+ * Work: one multiply-add a weight.  Never fails on an opened net. */
+void hd_net_run(const struct hd_net *net, const int8_t *in, uint8_t *arena, int8_t *out);
+
+/* Index of the largest output (the first of equals) and its distance to the second, 0..255. */
+uint8_t hd_argmax(const int8_t *out, uint16_t n, uint8_t *margin);
+#endif

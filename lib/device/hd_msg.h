@@ -1,0 +1,113 @@
+/* hd_msg.h - the messages between gateway and device.
+ *
+ * A frame on the wire is COBS( type u8, seq u8, session u16, body, crc32c u32 ) 00.
+ * The CRC-32C covers type..body.  All integers are little-endian.  Unknown types are ignored and
+ * counted.  `session` is chosen by the gateway in HELLO_ASK; a device ignores commands of another
+ * session and stamps its own frames with the present one (0 before the first).
+ *
+ * To the device
+ *   HELLO_ASK   u32 nonce_gw, u16 session, u8 proto
+ *   BEGIN       package header (128 B): start, or resume when the digest is the staged one
+ *   CHUNK       u32 offset, bytes: payload bytes; offset is a multiple of `chunk`, idempotent
+ *   ACTIVATE    u32 version, u8 tag[8]: verify, self-test, switch at the next inference boundary
+ *   CONFIRM     u32 version, u8 tag[8]: the trial is over, raise the floor, pre-erase the other slot
+ *   REVERT      u32 version, u8 tag[8]: back to the other slot
+ *   STATUS_ASK  empty
+ *   TIME        u64 gateway time, us since 1970: the device may show it; it never steers inference
+ *               `tag` = first 8 bytes of HMAC-SHA256(device key, "honed" type session nonce_dev
+ *               nonce_gw version), integers little-endian
+ * From the device
+ *   HELLO       see struct hd_hello
+ *   STATUS      see struct hd_report
+ *   SAMPLES     u32 tick_us of the first frame, u32 period_us, u8 n_ch, u8 n, i16 raw[n][n_ch],
+ *               u32 count of the first frame (frames since boot: gaps show as jumps)
+ *   PREDICTION  u32 tick_us of the window's last frame, u32 count of that frame, u32 model_version,
+ *               u8 class, u8 margin, u32 due, u32 missed (inferences since boot)
+ *   EVENT       u8 code, u32 argument: reboot cause, revert, flash error */
+#ifndef HD_MSG_H
+#define HD_MSG_H
+
+#include "hd_types.h"
+#include "hd_package.h"
+
+enum {
+	HD_PROTO = 1,
+	HD_FRAME_HEAD = 4, HD_FRAME_CRC = 4,
+	HD_BODY_MAX = 240,               /* default limit of a body                             */
+	HD_FRAME_MAX = HD_FRAME_HEAD + HD_BODY_MAX + HD_FRAME_CRC,
+	HD_WIRE_MAX = HD_FRAME_MAX + HD_FRAME_MAX / 254 + 2,   /* COBS overhead and delimiter   */
+	HD_TAG_LEN = 8, HD_CHUNK_HEAD = 4
+};
+
+/* Permanent. */
+enum hd_msg {
+	HD_HELLO_ASK = 0x01, HD_BEGIN = 0x02, HD_CHUNK = 0x03, HD_ACTIVATE = 0x04,
+	HD_CONFIRM = 0x05, HD_REVERT = 0x06, HD_STATUS_ASK = 0x07, HD_TIME = 0x08,
+	HD_HELLO = 0x81, HD_STATUS = 0x82, HD_SAMPLES = 0x90, HD_PREDICTION = 0x91, HD_EVENT = 0x92
+};
+
+/* What a device is doing with the package that it was sent. */
+enum hd_state {
+	HD_IDLE = 0,        /* nothing staged                                        */
+	HD_ERASING = 1,     /* BEGIN accepted, slot not ready yet: credits are 0     */
+	HD_RECEIVING = 2,   /* wants chunks                                          */
+	HD_VERIFYING = 3,   /* ACTIVATE accepted, hashing and self-testing           */
+	HD_TRIAL = 4,       /* runs the new image, can go back                       */
+	HD_FAILED = 5       /* the last package was refused: see `error`             */
+};
+
+struct hd_hello {               /* body of HELLO, 68 bytes in this order               */
+	uint8_t  proto, state, credits, chunk;  /* chunk: payload bytes a CHUNK carries, /4 */
+	uint8_t  uid[HD_UID_LEN];
+	uint32_t nonce_dev;
+	uint32_t arch;          /* the only architecture this firmware accepts; 0 = any that fits */
+	uint32_t active_version, active_model, floor;
+	uint8_t  active_digest[8], staged_digest[8];
+	uint32_t slot_bytes, arena_bytes, erase_us;
+	uint16_t boots;
+	uint8_t  flags, reserved; /* bit 0: an image is active                         */
+	uint32_t build;
+};
+
+struct hd_report {              /* body of STATUS, 40 bytes in this order              */
+	uint8_t  state, error, credits, re;     /* re: type of the command answered, 0 = own accord */
+	uint32_t next;          /* payload bytes received without a gap                */
+	uint32_t bitmap;        /* bit i: chunk next/chunk + 1 + i is here too         */
+	uint32_t active_version, active_model, floor;
+	uint32_t due, missed;   /* inferences that were due / not done in time, since boot */
+	uint32_t trial_left;    /* inferences until the device would revert by itself  */
+	uint32_t overruns;      /* link bytes lost + frames refused by CRC             */
+};
+
+enum { HD_HELLO_LEN = 68, HD_REPORT_LEN = 40 };
+
+void hd_hello_write(const struct hd_hello *h, uint8_t out[HD_HELLO_LEN]);
+hd_status hd_hello_read(struct hd_hello *h, const uint8_t *body, size_t n);
+void hd_report_write(const struct hd_report *r, uint8_t out[HD_REPORT_LEN]);
+hd_status hd_report_read(struct hd_report *r, const uint8_t *body, size_t n);
+
+/* Tag of a state-changing command (first HD_TAG_LEN bytes of the HMAC above). */
+void hd_tag(const uint8_t key[HD_KEY_LEN], uint8_t type, uint16_t session, uint32_t nonce_dev,
+            uint32_t nonce_gw, uint32_t version, uint8_t tag[HD_TAG_LEN]);
+
+/* Encode one frame for the wire, delimiter included.  body_len <= HD_BODY_MAX.
+ * out (HD_WIRE_MAX,).  Returns the number of bytes. */
+size_t hd_frame_write(uint8_t type, uint8_t seq, uint16_t session, const uint8_t *body,
+                      size_t body_len, uint8_t *out);
+
+/* Streaming decoder: feed bytes, get whole frames whose CRC is right.  Noise costs only the frame
+ * it hits; a length is never trusted before the CRC. */
+struct hd_rx {
+	uint8_t  buf[HD_FRAME_MAX];
+	uint16_t len;
+	uint8_t  left, code;
+	bool     bad;           /* overflow or broken COBS: skip to the next delimiter */
+	uint32_t refused;       /* frames dropped: CRC, COBS, size                     */
+};
+
+struct hd_frame { uint8_t type, seq; uint16_t session; const uint8_t *body; size_t len; };
+
+void hd_rx_init(struct hd_rx *r);
+/* True when `byte` completed a good frame; `f` points into r->buf until the next call. */
+bool hd_rx_byte(struct hd_rx *r, uint8_t byte, struct hd_frame *f);
+#endif

@@ -1,0 +1,55 @@
+/* hd_package.h - the signed package: what is sent to a device, and what its slot keeps.
+ *
+ * A package is a header and a payload.  The payload is the image (hd_image.h), then `n_vectors`
+ * self-test vectors, each { i8 in[in_len * in_ch], i8 out[out_n] } made by the gateway with the same
+ * kernels: a device must reproduce every output bit for bit before it activates the image.
+ *
+ *   0  u32 magic        "HDP1"
+ *   4  u16 format       1
+ *   6  u8  kind         0 = full image
+ *   7  u8  key_id       which key the MAC was made with
+ *   8  u8  uid[8]       device, or all zero for a group package
+ *  16  u32 arch         architecture hash of the image
+ *  20  u32 version      monotonic per device; must be above the device's floor
+ *  24  u32 model_version   number of the model version inside, for people and telemetry
+ *  28  u32 image_len    bytes of the image, a multiple of 4
+ *  32  u16 n_vectors    0..HD_VECTORS_MAX
+ *  34  u16 vector_len   bytes of one self-test vector
+ *  36  u32 payload_len  image_len + n_vectors * vector_len
+ *  40  u8  base[8]      deltas: first bytes of the base image's digest; zero when full
+ *  48  u8  digest[32]   SHA-256 of the payload
+ *  80  u8  mac[32]      HMAC-SHA256 over bytes [0, 80) under the device's key
+ * 112  u8  reserved[12] zero
+ * 124  u32 crc          CRC-32C over bytes [0, 124) */
+#ifndef HD_PACKAGE_H
+#define HD_PACKAGE_H
+
+#include "hd_types.h"
+
+#define HD_PACKAGE_MAGIC 0x31504448u /* "HDP1" */
+
+enum {
+	HD_PACKAGE_HEADER = 128, HD_PACKAGE_SIGNED = 80, HD_UID_LEN = 8, HD_DIGEST_LEN = 32,
+	HD_KEY_LEN = 32, HD_VECTORS_MAX = 16
+};
+
+struct hd_package {
+	uint8_t  kind, key_id;
+	uint8_t  uid[HD_UID_LEN];
+	uint32_t arch, version, model_version, image_len, payload_len;
+	uint16_t n_vectors, vector_len;
+	uint8_t  base[8];
+	uint8_t  digest[HD_DIGEST_LEN];
+	uint8_t  mac[HD_DIGEST_LEN];
+};
+
+/* Decode a header.  Errors: HD_EFORMAT (magic, format, kind, CRC, lengths that do not add up). */
+hd_status hd_package_read(struct hd_package *p, const uint8_t raw[HD_PACKAGE_HEADER]);
+
+/* Encode a header: fills the MAC (HMAC-SHA256 under `key`) and the CRC; p->mac is not read. */
+void hd_package_write(const struct hd_package *p, const uint8_t key[HD_KEY_LEN],
+                      uint8_t raw[HD_PACKAGE_HEADER]);
+
+/* Constant-time check of the MAC.  Errors: HD_EAUTH. */
+hd_status hd_package_auth(const uint8_t raw[HD_PACKAGE_HEADER], const uint8_t key[HD_KEY_LEN]);
+#endif

@@ -1,0 +1,66 @@
+/* hd_slots.h - two immutable weight slots and an append-only journal in flash.
+ *
+ * Geometry (all from the port): two slots that never overlap, each [header unit(s)][payload], and
+ * two journal sectors.  The header of a slot is programmed last, after the payload was verified.
+ * Journal records are 16 bytes (or one write unit, if larger), appended, never rewritten:
+ *
+ *   0 u32 seq    +1 a record
+ *   4 u8  kind   see enum hd_record
+ *   5 u8  slot   0, 1 or 0xff = none
+ *   6 u16 boots  boot attempts left of the trial
+ *   8 u32 floor  highest confirmed version: packages must be above it
+ *  12 u32 crc    CRC-32C over bytes [0, 12)
+ *
+ * The state after a reset is the last record with a right CRC (highest seq).  A torn tail is skipped
+ * and the last good state is appended again, never programmed over. */
+#ifndef HD_SLOTS_H
+#define HD_SLOTS_H
+
+#include "hd_types.h"
+#include "hd_package.h"
+
+/* The flash driver: five functions.  Addresses are offsets into the region given to honed.
+ * Each returns 0, or non-zero on failure. */
+struct hd_flash {
+	void *ctx;
+	int  (*read)(void *ctx, uint32_t at, void *buf, uint32_t n);
+	int  (*erase)(void *ctx, uint32_t sector_at);            /* one sector, blocks */
+	int  (*program)(void *ctx, uint32_t at, const void *buf, uint32_t n); /* whole write units, erased before */
+	const uint8_t *(*map)(void *ctx, uint32_t at);           /* memory-mapped view for inference */
+	void (*barrier)(void *ctx);                              /* all programs are durable */
+	uint32_t sector;         /* erase size in bytes                                      */
+	uint32_t unit;           /* write size: 1, 2, 4, 8, 16 or 32 bytes                   */
+	uint32_t erase_us;       /* worst time of one erase                                  */
+	uint8_t  erased;         /* 0xff or 0x00                                             */
+	uint32_t journal_at;     /* two sectors                                              */
+	uint32_t slot_at[2];     /* sector aligned                                           */
+	uint32_t slot_bytes;     /* size of one slot, a multiple of `sector`                 */
+};
+
+/* Permanent. */
+enum hd_record { HD_REC_EMPTY = 1, HD_REC_ERASE = 2, HD_REC_TRIAL = 3, HD_REC_CONFIRMED = 4,
+                 HD_REC_REVERTED = 5 };
+
+struct hd_slots {
+	const struct hd_flash *flash;
+	uint32_t journal_next;   /* address of the next free record, 0 = sector full          */
+	uint32_t seq, floor;
+	uint16_t boots;          /* boot attempts left of the trial                           */
+	uint8_t  kind, active;   /* last record; active slot or 0xff                          */
+	uint8_t  journal_page;
+};
+
+/* Read the journal, repair a torn tail, count a trial boot, revert when the attempts are used up.
+ * After it `s->active` is a slot whose header and payload check out, or 0xff.
+ * Errors: HD_EFLASH. */
+hd_status hd_slots_boot(struct hd_slots *s, const struct hd_flash *flash, uint8_t max_boots);
+
+/* Append one record that makes `kind`, `slot`, `boots`, `floor` the present state. */
+hd_status hd_slots_note(struct hd_slots *s, uint8_t kind, uint8_t slot, uint16_t boots, uint32_t floor);
+
+/* Header of a slot, or HD_EFORMAT when it holds no complete package. */
+hd_status hd_slots_header(const struct hd_slots *s, uint8_t slot, struct hd_package *p);
+
+/* Address of the payload inside a slot (after the header, write-unit and 4-byte aligned). */
+uint32_t hd_slots_payload_at(const struct hd_flash *f, uint8_t slot);
+#endif
