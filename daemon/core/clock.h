@@ -1,0 +1,19 @@
+/* clock.h - the only place that asks what time it is; tests may set it. */
+#ifndef CLOCK_H
+#define CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+int64_t clock_now_us(void);      /* wall clock, us since 1970-01-01 UTC                        */
+int64_t clock_mono_us(void);     /* monotonic, us; for intervals                               */
+
+/* Fix both clocks at `us` (tests); a negative value returns to real time. */
+void clock_set_virtual(int64_t us);
+
+/* "2026-11-22T13:05:07.123456Z" into out (28 bytes at least). */
+void clock_format(int64_t us, char *out, size_t cap);
+
+/* RFC 3339 date-time, or seconds/ms/us/ns since 1970 as a number; -1 when it is neither. */
+int clock_parse(const char *text, int64_t *us);
+#endif

@@ -1,0 +1,167 @@
+/* conf.h - the daemon's settings, read from YAML by one table (conf_rows.c).
+ *
+ * From the rows and nothing else: defaults, parsing, range checks, the sample file, docs/config.md,
+ * the JSON schema, --help-config.  A list (sources, streams, channels, models, devices) is a row that
+ * names the rows of its items; an item of `sources` also takes the rows of its driver (`type:`). */
+#ifndef CONF_H
+#define CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "hn_frame.h"
+#include "hn_model.h"
+
+enum {
+	CONF_SOURCES_MAX = 64, CONF_STREAMS_MAX = 64, CONF_MODELS_MAX = 16, CONF_DEVICES_MAX = 200,
+	CONF_TEXT_MAX = 256, CONF_DRIVER_BYTES = 1024
+};
+
+struct conf_driver;
+
+struct conf_source {
+	char name[HN_NAME_MAX];
+	int  type;                       /* index into the driver table                        */
+	/* The driver's own settings struct, filled through the driver's rows. */
+	_Alignas(max_align_t) unsigned char settings[CONF_DRIVER_BYTES];
+};
+
+struct conf_stream {
+	char name[HN_NAME_MAX];
+	char source[HN_NAME_MAX];        /* name of the source it comes from                   */
+	double period_s;                 /* nominal time between frames; 0 = irregular         */
+	double gap_s;                    /* a longer silence raises a gap; 0 = 5 periods       */
+	int n_channels;
+	struct hn_channel channels[HN_CHANNELS_MAX];
+};
+
+struct conf_model {
+	char name[HN_NAME_MAX];
+	int  n_streams;                  /* windows of all these streams train one model       */
+	char streams[CONF_STREAMS_MAX][HN_NAME_MAX];
+	int  task;                       /* enum hn_task                                       */
+	int  n_classes;
+	char classes[HN_CLASSES_MAX][HN_NAME_MAX];
+	int  window, hop;                /* frames                                             */
+	char network[HN_NET_TEXT_MAX];   /* "dense 32, relu, dense 4"                          */
+	bool predict;                    /* also run the champion in the gateway               */
+	struct {
+		int    epochs, batch, patience;
+		int64_t seed;
+		double rate, weight_decay, smoothing;
+		double holdout;          /* share of labelled windows held back for the gate   */
+		double memory_max;       /* bytes                                              */
+		double time_max_s;       /* a job that runs longer is killed                   */
+		double threads;
+	} train;
+	struct {
+		int    mode;             /* 0 auto, 1 advise (ask a person), 2 manual          */
+		double cooldown_s;       /* shortest time between two jobs                     */
+		int    labels_min;       /* labelled windows since the last version            */
+		double label_budget;     /* labels it may ask for ...                          */
+		double label_period_s;   /* ... in this time                                   */
+		double alarms_per_month; /* false-alarm budget of this model's monitors        */
+	} policy;
+	struct {
+		int    windows_min;      /* labelled held-back windows needed to decide        */
+		double gain_min;         /* challenger - champion, share of windows            */
+		double forget_max;       /* loss allowed on windows of the old regime          */
+		double int8_loss_max;    /* float accuracy - int8 accuracy                     */
+	} gate;
+	struct {
+		int    canary;           /* devices in the first step                          */
+		int    batch;            /* devices at a time after it                         */
+		int    trial_inferences; /* clean ones before the gateway confirms             */
+		double probation_s;      /* watch after the rollout                            */
+		double probation_loss_max;/* drop of labelled accuracy that rolls back         */
+	} rollout;
+};
+
+struct conf_device {
+	char name[HN_NAME_MAX];
+	char uid[2 * 8 + 1];             /* 16 hex digits                                      */
+	char source[HN_NAME_MAX];        /* a source of type link                              */
+	char stream[HN_NAME_MAX];        /* its samples become frames of this stream           */
+	char model[HN_NAME_MAX];
+};
+
+struct conf {
+	struct {
+		char   path[CONF_TEXT_MAX];
+		double commit_every_s, retain_s, size_max;   /* size_max in bytes */
+		int    queue_frames;
+	} store;
+	struct {
+		char socket[CONF_TEXT_MAX];
+		int  port;               /* 0 = no TCP; always 127.0.0.1                       */
+	} status;
+	struct { int level; } log;       /* enum log_level                                     */
+	struct { char helper[CONF_TEXT_MAX]; } train;  /* path of hone-train                   */
+	struct { char master[CONF_TEXT_MAX]; } keys;   /* file with 32 bytes or 64 hex digits  */
+	int n_sources, n_streams, n_models, n_devices;
+	struct conf_source sources[CONF_SOURCES_MAX];
+	struct conf_stream streams[CONF_STREAMS_MAX];
+	struct conf_model  models[CONF_MODELS_MAX];
+	struct conf_device devices[CONF_DEVICES_MAX];
+};
+
+enum conf_type {
+	CONF_BOOL, CONF_INT, CONF_REAL, CONF_TIME, CONF_SIZE, CONF_TEXT, CONF_ENUM,
+	CONF_TEXTS,                      /* list of short texts: array of char[HN_NAME_MAX]    */
+	CONF_LIST                        /* list of items described by `item`                  */
+};
+enum { CONF_RELOAD = 1, CONF_SECRET = 2, CONF_REQUIRED = 4 };
+
+struct conf_row {
+	const char        *key;          /* dotted path inside its struct                      */
+	enum conf_type     type;
+	size_t             off, size;
+	const char        *def;          /* default, written as a user would write it          */
+	double             min, max;     /* inclusive; both 0 = unbounded                      */
+	const char        *unit;
+	const char *const *choices;      /* CONF_ENUM only, NULL-terminated                    */
+	unsigned           flags;
+	const char        *help;
+	const struct conf_row *item;     /* CONF_LIST: rows of one item, ended by key == NULL  */
+	size_t             off_count;    /* CONF_LIST, CONF_TEXTS: int that counts the items   */
+	int                max_items;
+};
+
+/* What a source driver brings to the configuration; rows address its own settings struct. */
+struct conf_driver { const char *name, *help; const struct conf_row *rows; };
+
+/* Rows of a driver end with this. */
+#define CONF_END { .key = NULL }
+
+extern const struct conf_row conf_rows[];
+
+/* Tell the table which source drivers exist (NULL-terminated, borrowed for the process's life). */
+void conf_set_drivers(const struct conf_driver *const *drivers);
+
+/* Heap-allocated defaults; NULL when out of memory.  Free with free(). */
+struct conf *conf_new(void);
+
+/* Read `file` over the defaults into a fresh struct.  Every error is printed to `diag` as
+ *   file:line:col: error: reason, the source line, a caret and the nearest key.
+ * Returns the number of errors; `*out` is set only when it is 0.  -1: the file cannot be read. */
+int conf_load(struct conf **out, const char *file, FILE *diag);
+
+/* key=value on top of a loaded configuration (scalars outside lists).  Errors: HN_*, `err` says. */
+hn_status conf_set(struct conf *c, const char *assignment, struct hn_err *err);
+
+/* Compare two configurations: names of changed settings to `out`, one a line; returns how many of
+ * them need a restart (their row has no CONF_RELOAD). */
+int conf_diff(const struct conf *old, const struct conf *fresh, FILE *out);
+
+void conf_print_help(FILE *out);
+void conf_print_schema(FILE *out);
+void conf_print_sample(FILE *out);
+void conf_print_docs(FILE *out);
+
+/* Index by name, or -1. */
+int conf_source_find(const struct conf *c, const char *name);
+int conf_stream_find(const struct conf *c, const char *name);
+int conf_model_find(const struct conf *c, const char *name);
+int conf_device_find(const struct conf *c, const char *name);
+#endif

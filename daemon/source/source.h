@@ -1,0 +1,60 @@
+/* source.h - where bytes become frames: one driver row a kind of source. */
+#ifndef SOURCE_H
+#define SOURCE_H
+
+#include <jansson.h>
+#include <uv.h>
+#include "conf.h"
+#include "hn_frame.h"
+
+struct sources;                  /* all configured sources                                     */
+struct source;                   /* one of them; the driver's state hangs on it                */
+
+struct source_hooks {
+	void *ctx;
+	/* A decoded frame.  HN_EFULL: not taken; the driver pauses if it can (file, TCP, unix) and is
+	 * resumed by sources_resume, else drops and counts (UDP, link). */
+	hn_status (*on_frame)(void *ctx, const struct hn_frame *f);
+	/* A truth that came with the data (label column of a file): given now or kept for asking. */
+	void (*on_label)(void *ctx, int stream, int64_t t0_us, int64_t t1_us, double value);
+	/* A message of a device that is not samples (type and body as in hd_msg.h). */
+	void (*on_message)(void *ctx, int source, uint8_t type, uint16_t session,
+	                   const uint8_t *body, size_t len);
+	/* The link of a device came up or went down. */
+	void (*on_link)(void *ctx, int source, bool up);
+	/* A finite source (file) has delivered its last frame. */
+	void (*on_end)(void *ctx, int source);
+};
+
+struct source_driver {
+	struct conf_driver conf;         /* name, help, rows of its settings struct              */
+	size_t state_bytes;
+	/* Open; a device that is not there yet is no error: log once, retry with backoff. */
+	hn_status (*open)(struct source *s, struct hn_err *err);
+	void (*close)(struct source *s);         /* may be called half-open                      */
+	void (*pause)(struct source *s, bool paused);            /* NULL = cannot                */
+	/* Link sources: queue one frame for the device.  HN_EFULL, HN_ESTATE (down). */
+	hn_status (*send)(struct source *s, uint8_t type, uint16_t session,
+	                  const uint8_t *body, size_t len);
+};
+
+extern const struct source_driver *const source_drivers[];       /* NULL-terminated            */
+const struct conf_driver *const *source_conf_drivers(void);      /* for conf_set_drivers       */
+
+hn_status sources_open(struct sources **out, uv_loop_t *loop, const struct conf *conf,
+                       const struct source_hooks *hooks, struct hn_err *err);
+void sources_close(struct sources *s);           /* asynchronous handles end with the loop       */
+
+/* Stop and continue every source that can wait (replay waits for a job; the store is full). */
+void sources_pause(struct sources *s, bool paused);
+
+/* To the device behind source `source` (an index of the configuration). */
+hn_status sources_send(struct sources *s, int source, uint8_t type, uint16_t session,
+                       const uint8_t *body, size_t len);
+
+/* Answer of a replay to a question for labels: labels that the file's label column has for
+ * windows of `stream` ending at the given times come through on_label.  Returns how many. */
+int sources_ask(struct sources *s, int stream, const int64_t *event_us, int n);
+
+json_t *sources_json(const struct sources *s);   /* name, type, state, counters                  */
+#endif

@@ -1,0 +1,75 @@
+/* store.h - raw frames, labels and predictions in SQLite.
+ *
+ * Loop thread: append and label; the db thread writes.  Anyone else reads through a reader. */
+#ifndef STORE_H
+#define STORE_H
+
+#include <jansson.h>
+#include "conf.h"
+#include "db.h"
+#include "hn_frame.h"
+
+struct store;
+
+struct store_label {
+	int64_t id, t0_us, t1_us;        /* span of event time, t0 <= t1                         */
+	int     stream;
+	double  value;                   /* class index, or the value to regress                 */
+	char    who[HN_NAME_MAX];
+	int64_t given_us;                /* when it was given                                    */
+};
+
+struct store_hooks {
+	void *ctx;
+	/* All frames appended up to the n-th (counted from 1 since store_open) are durable. */
+	void (*on_durable)(void *ctx, uint64_t n);
+	/* After a HN_EFULL: there is room again. */
+	void (*on_room)(void *ctx);
+	/* A label is durable: tells the monitor and the policy. */
+	void (*on_label)(void *ctx, const struct store_label *label);
+};
+
+struct store_prediction {
+	int     stream;
+	int64_t event_us;                /* of the window's last frame                           */
+	int64_t version;                 /* version id                                           */
+	int     model, class_index, margin;      /* margin -1 = unknown                          */
+	bool    device;                  /* made by a device (else by the gateway)               */
+};
+
+hn_status store_open(struct store **out, struct db *db, const struct conf *conf,
+                     const struct store_hooks *hooks, struct hn_err *err);
+void store_close(struct store *s);               /* flushes; before db_close                     */
+
+/* Copy one frame into the bounded buffer.  HN_EFULL: not taken (the caller's source decides: pause,
+ * drop and count). */
+hn_status store_append(struct store *s, const struct hn_frame *f);
+void store_flush(struct store *s);               /* commit what waits now                        */
+
+/* Keep a prediction (bounded buffer, oldest dropped and counted when full). */
+void store_predict(struct store *s, const struct store_prediction *p);
+
+/* Save a label; hooks.on_label follows when it is durable.  Errors: HN_ERANGE, HN_EFULL. */
+hn_status store_label(struct store *s, const struct store_label *l);
+
+/* Delete by age and by size, oldest first; called by a timer. */
+void store_retain(struct store *s, int64_t now_us);
+
+json_t *store_json(const struct store *s);       /* streams with last frame time, rates, drops   */
+
+/* --- readers: own connection, any thread or process ------------------------------------------- */
+struct store_reader;
+hn_status store_reader_open(struct store_reader **out, const char *db_path, struct hn_err *err);
+void store_reader_close(struct store_reader *r);
+
+/* Frames of a stream (by name) with t0 <= event time < t1 in time order.  cb returns false to stop.
+ * The frame's `stream` field is 0.  Errors: HN_EIO, HN_ENOENT (no such stream), HN_EFORMAT (a damaged
+ * block: skipped, counted in *damaged, the rest is delivered). */
+hn_status store_read(struct store_reader *r, const char *stream, int64_t t0, int64_t t1,
+                     bool (*cb)(void *ctx, const struct hn_frame *f), void *ctx);
+
+/* Labels of a stream overlapping [t0, t1), in order of t0. */
+hn_status store_read_labels(struct store_reader *r, const char *stream, int64_t t0, int64_t t1,
+                            bool (*cb)(void *ctx, const struct store_label *l), void *ctx);
+sqlite3 *store_reader_handle(struct store_reader *r);
+#endif

@@ -1,0 +1,58 @@
+/* supervise.h - training jobs: one hone-train process at a time, a queue of waiting ones.
+ *
+ * A job is a row before its process exists; a job that was running when honed died is marked
+ * failed at the next start.  The trainer never writes the database. */
+#ifndef SUPERVISE_H
+#define SUPERVISE_H
+
+#include <jansson.h>
+#include <uv.h>
+#include "conf.h"
+#include "db.h"
+#include "journal.h"
+
+enum { JOBS_MAX = 16, JOBS_KEEP = 128 };  /* waiting; finished ones kept in memory             */
+
+struct supervise;
+
+struct job_request {
+	int model;
+	int64_t champion;                /* version id, 0 = none                                 */
+	int64_t since_us;                /* start of the new regime                              */
+	int64_t episode;                 /* what caused it, 0 = none                             */
+	const char *actor, *reason;
+	bool dry_run;
+};
+
+struct job_result {
+	int64_t job, episode, champion;
+	int model;
+	bool ok;                         /* a candidate and a report came                        */
+	const unsigned char *candidate;  /* (candidate_len,) borrowed                            */
+	size_t candidate_len;
+	json_t *report;                  /* borrowed; NULL unless ok                             */
+	const char *error;               /* one sentence when not ok                             */
+};
+
+struct supervise_hooks {
+	void *ctx;
+	void (*on_result)(void *ctx, const struct job_result *r);
+};
+
+hn_status supervise_open(struct supervise **out, uv_loop_t *loop, struct db *db, const char *db_path,
+                         const struct conf *conf, struct journal *journal,
+                         const struct supervise_hooks *hooks, struct hn_err *err);
+void supervise_close(struct supervise *s);       /* kills a running trainer                      */
+
+/* Queue a job; it starts when its row is durable and no other runs.  *job gets its id.
+ * Errors: HN_EBUSY (one of this model is queued or runs), HN_EFULL. */
+hn_status supervise_start(struct supervise *s, const struct job_request *q, int64_t *job);
+hn_status supervise_cancel(struct supervise *s, int64_t job);
+bool supervise_busy(const struct supervise *s, int model);
+
+/* What became of a job after its result: "promoted", "rejected"; kept with the row. */
+void supervise_outcome(struct supervise *s, int64_t job, const char *outcome);
+
+json_t *supervise_json(const struct supervise *s);               /* newest first              */
+json_t *supervise_job_json(const struct supervise *s, int64_t job);      /* NULL: unknown     */
+#endif
