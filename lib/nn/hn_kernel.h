@@ -1,0 +1,63 @@
+/* hn_kernel.h - vector kernels, one table of functions for each level of the CPU.
+ *
+ * One source (hn_kernel.inc.h) is compiled once a level.  Sums run in the same order at every
+ * vector width, so all levels with fused multiply-add (avx2, avx512, neon) give the same bits;
+ * "base" rounds twice and differs in the last ones. */
+#ifndef HN_KERNEL_H
+#define HN_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { HN_LANES = 16 };          /* a batch is padded to a multiple of it; floats a cache line */
+
+/* C[m][n] = A * B, A(i, k) = a[i * rsa + k * csa], B(k, j) = b[k * ldb + j].
+ * Up to HN_LANES floats behind the last row of B may be read (and are ignored). */
+struct hn_gemm {
+	size_t m, n, k;
+	const float *a;
+	size_t rsa, csa;
+	const float *b;
+	size_t ldb;
+	float *c;
+	size_t ldc;
+	const float *bias;       /* (m,) start of every sum in row i, or NULL = 0             */
+};
+
+struct hn_adam_args {
+	size_t n;
+	float *w, *m, *v;        /* (n,) */
+	const float *g;
+	float g_scale;           /* gradient is multiplied by it                              */
+	float decay;             /* w *= decay first                                          */
+	float b1, b2, eps;
+	float rate;              /* lr / (1 - b1^t)                                           */
+	float v_norm;            /* 1 / sqrt(1 - b2^t)                                        */
+};
+
+struct hn_kernels {
+	const char *name;
+	void (*gemm)(const struct hn_gemm *g);
+	/* dst[j][i] = src[i][j]; src (m, n) rows lds apart, dst (n, m) rows ldd apart. */
+	void (*transpose)(const float *src, size_t lds, float *dst, size_t ldd, const size_t mn[2]);
+	/* out[i] = sum over lanes of x[i][.]; x (m, lanes). */
+	void (*row_sums)(const float *x, size_t m, size_t lanes, float *out);
+	double (*sum_sq)(const float *x, size_t n);
+	/* n is a multiple of HN_LANES in all that follow; y may be x, dx may be dy. */
+	void (*relu)(const float *x, float *y, size_t n);
+	void (*relu_back)(const float *y, const float *dy, float *dx, size_t n);
+	void (*tanh)(const float *x, float *y, size_t n);
+	void (*tanh_back)(const float *y, const float *dy, float *dx, size_t n);
+	void (*exp)(const float *x, float *y, size_t n);
+	void (*log)(const float *x, float *y, size_t n);
+	/* Softmax over the rows of y (m, lanes): p = exp(y - max) / sum; mx, sum (lanes,). */
+	void (*softmax)(const float *y, const size_t m_lanes[2], float *p, float *mx, float *sum);
+	void (*adam)(const struct hn_adam_args *a);
+};
+
+/* The best level of this CPU; never NULL. */
+const struct hn_kernels *hn_kernels_best(void);
+
+/* Level i that this CPU can run, slowest first; NULL behind the last. */
+const struct hn_kernels *hn_kernels_at(size_t i);
+#endif

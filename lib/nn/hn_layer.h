@@ -1,0 +1,69 @@
+/* hn_layer.h - what a layer must provide: one file layer_<name>.c, one row in hn_layers[]. */
+#ifndef HN_LAYER_H
+#define HN_LAYER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "hn_kernel.h"
+#include "hn_net.h"
+#include "hn_rng.h"
+
+/* One batch through one layer.  Tensors are (len, ch, lanes): the batch is the last axis. */
+struct hn_pass {
+	const struct hn_layer   *l;
+	const struct hn_kernels *kern;
+	size_t lanes;
+	const float *w;          /* (n_w,) weights                                            */
+	const float *x;          /* (in, lanes) input                                         */
+	float *y;                /* (out, lanes) output; == x for an in-place layer           */
+	/* backward only */
+	const float *dy;         /* (out, lanes)                                              */
+	float *dx;               /* (in, lanes); NULL for the first layer; == dy when in place */
+	float *g;                /* (n_w,) gradient, overwritten                              */
+	const float *rows;       /* (lanes, in) the input as rows when `want_rows`            */
+};
+
+/* One layer's int8 form: hn_quant.c fills it, the row's `quantise` writes the constants. */
+struct hn_layer_q {
+	const struct hn_layer *l;
+	const float *w;
+	double  in_scale, out_scale;
+	int8_t  in_zp, out_zp, act_min, act_max;
+	uint8_t *out;            /* (image_bytes,) constants, zeroed, 4-byte aligned          */
+};
+
+struct hn_layer_type {
+	const char *name;
+	uint8_t id;              /* permanent                                                 */
+	const char *usage;       /* "dense N": shown in errors                                */
+	uint8_t args_min, args_max;
+	bool in_place;           /* y may overwrite x                                         */
+	bool keeps_y;            /* backward reads y                                          */
+	bool want_rows;          /* backward reads rows                                       */
+	bool rectifies;          /* the layer before it is initialised by He's rule           */
+	uint8_t op;              /* enum hd_op of the int8 form, 0 = none                     */
+
+	/* From l->in and l->arg set l->out and l->n_w.  `err` needs only the reason. */
+	hn_status (*shape)(struct hn_layer *l, struct hn_err *err);
+	/* w (n_w,): gain 2 for He, 1 for Glorot.  NULL when there are no weights. */
+	void (*init)(const struct hn_layer *l, double gain, struct hn_rng *rng, float *w);
+	uint64_t (*macs)(const struct hn_layer *l);      /* NULL = 0 */
+	void (*forward)(const struct hn_pass *p);
+	void (*backward)(const struct hn_pass *p);
+	size_t (*image_bytes)(const struct hn_layer *l);
+	/* Errors: HN_ENUMERIC when a constant cannot be represented. */
+	hn_status (*quantise)(const struct hn_layer_q *q);
+	double (*value)(const struct hn_layer *l, double x); /* element-wise layers: y = f(x), for tables */
+	double out_lo, out_hi;   /* fixed output range of a bounded function, else 0, 0       */
+};
+
+extern const struct hn_layer_type *const hn_layers[];    /* NULL-terminated */
+
+/* NULL when there is no such layer. */
+const struct hn_layer_type *hn_layer_find(const char *name, size_t len);
+
+static inline size_t hn_size(struct hn_shape s)
+{
+	return (size_t)s.len * s.ch;
+}
+#endif

@@ -1,0 +1,55 @@
+/* hn_run.h - buffers for one batch through a net, and the passes over them.
+ *
+ * Inside a run the batch is the last axis, (len, ch, lanes): every kernel works on whole vectors
+ * of samples, nothing else is padded, and the order of every sum is the same at every vector
+ * width.  Lanes = batch rounded up to HN_LANES; unused lanes hold zeros on input. */
+#ifndef HN_RUN_H
+#define HN_RUN_H
+
+#include <stdbool.h>
+#include "hn_arena.h"
+#include "hn_kernel.h"
+#include "hn_net.h"
+
+struct hn_run {
+	const struct hn_net *net;
+	const struct hn_kernels *kern;
+	uint32_t batch;                  /* samples a pass, at most                            */
+	uint32_t lanes;                  /* batch rounded up to HN_LANES                       */
+	uint32_t n;                      /* samples in the present batch                       */
+	bool     train;                  /* buffers for backward exist                         */
+	float   *x;                      /* (in, lanes) input                                  */
+	float   *y[HN_NET_LAYERS_MAX];   /* (out, lanes) of each layer; in-place layers share  */
+	float   *rows;                   /* (lanes, widest input) samples as rows, for backward */
+	float   *grad[2];                /* (widest, lanes) two gradients in turn              */
+	float   *dy;                     /* (out_n, lanes) gradient of the loss: input of backward */
+	float   *target;                 /* (out_n, lanes) for regression losses               */
+	float   *scratch;                /* largest need of any layer                          */
+};
+
+/* Take all buffers from `arena` (which may be dry).  batch 1..1024.  `kern` NULL = best of this CPU.
+ * Errors: HN_EINVAL, HN_ENOMEM. */
+hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t batch, bool train,
+                      struct hn_arena *arena);
+
+/* Load `n` samples: sample i is row order[i] (or first + i when order is NULL) of x (., in). */
+void hn_run_load(struct hn_run *run, const float *x, const uint32_t *order, uint32_t n);
+
+/* The same for targets (., out_n); for autoencode the input itself is the target: not needed. */
+void hn_run_load_target(struct hn_run *run, const float *t, const uint32_t *order, uint32_t n);
+
+/* Outputs into run->y[last], (out_n, lanes). */
+void hn_run_forward(struct hn_run *run, const float *weights);
+
+/* From run->dy back through all layers; gradients of all weights overwrite grad (n_weights,). */
+void hn_run_backward(struct hn_run *run, const float *weights, float *grad);
+
+/* Outputs of the net (lanes apart); valid until the next pass. */
+const float *hn_run_out(const struct hn_run *run);
+
+/* Float outputs of `n` samples: x (n, in) scaled -> out (n, out_n).
+ * Takes its buffers from `arena` and gives them back.  Errors: HN_ENOMEM. */
+struct hn_predict { const struct hn_net *net; const float *weights; };
+hn_status hn_predict(const struct hn_predict *p, const float *x, uint32_t n, float *out,
+                     struct hn_arena *arena);
+#endif

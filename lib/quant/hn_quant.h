@@ -1,0 +1,75 @@
+/* hn_quant.h - post-training quantisation: float weights to an int8 image for devices.
+ *
+ * Calibration runs samples through the float net and records the range of every tensor; the image
+ * then holds per-channel symmetric int8 weights, int32 biases and (multiplier, shift) pairs, so
+ * that the device never sees a float.  The arithmetic is that of lib/device/hd_image.h.
+ * Source: Jacob et al. 2018, arXiv:1712.05877; TFLite quantisation specification. */
+#ifndef HN_QUANT_H
+#define HN_QUANT_H
+
+#include "hn_arena.h"
+#include "hn_model.h"
+#include "hn_net.h"
+
+enum hn_calib_rule { HN_CALIB_MINMAX = 0, HN_CALIB_PERCENTILE = 1 };
+
+/* One tensor's int8 grid: real = scale * (q - zp). */
+struct hn_grid { float scale; int8_t zp; };
+
+/* grid[0] is the net's input, grid[i + 1] the output of layer i. */
+struct hn_calib {
+	struct hn_grid grid[HN_NET_LAYERS_MAX + 1];
+	float lo[HN_NET_LAYERS_MAX + 1], hi[HN_NET_LAYERS_MAX + 1];
+};
+
+struct hn_quant_cfg {
+	const struct hn_net *net;
+	const float *weights;            /* (n_weights,)                                       */
+	const struct hn_scaler *scaler;  /* raw counts; n_ch == in_ch                          */
+	enum hn_calib_rule rule;
+	double tail;                     /* percentile: share cut off at each end, 1e-4         */
+};
+
+/* Ranges over x (n, in), scaled.  Buffers from `arena`, given back.
+ * Errors: HN_EDATA (n == 0), HN_ENUMERIC (not finite; layer named), HN_ENOMEM. */
+hn_status hn_calibrate(const struct hn_quant_cfg *cfg, const float *x, uint32_t n,
+                       struct hn_arena *arena, struct hn_calib *calib);
+
+/* Bytes of the image of `net`, 0 when a layer has no int8 form. */
+size_t hn_image_need(const struct hn_net *net);
+
+/* Write the image into out (cap,), 4-byte aligned, cap >= hn_image_need.
+ * The scaler's mean is rounded to whole counts: fit it so.
+ * Errors: HN_EINVAL (no int8 form, scaler), HN_ENOMEM (cap), HN_ENUMERIC. */
+struct hn_bytes { uint8_t *p; size_t cap; };
+hn_status hn_image_write(const struct hn_quant_cfg *cfg, const struct hn_calib *calib,
+                         struct hn_bytes out, size_t *len, struct hn_err *err);
+
+/* How close int8 is to float on x (n, in), scaled inputs. */
+struct hn_agreement {
+	uint32_t n, same_argmax;         /* samples; those whose largest output is the same    */
+	double   snr_db[HN_NET_LAYERS_MAX];      /* by layer: power of float over power of error;
+	                                            NAN for a layer fused into its predecessor */
+	double   out_mse;                /* mean squared error of the dequantised outputs      */
+	uint8_t  worst;                  /* layer with the lowest snr_db                       */
+};
+struct hn_agree_job {
+	const struct hn_quant_cfg *cfg;
+	const struct hn_calib *calib;
+	const uint8_t *image;            /* 4-byte aligned                                     */
+	uint32_t image_len;
+	const float *x;                  /* (n, in) scaled                                     */
+	uint32_t n;
+};
+hn_status hn_agree(const struct hn_agree_job *job, struct hn_arena *arena, struct hn_agreement *out);
+
+/* Self-test vectors { i8 in[in_len * in_ch], i8 out[out_n] } * k from raw windows (k, len * ch).
+ * out (k * (in + out_n),).  Buffers from `arena`, given back.
+ * Errors: HN_EFORMAT (image), HN_ENOMEM. */
+struct hn_selftest_job { const uint8_t *image; uint32_t image_len; const int32_t *raw; uint32_t k; };
+hn_status hn_selftest_make(const struct hn_selftest_job *job, struct hn_arena *arena,
+                           struct hn_bytes out, size_t *len);
+
+/* M = mult * 2^(shift - 31), mult in [2^30, 2^31).  Source: TFLite QuantizeMultiplier. */
+void hn_quant_mult(double m, int32_t *mult, int8_t *shift);
+#endif

@@ -1,0 +1,100 @@
+/* hn_train.h - the fit loop: mini-batches, early stopping on held-back data, numerical guard.
+ *
+ * Use:  fill a config (start from hn_train_defaults), ask hn_train_need for the exact number of
+ * bytes, hand in an arena of that size, run.  Nothing is allocated inside; the peak of the arena
+ * equals the need to the byte.  Same net, data, config and CPU level: same bits. */
+#ifndef HN_TRAIN_H
+#define HN_TRAIN_H
+
+#include <stdbool.h>
+#include "hn_arena.h"
+#include "hn_kernel.h"
+#include "hn_loss.h"
+#include "hn_net.h"
+#include "hn_optim.h"
+
+enum { HN_TRAIN_BATCH_MAX = 1024, HN_TRAIN_TRIES_MAX = 8 };
+
+/* Labelled samples, borrowed.  x is already scaled (hn_model.h: hn_scaler). */
+struct hn_set {
+	uint32_t n;
+	const float   *x;        /* (n, in_len * in_ch)                                       */
+	const int32_t *label;    /* (n,) classify: 0 .. out_n - 1; otherwise NULL             */
+	const float   *target;   /* (n, out_n) regress, forecast; NULL for classify, autoencode */
+	const float   *weight;   /* (n,) >= 0, or NULL = all 1                                */
+};
+
+struct hn_data { struct hn_set train, valid; };  /* valid.n == 0: no early stopping          */
+
+struct hn_train_cfg {
+	const struct hn_net *net;
+	const struct hn_loss_type *loss;         /* hn_loss_of(task) by default               */
+	const struct hn_optim_type *optim;       /* Adam by default                           */
+	const struct hn_kernels *kern;           /* NULL = best of this CPU                   */
+	const float *start;      /* (n_weights,) champion's weights to begin from; NULL = fresh */
+	const float *class_weight;       /* (out_n,) > 0 or NULL                              */
+	uint64_t seed;           /* initial weights and order of the samples                  */
+	float    lr;             /* 1e-3                                                      */
+	float    weight_decay;   /* decoupled: w -= lr * weight_decay * w; 0                  */
+	float    smoothing;      /* label smoothing [0, 1); 0                                 */
+	float    clip_norm;      /* largest gradient norm, 0 = no limit                       */
+	float    min_delta;      /* improvement of the held-back loss that counts; 1e-4       */
+	uint32_t batch;          /* 32                                                        */
+	uint32_t epochs;         /* 100                                                       */
+	uint32_t patience;       /* epochs without improvement before the end, 0 = never; 10  */
+	bool     in_order;       /* do not shuffle (comparisons with other programs)          */
+};
+
+void hn_train_defaults(struct hn_train_cfg *cfg, const struct hn_net *net);
+
+/* One finished epoch. */
+struct hn_epoch {
+	uint32_t epoch, epochs;          /* 1-based; planned                                   */
+	double   train_loss;             /* mean over the epoch, weights changing              */
+	double   valid_loss;             /* NAN without held-back data                         */
+	double   valid_score;            /* classify: accuracy 0..1; otherwise NAN             */
+	double   grad_norm_max, lr;
+	uint32_t best_epoch, rollbacks;
+};
+
+/* Return false to stop: hn_train_run then keeps the best weights and reports HN_STOP_ABORT. */
+typedef bool (*hn_progress)(void *ctx, const struct hn_epoch *e);
+
+enum hn_stop { HN_STOP_EPOCHS = 0, HN_STOP_PATIENCE = 1, HN_STOP_ABORT = 2 };
+
+struct hn_train_result {
+	const float *weights;    /* (n_weights,) best on held-back data (last without any); in the arena */
+	enum hn_stop stop;
+	uint32_t epochs, best_epoch, rollbacks;
+	uint64_t steps, samples; /* optimiser steps, samples seen                             */
+	double   train_loss, valid_loss, valid_score;    /* of the weights returned           */
+	double   grad_norm_max, lr;                      /* lr at the end                     */
+};
+
+/* Exact bytes that hn_train_run takes from its arena.  Only the sizes of `data` are read.
+ * Errors as hn_train_run for the config. */
+hn_status hn_train_need(const struct hn_train_cfg *cfg, const struct hn_data *data, size_t *bytes,
+                        struct hn_err *err);
+
+struct hn_train_job {
+	const struct hn_train_cfg *cfg;
+	const struct hn_data *data;
+	struct hn_arena *arena;
+	hn_progress progress;    /* may be NULL                                               */
+	void *ctx;
+};
+
+/* Train.  Errors, each with a sentence:
+ *   HN_EINVAL   config: net, batch, rate, loss that does not fit the task
+ *   HN_EDATA    no samples, one class only
+ *   HN_ERANGE   label or sample weight out of range
+ *   HN_ENUMERIC input not finite; or training diverged HN_TRAIN_TRIES_MAX times (layer named)
+ *   HN_ENOMEM   arena smaller than hn_train_need */
+hn_status hn_train_run(const struct hn_train_job *job, struct hn_train_result *res,
+                       struct hn_err *err);
+
+/* Loss and score of given weights on a set; buffers from `arena`, given back. */
+struct hn_score { double loss, accuracy; /* accuracy NAN unless classify */ };
+hn_status hn_evaluate(const struct hn_train_cfg *cfg, const float *weights, const struct hn_set *set,
+                      struct hn_arena *arena, struct hn_score *score);
+#endif
