@@ -1,0 +1,83 @@
+#include "hn_package.h"
+
+#include <string.h>
+
+#include "hd_image.h"
+#include "hd_sha256.h"
+#include "hn_rng.h"
+
+void hn_device_key(const uint8_t master[HD_KEY_LEN], const uint8_t uid[HD_UID_LEN],
+                   uint8_t key[HD_KEY_LEN])
+{
+	static const char text[] = "honed device";
+	uint8_t m[sizeof text - 1 + HD_UID_LEN];
+
+	memcpy(m, text, sizeof text - 1);
+	memcpy(m + sizeof text - 1, uid, HD_UID_LEN);
+	hd_hmac(master, m, sizeof m, key);
+}
+
+static size_t vector_len(const struct hd_net *net)
+{
+	return (size_t)net->in_len * net->in_ch + net->out_n;
+}
+
+size_t hn_package_payload_size(const struct hn_package_spec *s)
+{
+	struct hd_net net;
+
+	if (hd_net_open(&net, s->image, s->image_len) != HD_OK)
+		return 0;
+	return s->image_len + HN_VECTORS * vector_len(&net);
+}
+
+/* Inputs: uniform, the first vector from the edges of int8 only. */
+static void fill_input(struct hn_rng *rng, int8_t *in, size_t n, bool edges)
+{
+	for (size_t i = 0; i < n; i++) {
+		const uint64_t r = hn_rng_u64(rng);
+
+		in[i] = edges ? (int8_t)(r & 1 ? 127 : -128) : (int8_t)((int)(r & 0xff) - 128);
+	}
+}
+
+static void make_vectors(const struct hd_net *net, struct hn_package_out *out, size_t at)
+{
+	const size_t n_in = (size_t)net->in_len * net->in_ch;
+	struct hn_rng rng;
+
+	hn_rng_seed(&rng, net->len);
+	for (int v = 0; v < HN_VECTORS; v++, at += n_in + net->out_n) {
+		int8_t *in = (int8_t *)(out->payload + at);
+
+		fill_input(&rng, in, n_in, v == 0);
+		hd_net_run(net, in, out->arena, in + n_in);
+	}
+}
+
+hn_status hn_package_build(const struct hn_package_spec *s, struct hn_package_out *out)
+{
+	const size_t need = hn_package_payload_size(s);
+	struct hd_package p = { .key_id = s->key_id, .version = s->version,
+	                        .model_version = s->model_version, .image_len = s->image_len };
+	struct hd_sha256 hash;
+	struct hd_net net;
+
+	if (need == 0 || hd_net_open(&net, s->image, s->image_len) != HD_OK)
+		return HN_EFORMAT;
+	if (need > out->cap || net.arena > out->arena_cap)
+		return HN_ENOMEM;
+	memcpy(out->payload, s->image, s->image_len);
+	make_vectors(&net, out, s->image_len);
+	memcpy(p.uid, s->uid, HD_UID_LEN);
+	p.arch = net.arch;
+	p.n_vectors = HN_VECTORS;
+	p.vector_len = (uint16_t)vector_len(&net);
+	p.payload_len = (uint32_t)need;
+	hd_sha256_init(&hash);
+	hd_sha256_add(&hash, out->payload, need);
+	hd_sha256_end(&hash, p.digest);
+	hd_package_write(&p, s->key, out->header);
+	out->len = need;
+	return HN_OK;
+}

@@ -1,0 +1,39 @@
+/* hn_package.h - make the signed package of one image for one device. */
+#ifndef HN_PACKAGE_H
+#define HN_PACKAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "hd_package.h"
+#include "hn_status.h"
+
+enum { HN_VECTORS = 4 };         /* self-test vectors a package carries */
+
+/* Key of one device: HMAC-SHA256(master, "honed device" uid).  Who dumps one device learns only its
+ * own key. */
+void hn_device_key(const uint8_t master[HD_KEY_LEN], const uint8_t uid[HD_UID_LEN],
+                   uint8_t key[HD_KEY_LEN]);
+
+struct hn_package_spec {
+	const uint8_t *image;            /* (image_len,) a valid image, 4-byte aligned           */
+	uint32_t image_len;
+	uint8_t  uid[HD_UID_LEN], key[HD_KEY_LEN];
+	uint8_t  key_id;
+	uint32_t version, model_version;
+};
+
+/* Bytes of the payload: image and self-test vectors; 0 when the image does not open. */
+size_t hn_package_payload_size(const struct hn_package_spec *s);
+
+/* Build header and payload (cap >= hn_package_payload_size).  `arena` (arena_cap,) 4-byte aligned
+ * holds the activations while the vectors are made: random int8 inputs with the edges -128 and 127
+ * among them, outputs by hd_net_run.  Errors: HN_EFORMAT, HN_ENOMEM. */
+struct hn_package_out {
+	uint8_t header[HD_PACKAGE_HEADER];
+	uint8_t *payload;                /* (cap,) caller's, 4-byte aligned                      */
+	size_t cap, len;
+	uint8_t *arena;
+	size_t arena_cap;
+};
+hn_status hn_package_build(const struct hn_package_spec *s, struct hn_package_out *out);
+#endif
