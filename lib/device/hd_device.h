@@ -1,10 +1,12 @@
 /* hd_device.h - everything a firmware needs: link, slots, inference, trial and way back.
  *
- * Use:  hd_init() once, hd_rx_bytes() from the receive interrupt's ring, hd_poll() in the main loop
- * with the time that may be spent, hd_infer() at each window boundary.  The swap to a new image
- * happens only inside hd_infer's caller's context, between two inferences: one pointer store.
- * Nothing here blocks longer than the budget given, except one flash erase, which is started only
- * when the next deadline is further away than the erase takes. */
+ * Use:  hd_init() once.  In the main loop hd_rx_bytes() with what the receive interrupt's ring
+ * holds, then hd_poll() with the time that may be spent.  hd_service() at each window boundary.
+ * The swap to a new image happens only inside hd_service(), between two inferences: one pointer
+ * store.  Nothing here blocks longer than the budget given, except one flash erase, which is
+ * started only when the next deadline is further away than the erase takes.
+ * All calls come from one context.  The self-test inside hd_poll() writes to cfg.arena: inference
+ * that can interrupt hd_poll() needs an arena of its own. */
 #ifndef HD_DEVICE_H
 #define HD_DEVICE_H
 
@@ -38,8 +40,14 @@ struct hd_device;                        /* see below: caller's storage */
 /* Boot: read the journal, open the active image.  Errors: HD_EFLASH, HD_EFORMAT (geometry). */
 hd_status hd_init(struct hd_device *d, const struct hd_config *cfg);
 
-/* Hand over received bytes.  Bounded work: decoding and queueing only. */
-void hd_rx_bytes(struct hd_device *d, const uint8_t *bytes, size_t n);
+/* Hand over received bytes.  Decodes only; one command at a time is kept until hd_poll has done
+ * it.  Returns the number of bytes taken: less than n when a command waits.  Keep the rest and hand
+ * it over again after hd_poll, so that the port's ring is the only queue:
+ *     while (done < n) { done += hd_rx_bytes(d, bytes + done, n - done); hd_poll(d, ...); } */
+HD_MUST_USE size_t hd_rx_bytes(struct hd_device *d, const uint8_t *bytes, size_t n);
+
+/* The port lost `n` received bytes (overrun): counted in STATUS. */
+void hd_rx_lost(struct hd_device *d, uint32_t n);
 
 /* Do pending work (erase, program, hash, self-test, answer) for at most about `budget_us`;
  * `idle_us` = time until the next inference is due: an erase starts only if it fits. */

@@ -24,6 +24,10 @@
  *                     in = in_len * in_ch, out = out_ch, out_len = 1, p = q = 0
  *        HD_OP_LUT    i8 table[256]   y = table[x + 128]; any shape, in == out
  *
+ *   arena: activations lie at the two ends of the arena in turn; a LUT works in place, except as
+ *          the first layer.  So it must hold, for all layers but the last, every output (rounded
+ *          up to 4) together with the one before it.  A multiple of 4.
+ *
  *   dense: acc = bias[o] + sum_i w[o][i] * (x[i] - in_zp)        (int32)
  *          y[o] = clamp(hd_rq(acc, mult[o], shift[o]) + out_zp, act_min, act_max)
  *
@@ -73,7 +77,8 @@ int32_t hd_rq(int32_t x, int32_t mult, int shift);
 
 /* Check `len` bytes at `image` completely (magic, sizes, shapes that chain, every constant inside
  * the image, the arena, the stored architecture hash) and open it.  `*net` is untouched on error.
- * `image` must be 4-byte aligned.  Errors: HD_EFORMAT, HD_ESIZE, HD_EARCH.  Cost: O(n_layers). */
+ * `image` must be 4-byte aligned.  Errors: HD_EFORMAT, HD_EARCH,
+ * HD_ESIZE (stored arena too small).  Cost: O(layers + their outputs); weights are not read. */
 hd_status hd_net_open(struct hd_net *net, const uint8_t *image, uint32_t len);
 
 /* CRC-32C over everything that fixes the shape of the computation: bytes 16..23 of the header,
@@ -90,6 +95,7 @@ int8_t hd_net_scale(const struct hd_net *net, uint16_t ch, int32_t raw);
  * Work: one multiply-add a weight.  Never fails on an opened net. */
 void hd_net_run(const struct hd_net *net, const int8_t *in, uint8_t *arena, int8_t *out);
 
-/* Index of the largest output (the first of equals) and its distance to the second, 0..255. */
+/* Index of the largest output (the first of equals) and its distance to the second, 0..255.
+ * n >= 1; with one output the distance is that to -128. */
 uint8_t hd_argmax(const int8_t *out, uint16_t n, uint8_t *margin);
 #endif

@@ -46,6 +46,13 @@ enum hd_msg {
 	HD_HELLO = 0x81, HD_STATUS = 0x82, HD_SAMPLES = 0x90, HD_PREDICTION = 0x91, HD_EVENT = 0x92
 };
 
+/* Code of an EVENT.  Permanent. */
+enum hd_event {
+	HD_EVENT_BOOT = 1,   /* argument: version of the active package, 0 = none     */
+	HD_EVENT_REVERT = 2, /* went back by itself; argument: version it went from   */
+	HD_EVENT_FLASH = 3   /* erase or program failed; argument: flash address      */
+};
+
 /* What a device is doing with the package that it was sent. */
 enum hd_state {
 	HD_IDLE = 0,        /* nothing staged                                        */
@@ -94,6 +101,16 @@ void hd_tag(const uint8_t key[HD_KEY_LEN], uint8_t type, uint16_t session, uint3
  * out (HD_WIRE_MAX,).  Returns the number of bytes. */
 size_t hd_frame_write(uint8_t type, uint8_t seq, uint16_t session, const uint8_t *body,
                       size_t body_len, uint8_t *out);
+
+/* Encode piece by piece: set `out`, begin, put, end.  Same result, without a copy of the body. */
+struct hd_tx {
+	uint8_t *out;            /* (HD_WIRE_MAX,) borrowed */
+	size_t   at, code_at;
+	uint32_t crc;
+};
+void hd_tx_begin(struct hd_tx *t, uint8_t type, uint8_t seq, uint16_t session);
+void hd_tx_put(struct hd_tx *t, const uint8_t *p, size_t n);
+size_t hd_tx_end(struct hd_tx *t);
 
 /* Streaming decoder: feed bytes, get whole frames whose CRC is right.  Noise costs only the frame
  * it hits; a length is never trusted before the CRC. */

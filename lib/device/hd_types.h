@@ -10,6 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__GNUC__)
+#define HD_MUST_USE __attribute__((warn_unused_result))
+#else
+#define HD_MUST_USE
+#endif
+
 /* Result codes; also the one-byte error of a STATUS message, so their values are permanent. */
 typedef enum {
 	HD_OK        = 0,

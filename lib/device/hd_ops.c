@@ -1,0 +1,16 @@
+/* The table of layer kinds. */
+#include "hd_ops.h"
+
+const struct hd_op_row *const hd_ops[] = { &hd_dense, &hd_lut };
+const uint8_t hd_n_ops = sizeof hd_ops / sizeof hd_ops[0];
+
+const struct hd_op_row *hd_op_find(uint8_t op)
+{
+	uint8_t i;
+
+	for (i = 0; i < hd_n_ops; i++) {
+		if (hd_ops[i]->op == op)
+			return hd_ops[i];
+	}
+	return NULL;
+}
