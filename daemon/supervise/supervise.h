@@ -42,7 +42,9 @@ struct supervise_hooks {
 hn_status supervise_open(struct supervise **out, uv_loop_t *loop, struct db *db, const char *db_path,
                          const struct conf *conf, struct journal *journal,
                          const struct supervise_hooks *hooks, struct hn_err *err);
-void supervise_close(struct supervise *s);       /* kills a running trainer                      */
+/* Shut-down: no new job, the running trainer is told to end; keep the loop running until it has. */
+void supervise_stop(struct supervise *s);
+void supervise_close(struct supervise *s);
 
 /* Queue a job; it starts when its row is durable and no other runs.  *job gets its id.
  * Errors: HN_EBUSY (one of this model is queued or runs), HN_EFULL. */
