@@ -34,6 +34,8 @@ struct deploy_hooks {
 hn_status deploy_open(struct deploy **out, uv_loop_t *loop, struct db *db, const char *db_path,
                       const struct conf *conf, struct journal *journal,
                       const struct deploy_hooks *hooks, struct hn_err *err);
+/* Shut-down: stop the timer; devices keep what they run. */
+void deploy_stop(struct deploy *d);
 void deploy_close(struct deploy *d);
 
 /* From the link source. */

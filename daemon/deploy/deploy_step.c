@@ -1,0 +1,409 @@
+/* One device's way through a rollout: waiting, sending, trial, confirming, confirmed.
+ *
+ * Each step is durable before the device is told of it, so that a restart finds the place again; the
+ * device's own HELLO decides how much of a transfer is left. */
+#include "deploy_step.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "hd_image.h"
+#include "hn_model.h"
+#include "log.h"
+
+const char *device_error_text(uint8_t code)
+{
+	static const char *const text[] = {
+		"no error", "the bytes do not parse", "built for another architecture", "made for another device",
+		"version not above the device's floor", "the MAC does not verify (wrong key?)",
+		"payload damaged", "self-test outputs differ", "larger than the device's slot or arena",
+		"flash failed", "not possible in the device's state", "delta for another base" };
+
+	return code < sizeof text / sizeof text[0] ? text[code] : "unknown error";
+}
+
+static const char *model_name(const struct deploy_device *v)
+{
+	return v->owner->conf->models[v->model].name;
+}
+
+static void note(struct deploy_device *v, const char *kind, const char *reason, json_t *evidence)
+{
+	const struct rollout *r = &v->owner->target[v->model];
+
+	(void)journal_add(v->owner->journal, (struct journal_entry){ .kind = kind, .model = model_name(v),
+		.device = v->conf->name, .rollout = r->id, .version = r->version, .reason = reason,
+		.evidence = evidence });
+}
+
+static void package_drop(struct deploy_device *v)
+{
+	hn_peer_drop(&v->peer);
+	free(v->payload);
+	v->payload = NULL;
+	v->payload_len = 0;
+}
+
+/* --- saving a step, then acting ------------------------------------------------------------------- */
+
+static void act_send(struct deploy_device *v);
+
+static void saved(void *ctx, hn_status rc)
+{
+	struct deploy_device *v = ctx;
+	const int64_t now = clock_mono_us();
+
+	v->saving = false;
+	v->unsaved = rc != HN_OK;        /* logged; the next tick tries again */
+	if (rc != HN_OK || v->owner->closing)
+		return;
+	switch (v->step.state) {
+	case STEP_SENDING:
+		act_send(v);
+		break;
+	case STEP_CONFIRMING:
+		hn_peer_confirm(&v->peer, now);
+		break;
+	case STEP_FAILED: case STEP_CONFIRMED:
+		rollout_step(v->owner, v->model);
+		break;
+	default:
+		break;
+	}
+}
+
+static void step_to(struct deploy_device *v, enum step_state state)
+{
+	v->step.state = state;
+	if (state == STEP_CONFIRMED || state == STEP_FAILED)
+		v->step.ended_us = clock_now_us();
+	v->saving = step_save(v->owner->db, &v->step, v->conf->name, saved, v) == HN_OK;
+	v->unsaved = !v->saving;
+}
+
+void step_retry(struct deploy_device *v)
+{
+	if (!v->unsaved)
+		return;
+	v->saving = step_save(v->owner->db, &v->step, v->conf->name, saved, v) == HN_OK;
+	v->unsaved = !v->saving;
+}
+
+static void step_fail(struct deploy_device *v, bool final, const char *why)
+{
+	(void)snprintf(v->step.error, sizeof v->step.error, "%s", why);
+	package_drop(v);
+	metric_add(v->m_failed, 1);
+	note(v, "swap_failed", why, NULL);
+	if (final || v->step.attempts >= STEP_ATTEMPTS_MAX) {
+		step_to(v, STEP_FAILED);
+		return;
+	}
+	/* wait longer after each attempt: 1, 2, 4, 8 s */
+	v->step.due_us = clock_mono_us() + ((int64_t)1000000 << (v->step.attempts - 1));
+	step_to(v, STEP_WAITING);
+}
+
+/* --- the package ---------------------------------------------------------------------------------- */
+
+static hn_status build(struct deploy_device *v, const struct hn_model *m, const struct rollout *r)
+{
+	struct hn_package_spec spec = { .image = m->image, .image_len = m->image_len, .key_id = 0,
+		.version = v->step.package_version, .model_version = (uint32_t)r->number };
+	struct hn_package_out out = { .cap = 0 };
+	struct hd_net net;
+	hn_status rc = HN_ENOMEM;
+
+	if (hd_net_open(&net, m->image, m->image_len) != HD_OK)
+		return HN_EFORMAT;
+	memcpy(spec.uid, v->uid, HD_UID_LEN);
+	memcpy(spec.key, v->peer.key, HD_KEY_LEN);
+	out.cap = hn_package_payload_size(&spec);
+	out.arena_cap = net.arena;
+	out.payload = malloc(out.cap);
+	out.arena = malloc(net.arena ? net.arena : 4);
+	if (out.payload && out.arena)
+		rc = hn_package_build(&spec, &out);
+	free(out.arena);
+	if (rc != HN_OK) {
+		free(out.payload);
+		return rc;
+	}
+	free(v->payload);
+	v->payload = out.payload;
+	v->payload_len = out.len;
+	memcpy(v->header, out.header, HD_PACKAGE_HEADER);
+	return HN_OK;
+}
+
+static hn_status load_model(struct deploy_device *v, struct hn_model *m)
+{
+	const struct deploy *d = v->owner;
+	const unsigned char *blob;
+	size_t len;
+	hn_status rc = d->hooks.blob(d->hooks.ctx, d->target[v->model].version, &blob, &len);
+
+	return rc ? rc : hn_model_read(m, blob, len, NULL);
+}
+
+/* Refuse before a byte is sent what the device would refuse after all of them. */
+static bool fits(struct deploy_device *v, const struct hn_model *m)
+{
+	const struct hd_hello *h = &v->peer.hello;
+	const uint32_t arch = hd_image_arch(m->image);
+	struct hd_net net;
+	char why[160];
+
+	if (h->arch != 0 && h->arch != arch) {
+		(void)snprintf(why, sizeof why, "architecture: the device runs %08x, the version is %08x; "
+			"change `network` or the firmware", h->arch, arch);
+		step_fail(v, true, why);
+		return false;
+	}
+	if (hd_net_open(&net, m->image, m->image_len) != HD_OK || net.arena > h->arena_bytes ||
+	    m->image_len > h->slot_bytes) {
+		(void)snprintf(why, sizeof why, "the image needs %u B of flash and %u B of RAM, the device has "
+			"%u and %u", m->image_len, net.arena, h->slot_bytes, h->arena_bytes);
+		step_fail(v, true, why);
+		return false;
+	}
+	return true;
+}
+
+static void act_send(struct deploy_device *v)
+{
+	const struct rollout *r = &v->owner->target[v->model];
+	struct hn_peer_package k;
+	struct hn_model m;
+
+	if (load_model(v, &m) != HN_OK) {
+		step_fail(v, true, "the version's blob cannot be read");
+		return;
+	}
+	if (!fits(v, &m))
+		return;
+	if (build(v, &m, r) != HN_OK) {
+		step_fail(v, true, "the package cannot be built");
+		return;
+	}
+	k = (struct hn_peer_package){ .header = v->header, .payload = v->payload,
+		.len = (uint32_t)v->payload_len, .version = v->step.package_version,
+		.model_version = (uint32_t)r->number };
+	v->trial_seen = false;
+	hn_peer_install(&v->peer, &k, clock_mono_us());
+}
+
+/* A number above everything the device has confirmed or runs, and above all former rollouts. */
+static uint32_t choose_version(const struct deploy_device *v, const struct rollout *r)
+{
+	const struct hd_hello *h = &v->peer.hello;
+	uint32_t n = (uint32_t)r->id;
+
+	if (n <= h->floor)
+		n = h->floor + 1;
+	if (n <= h->active_version)
+		n = h->active_version + 1;
+	return n;
+}
+
+static void step_start(struct deploy_device *v, const struct rollout *r)
+{
+	v->step.attempts++;
+	v->step.error[0] = '\0';
+	if (v->step.started_us == 0)
+		v->step.started_us = clock_now_us();
+	v->step.package_version = choose_version(v, r);
+	v->step.bytes = (int64_t)v->peer.bytes_sent;
+	note(v, "swap_started", "sending the new weights", json_pack("{si sI}", "attempt", v->step.attempts,
+		"package_version", (json_int_t)v->step.package_version));
+	step_to(v, STEP_SENDING);
+}
+
+/* --- events of one device ------------------------------------------------------------------------- */
+
+static void begin_trial(struct deploy_device *v)
+{
+	v->trial_due = v->due;
+	v->trial_missed = v->missed;
+	v->predictions = 0;
+	v->trial_seen = true;
+	note(v, "trial_started", "self-test passed, the new weights run on trial", NULL);
+	step_to(v, STEP_TRIAL);
+}
+
+void step_trial(struct deploy_device *v)
+{
+	const struct conf_model *m = &v->owner->conf->models[v->model];
+	const uint32_t want = (uint32_t)m->rollout.trial_inferences;
+	const uint32_t late = v->missed - v->trial_missed;
+	char why[120];
+
+	if (v->saving || v->step.state != STEP_TRIAL || v->peer.phase != HN_PEER_TRIAL)
+		return;
+	if (late > want / 20 + 1) {
+		(void)snprintf(why, sizeof why, "%u inferences missed on trial", late);
+		note(v, "revert", why, NULL);
+		hn_peer_revert(&v->peer, clock_mono_us());
+		return;
+	}
+	if (v->due - v->trial_due >= want)
+		step_to(v, STEP_CONFIRMING);
+}
+
+static void step_done(struct deploy_device *v)
+{
+	const int64_t bytes = (int64_t)v->peer.bytes_sent - v->step.bytes;
+
+	v->step.bytes = bytes;
+	v->swap_s = (double)(clock_now_us() - v->step.started_us) * 1e-6;
+	metric_add(v->m_ok, 1);
+	note(v, "confirmed", "the new weights are in service", json_pack("{sf sI si sI}", "swap_s", v->swap_s,
+		"bytes", (json_int_t)bytes, "attempts", v->step.attempts, "repeats", (json_int_t)v->peer.repeats));
+	package_drop(v);
+	step_to(v, STEP_CONFIRMED);
+}
+
+static void save_device(struct deploy_device *v)
+{
+	json_t *o = json_pack("{sI sI sI sI}", "active_version", (json_int_t)v->peer.hello.active_version,
+		"active_model", (json_int_t)v->peer.hello.active_model, "floor", (json_int_t)v->peer.hello.floor,
+		"boots", (json_int_t)v->peer.hello.boots);
+	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+
+	(void)device_save(v->owner->db, v->conf->name, v->conf->uid, text, clock_now_us()); /* logged there */
+	free(text);
+	json_decref(o);
+}
+
+/* A device says who it is: right one?  Does it still run what the rollout left there? */
+static void on_known(struct deploy_device *v)
+{
+	const struct hd_hello *h = &v->peer.hello;
+	struct rollout *r = &v->owner->target[v->model];
+
+	if (memcmp(h->uid, v->uid, HD_UID_LEN) != 0) {
+		if (!v->wrong_uid)
+			log_err("event=wrong_device device=%s expected=%s advice=\"check uid in the configuration "
+			        "or the cabling\"", v->conf->name, v->conf->uid);
+		v->wrong_uid = true;
+		hn_peer_drop(&v->peer);
+		return;
+	}
+	v->wrong_uid = false;
+	save_device(v);
+	if (v->step.state == STEP_CONFIRMED && r->id && h->active_version != v->step.package_version &&
+	    h->active_model != (uint32_t)r->number) {
+		note(v, "device_outdated", "it does not run the rollout's version: sending again", NULL);
+		v->step = (struct step){ .rollout = r->id };
+		if (r->state == ROLLOUT_DONE)
+			r->state = ROLLOUT_RUNNING;
+	}
+	/* after a restart of ours in the middle of a step: the package again, the device says how far */
+	if (!v->saving && !v->payload && (v->step.state == STEP_SENDING || v->step.state == STEP_TRIAL ||
+	                                  v->step.state == STEP_CONFIRMING))
+		act_send(v);
+	rollout_step(v->owner, v->model);
+}
+
+void step_event(struct deploy_device *v, enum hn_peer_event e)
+{
+	char why[160];
+
+	v->due = v->peer.report.due > v->due ? v->peer.report.due : v->due;
+	v->missed = v->peer.report.missed > v->missed ? v->peer.report.missed : v->missed;
+	metric_add(v->m_bytes, (double)(v->peer.bytes_sent - v->bytes_counted));
+	v->bytes_counted = v->peer.bytes_sent;
+	switch (e) {
+	case HN_PEER_KNOWN:
+		on_known(v);
+		break;
+	case HN_PEER_DONE:
+		step_done(v);
+		break;
+	case HN_PEER_REVERTED:
+		step_fail(v, false, "the device went back to its former weights");
+		break;
+	case HN_PEER_REFUSED:
+		(void)snprintf(why, sizeof why, "refused: %s", device_error_text(v->peer.report.error));
+		step_fail(v, false, why);
+		break;
+	case HN_PEER_SILENT:
+		log_warn("event=device_silent device=%s phase=%d advice=\"asking again until it answers\"",
+		         v->conf->name, v->peer.phase);
+		break;
+	case HN_PEER_NOTHING: case HN_PEER_IN_TRIAL:
+		break;
+	}
+	/* also after a restart, where the trial is found by HELLO */
+	if (!v->saving && v->peer.phase == HN_PEER_TRIAL && !v->trial_seen && v->step.rollout)
+		begin_trial(v);
+}
+
+/* --- the rollout ---------------------------------------------------------------------------------- */
+
+static void rollout_end(struct deploy *d, int model, enum rollout_state state, const char *why)
+{
+	struct rollout *r = &d->target[model];
+
+	r->state = state;
+	r->ended_us = clock_now_us();
+	(void)rollout_save(d->db, r, d->conf->models[model].name);       /* logged there */
+	(void)journal_add(d->journal, (struct journal_entry){ .kind = state == ROLLOUT_DONE
+		? "rollout_done" : "rollout_failed", .model = d->conf->models[model].name, .rollout = r->id,
+		.version = r->version, .reason = why });
+	d->hooks.on_rollout(d->hooks.ctx, model, r->id, r->version, state == ROLLOUT_DONE, why);
+}
+
+struct tally { int n, waiting, busy, confirmed, failed; };
+
+static struct tally count(const struct deploy *d, int model)
+{
+	struct tally t = { .n = 0 };
+
+	for (int i = 0; i < d->conf->n_devices; i++) {
+		const struct deploy_device *v = &d->dev[i];
+
+		if (v->model != model)
+			continue;
+		t.n++;
+		t.waiting += v->step.state == STEP_WAITING;
+		t.confirmed += v->step.state == STEP_CONFIRMED;
+		t.failed += v->step.state == STEP_FAILED;
+	}
+	t.busy = t.n - t.waiting - t.confirmed - t.failed;
+	return t;
+}
+
+static bool may_start(const struct deploy_device *v, int model, int64_t now)
+{
+	return v->model == model && v->step.state == STEP_WAITING && !v->saving && v->peer.has_hello &&
+	       !v->wrong_uid && v->step.due_us <= now;
+}
+
+void rollout_step(struct deploy *d, int model)
+{
+	const struct conf_model *m = &d->conf->models[model];
+	struct rollout *r = &d->target[model];
+	const int64_t now = clock_mono_us();
+	struct tally t = count(d, model);
+	int room = t.confirmed < m->rollout.canary ? m->rollout.canary - t.confirmed - t.busy
+	                                           : m->rollout.batch - t.busy;
+
+	if (r->id == 0 || r->state != ROLLOUT_RUNNING || d->closing)
+		return;
+	if (t.failed > 0 && t.confirmed < m->rollout.canary && t.busy == 0) {
+		rollout_end(d, model, ROLLOUT_FAILED, "the canary failed; no other device was touched");
+		return;
+	}
+	if (t.waiting == 0 && t.busy == 0) {
+		rollout_end(d, model, t.failed ? ROLLOUT_FAILED : ROLLOUT_DONE,
+		            t.failed ? "some devices refused the new weights" : "all devices run the version");
+		return;
+	}
+	for (int i = 0; i < d->conf->n_devices && room > 0; i++)
+		if (may_start(&d->dev[i], model, now)) {
+			step_start(&d->dev[i], r);
+			room--;
+		}
+}

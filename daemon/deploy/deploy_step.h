@@ -1,0 +1,63 @@
+/* deploy_step.h - private to daemon/deploy: one device's way through a rollout. */
+#ifndef DEPLOY_STEP_H
+#define DEPLOY_STEP_H
+
+#include "deploy.h"
+#include "deploy_row.h"
+#include "hn_package.h"
+#include "hn_peer.h"
+#include "metrics.h"
+
+enum { STEP_ATTEMPTS_MAX = 5 };
+
+struct deploy_device {
+	struct deploy *owner;
+	const struct conf_device *conf;
+	int  index, source, model;       /* indices of the configuration                         */
+	uint8_t uid[HD_UID_LEN];
+	struct hn_peer peer;
+	struct step step;                /* step.rollout == 0: none                               */
+	bool saving;                     /* a step row is on its way; wait for it                 */
+	bool unsaved;                    /* the queue refused it: try again                       */
+	bool wrong_uid, trial_seen;
+	uint8_t  header[HD_PACKAGE_HEADER];
+	uint8_t *payload;                /* while a package is being sent, else NULL              */
+	size_t   payload_len;
+	uint32_t due, missed;            /* last reported                                         */
+	uint32_t trial_due, trial_missed;/* when the trial began                                  */
+	uint32_t predictions;            /* of the trial's model version                          */
+	int64_t  seen_us;
+	double   swap_s;                 /* of the last completed swap                            */
+	struct metric *m_bytes, *m_ok, *m_failed;
+	uint64_t bytes_counted;
+};
+
+struct deploy {
+	uv_loop_t *loop;
+	struct db *db;
+	const char *db_path;
+	const struct conf *conf;
+	struct journal *journal;
+	struct deploy_hooks hooks;
+	uv_timer_t timer;
+	uint8_t master[HD_KEY_LEN];
+	int64_t next_rollout;
+	struct rollout target[CONF_MODELS_MAX];  /* the newest of each model; id 0 = none         */
+	struct deploy_device *dev;               /* (conf->n_devices,)                             */
+	bool closing;
+};
+
+/* Move devices of the rollout of `model` forward: who may start, is the rollout over? */
+void rollout_step(struct deploy *d, int model);
+
+/* React to what the peer of one device reports. */
+void step_event(struct deploy_device *v, enum hn_peer_event e);
+
+/* Write a step again that could not be written. */
+void step_retry(struct deploy_device *v);
+
+/* Look at a trial: enough clean inferences? */
+void step_trial(struct deploy_device *v);
+
+const char *device_error_text(uint8_t code);
+#endif
