@@ -21,12 +21,12 @@ struct hd_config {
 	uint8_t  key[HD_KEY_LEN];        /* this device's key                                  */
 	uint8_t  key_id;
 	uint32_t arch;                   /* accept only this architecture; 0 = any that fits   */
-	uint8_t *arena;                  /* (arena_bytes,) activations, 4-byte aligned         */
+	uint8_t *arena;                  /* (arena_bytes,) for the self-test, 4-byte aligned   */
 	uint32_t arena_bytes;
 	uint8_t  credits;                /* chunks that may be in flight, 1..8                 */
 	uint8_t  trial_boots;            /* boot attempts of a trial, 3                        */
 	uint32_t trial_inferences;       /* revert by itself when not confirmed after as many  */
-	uint32_t nonce;                  /* differs at every boot                              */
+	uint32_t nonce;                  /* differs at every boot, not to be guessed           */
 	uint32_t build;                  /* firmware build number                              */
 	void    *ctx;
 	/* Queue `n` bytes for the wire.  Returns false when there is no room: the frame is counted
@@ -66,20 +66,23 @@ bool hd_send_samples(struct hd_device *d, uint32_t tick_us, uint32_t period_us, 
 bool hd_send_prediction(struct hd_device *d, uint32_t tick_us, uint32_t count,
                         uint8_t class_index, uint8_t margin);
 
-struct hd_device {                       /* private: use the functions */
+struct hd_device {                       /* private: use the functions                     */
 	struct hd_config cfg;
 	struct hd_slots  slots;
 	struct hd_rx     rx;
-	struct hd_net    net[2];         /* opened images; `cur` points at one or is NULL      */
-	struct hd_net   *cur;
-	struct hd_package active, staged;
-	uint8_t  header[HD_PACKAGE_HEADER];
+	struct hd_frame  frame;          /* the command that waits, in rx.buf              */
+	struct hd_net    net[2];         /* opened image of each slot                      */
+	const struct hd_net *cur, *want; /* in service; to be in service after hd_service  */
 	struct hd_sha256 hash;
-	uint32_t work_at, next, bitmap;
-	uint32_t nonce_gw, due, missed, trial_left, lost_tx;
+	uint32_t header[HD_PACKAGE_HEADER / 4];  /* staged header, programmed last; words: aligned */
+	uint32_t payload_len, next, bitmap, hash_at;
+	uint32_t erase_at, erase_to;     /* offsets in the spare slot: erased so far, wanted */
+	uint32_t nonce_dev, nonce_gw, due, missed, trial_left, lost_tx, lost_rx, event_arg;
 	uint16_t session;
-	uint8_t  state, error, seq, pending, answer;
-	uint8_t  todo[HD_FRAME_MAX];     /* one accepted command waiting for hd_poll            */
-	uint16_t todo_len;
+	uint8_t  state, error, seq, re, re_error;
+	uint8_t  tell;                   /* frames to send, see hd_device.c                */
+	uint8_t  tail;                   /* bytes of the waiting CHUNK that are programmed */
+	uint8_t  vector;                 /* self-test: 0 = not opened, i + 1 = vector i is next */
+	bool     waiting, used;          /* used: something was programmed since the erase */
 };
 #endif

@@ -11,7 +11,7 @@
  *   CHUNK       u32 offset, bytes: payload bytes; offset is a multiple of `chunk`, idempotent
  *   ACTIVATE    u32 version, u8 tag[8]: verify, self-test, switch at the next inference boundary
  *   CONFIRM     u32 version, u8 tag[8]: the trial is over, raise the floor, pre-erase the other slot
- *   REVERT      u32 version, u8 tag[8]: back to the other slot
+ *   REVERT      u32 version, u8 tag[8]: end the trial of `version`, back to the other slot
  *   STATUS_ASK  empty
  *   TIME        u64 gateway time, us since 1970: the device may show it; it never steers inference
  *               `tag` = first 8 bytes of HMAC-SHA256(device key, "honed" type session nonce_dev
@@ -49,7 +49,7 @@ enum hd_msg {
 /* Code of an EVENT.  Permanent. */
 enum hd_event {
 	HD_EVENT_BOOT = 1,   /* argument: version of the active package, 0 = none     */
-	HD_EVENT_REVERT = 2, /* went back by itself; argument: version it went from   */
+	HD_EVENT_REVERT = 2, /* went back by itself; argument: version it went from, 0 = at boot */
 	HD_EVENT_FLASH = 3   /* erase or program failed; argument: flash address      */
 };
 
@@ -71,7 +71,7 @@ struct hd_hello {               /* body of HELLO, 68 bytes in this order        
 	uint32_t active_version, active_model, floor;
 	uint8_t  active_digest[8], staged_digest[8];
 	uint32_t slot_bytes, arena_bytes, erase_us;
-	uint16_t boots;
+	uint16_t boots;         /* boot attempts left of the trial */
 	uint8_t  flags, reserved; /* bit 0: an image is active                         */
 	uint32_t build;
 };

@@ -11,8 +11,12 @@
  *   8 u32 floor  highest confirmed version: packages must be above it
  *  12 u32 crc    CRC-32C over bytes [0, 12)
  *
- * The state after a reset is the last record with a right CRC (highest seq).  A torn tail is skipped
- * and the last good state is appended again, never programmed over. */
+ * The state after a reset is the last record with a right CRC (highest seq).  A record that was cut
+ * off may read as good, as damaged or as still erased, and differently each time.  Therefore, after
+ * a reset, the first record that reads as erased is skipped, never programmed over, and the state is
+ * appended once more unless the last two records already agree.
+ * ERASE, CONFIRMED, REVERTED and EMPTY keep `slot` active; ERASE says that the other slot is being
+ * erased or filled.  During TRIAL the other slot holds the way back and is not touched. */
 #ifndef HD_SLOTS_H
 #define HD_SLOTS_H
 
@@ -25,10 +29,11 @@ struct hd_flash {
 	void *ctx;
 	int  (*read)(void *ctx, uint32_t at, void *buf, uint32_t n);
 	int  (*erase)(void *ctx, uint32_t sector_at);            /* one sector, blocks */
-	int  (*program)(void *ctx, uint32_t at, const void *buf, uint32_t n); /* whole write units, erased before */
-	const uint8_t *(*map)(void *ctx, uint32_t at);           /* memory-mapped view for inference */
+	/* Whole write units that were erased before; `at` and `n` are multiples of `unit`. */
+	int  (*program)(void *ctx, uint32_t at, const void *buf, uint32_t n);
+	const uint8_t *(*map)(void *ctx, uint32_t at);           /* memory-mapped view, 4-byte aligned */
 	void (*barrier)(void *ctx);                              /* all programs are durable */
-	uint32_t sector;         /* erase size in bytes                                      */
+	uint32_t sector;         /* erase size in bytes, a power of two, at least 4 records  */
 	uint32_t unit;           /* write size: 1, 2, 4, 8, 16 or 32 bytes                   */
 	uint32_t erase_us;       /* worst time of one erase                                  */
 	uint8_t  erased;         /* 0xff or 0x00                                             */
@@ -41,13 +46,17 @@ struct hd_flash {
 enum hd_record { HD_REC_EMPTY = 1, HD_REC_ERASE = 2, HD_REC_TRIAL = 3, HD_REC_CONFIRMED = 4,
                  HD_REC_REVERTED = 5 };
 
+enum { HD_SLOT_NONE = 0xff };
+
 struct hd_slots {
 	const struct hd_flash *flash;
-	uint32_t journal_next;   /* address of the next free record, 0 = sector full          */
+	uint32_t journal_next;   /* address of the next free record, 0 = the next needs an erase */
 	uint32_t seq, floor;
 	uint16_t boots;          /* boot attempts left of the trial                           */
-	uint8_t  kind, active;   /* last record; active slot or 0xff                          */
-	uint8_t  journal_page;
+	uint8_t  kind, active;   /* last record; active slot or HD_SLOT_NONE                  */
+	uint8_t  other;          /* on trial: the slot to go back to, or HD_SLOT_NONE         */
+	uint8_t  journal_page;   /* holds the last good record                                */
+	bool     fell_back;      /* this boot ended a trial                                   */
 };
 
 /* Read the journal, repair a torn tail, count a trial boot, revert when the attempts are used up.
@@ -56,11 +65,15 @@ struct hd_slots {
 hd_status hd_slots_boot(struct hd_slots *s, const struct hd_flash *flash, uint8_t max_boots);
 
 /* Append one record that makes `kind`, `slot`, `boots`, `floor` the present state. */
-hd_status hd_slots_note(struct hd_slots *s, uint8_t kind, uint8_t slot, uint16_t boots, uint32_t floor);
+hd_status hd_slots_note(struct hd_slots *s, uint8_t kind, uint8_t slot, uint16_t boots,
+                        uint32_t floor);
 
 /* Header of a slot, or HD_EFORMAT when it holds no complete package. */
 hd_status hd_slots_header(const struct hd_slots *s, uint8_t slot, struct hd_package *p);
 
 /* Address of the payload inside a slot (after the header, write-unit and 4-byte aligned). */
 uint32_t hd_slots_payload_at(const struct hd_flash *f, uint8_t slot);
+
+/* Program `n` bytes (whole units), make them durable and compare.  Errors: HD_EFLASH. */
+hd_status hd_flash_write(const struct hd_flash *f, uint32_t at, const uint8_t *p, uint32_t n);
 #endif

@@ -1,0 +1,217 @@
+/* Two slots and a journal of whole, checked records: the state is always the last good record, so
+ * a power cut leaves either the old state or the new one. */
+#include "hd_slots.h"
+#include <string.h>
+#include "hd_crc32c.h"
+#include "hd_sha256.h"
+
+enum { RECORD = 16, UNIT_MAX = 32, RECORD_CRC = 12 };
+
+static uint32_t record_size(const struct hd_flash *f)
+{
+	return f->unit > RECORD ? f->unit : RECORD;
+}
+
+static bool power_of_two(uint32_t x)
+{
+	return x != 0 && (x & (x - 1)) == 0;
+}
+
+static bool apart(uint32_t a, uint32_t a_len, uint32_t b, uint32_t b_len)
+{
+	return a + a_len <= b || b + b_len <= a;
+}
+
+static bool geometry_ok(const struct hd_flash *f)
+{
+	uint32_t j = f->journal_at, a = f->slot_at[0], b = f->slot_at[1], n = f->slot_bytes;
+
+	return power_of_two(f->unit) && f->unit <= UNIT_MAX && power_of_two(f->sector)
+		&& f->sector >= 4 * record_size(f) && ((j | a | b | n) & (f->sector - 1)) == 0
+		&& n > HD_PACKAGE_HEADER && apart(a, n, b, n) && apart(j, 2 * f->sector, a, n)
+		&& apart(j, 2 * f->sector, b, n);
+}
+
+hd_status hd_flash_write(const struct hd_flash *f, uint32_t at, const uint8_t *p, uint32_t n)
+{
+	if (f->program(f->ctx, at, p, n) != 0)
+		return HD_EFLASH;
+	f->barrier(f->ctx);
+	return memcmp(f->map(f->ctx, at), p, n) == 0 ? HD_OK : HD_EFLASH;
+}
+
+uint32_t hd_slots_payload_at(const struct hd_flash *f, uint8_t slot)
+{
+	return f->slot_at[slot] + HD_PACKAGE_HEADER;     /* every write unit divides it */
+}
+
+hd_status hd_slots_header(const struct hd_slots *s, uint8_t slot, struct hd_package *p)
+{
+	const struct hd_flash *f = s->flash;
+	hd_status rc = hd_package_read(p, f->map(f->ctx, f->slot_at[slot]));
+
+	if (rc == HD_OK && p->payload_len > f->slot_bytes - HD_PACKAGE_HEADER)
+		rc = HD_EFORMAT;
+	return rc;
+}
+
+/* Does the slot hold a complete package whose payload has its digest? */
+static bool slot_good(const struct hd_slots *s, uint8_t slot)
+{
+	const struct hd_flash *f = s->flash;
+	struct hd_sha256 hash;
+	struct hd_package p;
+	uint8_t digest[HD_DIGEST_LEN];
+
+	if (slot > 1 || hd_slots_header(s, slot, &p) != HD_OK)
+		return false;
+	hd_sha256_init(&hash);
+	hd_sha256_add(&hash, f->map(f->ctx, hd_slots_payload_at(f, slot)), p.payload_len);
+	hd_sha256_end(&hash, digest);
+	return memcmp(digest, p.digest, sizeof digest) == 0;
+}
+
+
+/* Append a record at the next free place.  The page with the last good record is left alone until
+ * the other one holds a newer record. */
+static hd_status append(struct hd_slots *s, const uint8_t *record)
+{
+	const struct hd_flash *f = s->flash;
+	uint32_t at = s->journal_next, next;
+	hd_status rc;
+
+	if (at == 0) {
+		at = f->journal_at + (s->journal_page ? 0 : f->sector);
+		if (f->erase(f->ctx, at) != 0)
+			return HD_EFLASH;
+	}
+	next = at + record_size(f);
+	s->journal_next = (next & (f->sector - 1)) == 0 ? 0 : next;
+	rc = hd_flash_write(f, at, record, record_size(f));
+	if (rc == HD_OK)
+		s->journal_page = at - f->journal_at >= f->sector;
+	return rc;
+}
+
+hd_status hd_slots_note(struct hd_slots *s, uint8_t kind, uint8_t slot, uint16_t boots,
+                        uint32_t floor)
+{
+	const struct hd_flash *f = s->flash;
+	uint8_t record[UNIT_MAX];
+
+	memset(record, f->erased, sizeof record);
+	hd_put32(record, s->seq + 1);
+	record[4] = kind;
+	record[5] = slot;
+	hd_put16(record + 6, boots);
+	hd_put32(record + 8, floor);
+	hd_put32(record + RECORD_CRC, hd_crc32c(0, record, RECORD_CRC));
+	if (append(s, record) != HD_OK && append(s, record) != HD_OK)  /* a worn place: the next */
+		return HD_EFLASH;
+	if (kind != HD_REC_TRIAL)
+		s->other = HD_SLOT_NONE;
+	else if (slot != s->active)
+		s->other = s->active;
+	s->seq++;
+	s->kind = kind;
+	s->active = slot;
+	s->boots = boots;
+	s->floor = floor;
+	return HD_OK;
+}
+
+static bool is_erased(const struct hd_flash *f, const uint8_t *p, uint32_t n)
+{
+	while (n > 0 && p[n - 1] == f->erased)
+		n--;
+	return n == 0;
+}
+
+static bool record_ok(const uint8_t *r)
+{
+	return hd_get32(r + RECORD_CRC) == hd_crc32c(0, r, RECORD_CRC)
+		&& r[4] >= HD_REC_EMPTY && r[4] <= HD_REC_REVERTED
+		&& (r[5] <= 1 || (r[5] == HD_SLOT_NONE && r[4] != HD_REC_TRIAL));
+}
+
+/* Take a good record as the present state if it is newer.  Returns true when it says the same as
+ * the one before it. */
+static bool adopt(struct hd_slots *s, const uint8_t *r, uint8_t page)
+{
+	bool same = s->kind == r[4] && s->active == r[5] && s->boots == hd_get16(r + 6)
+		&& s->floor == hd_get32(r + 8);
+
+	s->seq = hd_get32(r);
+	s->kind = r[4];
+	s->active = r[5];
+	s->boots = hd_get16(r + 6);
+	s->floor = hd_get32(r + 8);
+	s->journal_page = page;
+	return same;
+}
+
+/* Find the last good record and the next free place.  `*settled`: it need not be repeated. */
+static hd_status scan(struct hd_slots *s, bool *settled)
+{
+	const struct hd_flash *f = s->flash;
+	uint32_t size = record_size(f), at, end[2];
+	uint8_t r[UNIT_MAX], page;
+
+	*settled = false;
+	for (page = 0; page < 2; page++) {
+		uint32_t base = f->journal_at + (page ? f->sector : 0);
+
+		end[page] = base;
+		for (at = base; at < base + f->sector; at += size) {
+			if (f->read(f->ctx, at, r, size) != 0)
+				return HD_EFLASH;
+			if (is_erased(f, r, size))
+				continue;
+			end[page] = at + size;
+			if (!record_ok(r))
+				*settled = *settled && s->journal_page != page;
+			else if (s->kind == 0 || hd_get32(r) > s->seq)
+				*settled = adopt(s, r, page);
+		}
+	}
+	/* Skip a place that reads as erased but may be half programmed. */
+	at = end[s->journal_page] + size;
+	if (s->kind != 0 && at < f->journal_at + (s->journal_page ? 2 * f->sector : f->sector))
+		s->journal_next = at;
+	return HD_OK;
+}
+
+hd_status hd_slots_boot(struct hd_slots *s, const struct hd_flash *flash, uint8_t max_boots)
+{
+	bool settled, good;
+	hd_status rc;
+
+	memset(s, 0, sizeof *s);
+	s->flash = flash;
+	s->active = s->other = HD_SLOT_NONE;
+	if (!geometry_ok(flash))
+		return HD_EFORMAT;
+	rc = scan(s, &settled);
+	if (rc != HD_OK)
+		return rc;
+	if (s->kind == 0) {
+		s->kind = HD_REC_EMPTY;  /* nothing written: a new device */
+		return HD_OK;
+	}
+	good = slot_good(s, s->active);
+	if (s->kind == HD_REC_TRIAL) {
+		if (slot_good(s, s->active ^ 1))
+			s->other = s->active ^ 1;
+		if (s->boots > max_boots)
+			s->boots = max_boots;
+		s->fell_back = !good || s->boots == 0;
+		if (s->fell_back)
+			return hd_slots_note(s, HD_REC_REVERTED, s->other, 0, s->floor);
+		return hd_slots_note(s, HD_REC_TRIAL, s->active, (uint16_t)(s->boots - 1), s->floor);
+	}
+	if (!good && s->active != HD_SLOT_NONE)
+		s->active = HD_SLOT_NONE;        /* the journal keeps its word until a new package comes */
+	else if (!settled)
+		return hd_slots_note(s, s->kind, s->active, s->boots, s->floor);
+	return HD_OK;
+}

@@ -1,0 +1,487 @@
+/* Staging: admit, erase, receive, verify, activate, confirm, revert. */
+#include "hd_stage.h"
+#include <string.h>
+
+enum {
+	SLICE = 64,              /* bytes programmed at a time: whole units of up to 32        */
+	HASH_SLICE = 256,
+	AT_UID = 8, AT_ARCH = 16, AT_VERSION = 20, AT_IMAGE_LEN = 28, AT_N_VECTORS = 32,
+	AT_VECTOR_LEN = 34, AT_DIGEST = 48,      /* in a package header                        */
+	ORDER_LEN = 4 + HD_TAG_LEN,
+	AHEAD_MAX = 32           /* bits of the bitmap                                         */
+};
+
+static uint8_t spare(const struct hd_device *d)
+{
+	return d->slots.active == 0 ? 1 : 0;
+}
+
+static const uint8_t *staged(const struct hd_device *d)
+{
+	return (const uint8_t *)d->header;
+}
+
+static const uint8_t *map(const struct hd_device *d, uint32_t at)
+{
+	return d->cfg.flash->map(d->cfg.flash->ctx, at);
+}
+
+static const uint8_t *payload(const struct hd_device *d)
+{
+	return map(d, hd_slots_payload_at(d->cfg.flash, spare(d)));
+}
+
+const uint8_t *hd_stage_active(const struct hd_device *d)
+{
+	if (d->slots.active == HD_SLOT_NONE)
+		return NULL;
+	return map(d, d->cfg.flash->slot_at[d->slots.active]);
+}
+
+bool hd_stage_is_open(const struct hd_device *d)
+{
+	return d->state >= HD_ERASING && d->state <= HD_VERIFYING;
+}
+
+uint32_t hd_stage_chunk_bytes(const struct hd_flash *f)
+{
+	uint32_t unit = f->unit < 4 ? 4 : f->unit;
+
+	return (HD_BODY_MAX - HD_CHUNK_HEAD) & ~(unit - 1);
+}
+
+static void enter(struct hd_device *d, uint8_t state)
+{
+	d->state = state;
+	d->tell |= HD_TELL_STATUS;
+}
+
+/* The spare slot changed or is in an unknown state: it must be erased before use. */
+static void spare_unknown(struct hd_device *d)
+{
+	d->erase_at = d->erase_to = 0;
+	d->used = false;
+}
+
+static void refuse(struct hd_device *d, hd_status why)
+{
+	d->error = (uint8_t)why;
+	d->re = 0;
+	d->re_error = 0;
+	enter(d, HD_FAILED);
+}
+
+static hd_status flash_failed(struct hd_device *d, uint32_t at)
+{
+	d->event_arg = at;
+	d->tell |= HD_TELL_FLASH;
+	spare_unknown(d);
+	if (hd_stage_is_open(d))
+		refuse(d, HD_EFLASH);
+	return HD_EFLASH;
+}
+
+static bool may_erase(const struct hd_device *d, uint32_t idle_us)
+{
+	return idle_us > d->cfg.flash->erase_us || (!d->cur && !d->want);
+}
+
+/* A journal record may need the erase of a journal page. */
+static bool may_note(const struct hd_device *d, uint32_t idle_us)
+{
+	return d->slots.journal_next != 0 || may_erase(d, idle_us);
+}
+
+static hd_status note(struct hd_device *d, uint8_t kind, uint8_t slot, uint16_t boots,
+                      uint32_t floor)
+{
+	hd_status rc = hd_slots_note(&d->slots, kind, slot, boots, floor);
+
+	return rc == HD_OK ? HD_OK : flash_failed(d, d->cfg.flash->journal_at);
+}
+
+/* --- BEGIN --------------------------------------------------------------------------------------- */
+
+static bool for_me(const struct hd_device *d, const struct hd_package *p)
+{
+	static const uint8_t group[HD_UID_LEN];
+
+	return memcmp(p->uid, d->cfg.uid, HD_UID_LEN) == 0 || memcmp(p->uid, group, HD_UID_LEN) == 0;
+}
+
+/* Is it from our gateway, for this device? */
+static hd_status authentic(const struct hd_device *d, struct hd_package *p)
+{
+	hd_status rc = d->frame.len == HD_PACKAGE_HEADER ? hd_package_read(p, d->frame.body) : HD_EFORMAT;
+
+	if (rc != HD_OK)
+		return rc;
+	if (!for_me(d, p))
+		return HD_EDEVICE;
+	return p->key_id == d->cfg.key_id ? hd_package_auth(d->frame.body, d->cfg.key) : HD_EAUTH;
+}
+
+/* Can it be used here, now? */
+static hd_status usable(const struct hd_device *d, const struct hd_package *p)
+{
+	if (d->cfg.arch != 0 && p->arch != d->cfg.arch)
+		return HD_EARCH;
+	if (p->version <= d->slots.floor)
+		return HD_EVERSION;
+	if (p->payload_len > d->cfg.flash->slot_bytes - HD_PACKAGE_HEADER)
+		return HD_ESIZE;
+	return d->state == HD_TRIAL ? HD_ESTATE : HD_OK;  /* the spare slot is the way back */
+}
+
+static void stage(struct hd_device *d, const struct hd_package *p)
+{
+	uint32_t sector = d->cfg.flash->sector;
+
+	if (d->used)
+		spare_unknown(d);
+	d->payload_len = p->payload_len;
+	d->next = d->bitmap = d->hash_at = 0;
+	d->erase_to = (HD_PACKAGE_HEADER + p->payload_len + sector - 1) & ~(sector - 1);
+	hd_sha256_init(&d->hash);
+	d->state = HD_ERASING;
+}
+
+int hd_stage_begin(struct hd_device *d)
+{
+	const uint8_t *active = hd_stage_active(d);
+	bool open = hd_stage_is_open(d);
+	struct hd_package p;
+	hd_status rc = authentic(d, &p);
+
+	if (rc == HD_OK && d->want && memcmp(p.digest, active + AT_DIGEST, HD_DIGEST_LEN) == 0) {
+		if (d->state != HD_TRIAL)
+			d->state = HD_IDLE;      /* these weights are in service already */
+		return HD_OK;
+	}
+	if (rc == HD_OK)
+		rc = usable(d, &p);
+	if (rc != HD_OK) {
+		if (!open && d->state != HD_TRIAL)
+			refuse(d, rc);
+		return (int)rc;
+	}
+	if (!open || memcmp(p.digest, staged(d) + AT_DIGEST, HD_DIGEST_LEN) != 0)
+		stage(d, &p);
+	if (d->state != HD_VERIFYING)
+		memcpy(d->header, d->frame.body, HD_PACKAGE_HEADER);
+	return HD_OK;
+}
+
+/* --- CHUNK --------------------------------------------------------------------------------------- */
+
+/* Place of offset `at` after the first missing chunk: 0 = the first missing one itself,
+ * i + 1 = bit i.  Returns -1 when it is not a chunk that may come now. */
+static int place_of(const struct hd_device *d, uint32_t at, uint32_t chunk)
+{
+	uint32_t o = d->next;
+	int i;
+
+	for (i = 0; i <= AHEAD_MAX; i++, o += chunk) {
+		if (o == at)
+			return i;
+	}
+	return -1;
+}
+
+static void mark(struct hd_device *d, int place, uint32_t chunk)
+{
+	bool more = true;
+
+	if (place > 0) {
+		d->bitmap |= (uint32_t)1 << (place - 1);
+		return;
+	}
+	while (more) {
+		d->next += chunk;
+		more = (d->bitmap & 1) != 0;
+		d->bitmap >>= 1;
+	}
+	if (d->next > d->payload_len)
+		d->next = d->payload_len;
+}
+
+/* Program the next slice of the waiting chunk, padded to whole units in place: the CRC behind it
+ * has been checked. */
+static hd_status program_slice(struct hd_device *d, uint32_t at, uint32_t n)
+{
+	const struct hd_flash *f = d->cfg.flash;
+	uint8_t *p = d->rx.buf + HD_FRAME_HEAD + HD_CHUNK_HEAD + d->tail;
+	uint32_t left = n - d->tail, len = left < SLICE ? left : SLICE;
+	uint32_t whole = (len + f->unit - 1) & ~(f->unit - 1);
+
+	memset(p + len, f->erased, whole - len);
+	at += hd_slots_payload_at(f, spare(d)) + d->tail;
+	d->used = true;
+	if (hd_flash_write(f, at, p, whole) != HD_OK)
+		return flash_failed(d, at);
+	d->tail = (uint8_t)(d->tail + len);
+	return HD_OK;
+}
+
+int hd_stage_chunk(struct hd_device *d)
+{
+	uint32_t chunk = hd_stage_chunk_bytes(d->cfg.flash), at, n, left;
+	hd_status rc;
+	int place;
+
+	if (d->state != HD_RECEIVING)
+		return HD_ESTATE;
+	if (d->frame.len <= HD_CHUNK_HEAD)
+		return HD_EFORMAT;
+	at = hd_get32(d->frame.body);
+	n = (uint32_t)d->frame.len - HD_CHUNK_HEAD;
+	if (at < d->next)
+		return HD_OK;            /* a duplicate: its bytes are in flash */
+	if (at >= d->payload_len)
+		return HD_EFORMAT;
+	left = d->payload_len - at;
+	place = place_of(d, at, chunk);
+	if (n != (left < chunk ? left : chunk) || place < 0)
+		return HD_EFORMAT;
+	if (place > 0 && (d->bitmap >> (place - 1) & 1) != 0)
+		return HD_OK;
+	rc = program_slice(d, at, n);
+	if (rc != HD_OK)
+		return (int)rc;
+	if (d->tail < n)
+		return HD_MORE;
+	mark(d, place, chunk);
+	return HD_OK;
+}
+
+/* --- ACTIVATE, CONFIRM, REVERT ------------------------------------------------------------------- */
+
+/* Back to the other slot, or to no image when this was the first. */
+static hd_status go_back(struct hd_device *d)
+{
+	struct hd_slots *s = &d->slots;
+	uint8_t slot = s->other;
+	hd_status rc = note(d, HD_REC_REVERTED, slot, 0, s->floor);
+
+	if (rc != HD_OK)
+		return rc;
+	d->want = slot == HD_SLOT_NONE ? NULL : &d->net[slot];
+	spare_unknown(d);
+	enter(d, HD_IDLE);
+	return HD_OK;
+}
+
+static int activate(struct hd_device *d, uint32_t version, bool is_active)
+{
+	bool ready = d->state == HD_RECEIVING && d->next == d->payload_len;
+
+	if (is_active)
+		return HD_OK;
+	if (!ready && d->state != HD_VERIFYING)
+		return HD_ESTATE;
+	if (version != hd_get32(staged(d) + AT_VERSION))
+		return HD_EVERSION;
+	if (ready) {
+		d->vector = 0;
+		d->state = HD_VERIFYING;
+	}
+	return HD_OK;
+}
+
+static int confirm(struct hd_device *d, uint32_t version, bool is_active)
+{
+	if (!is_active)
+		return HD_EVERSION;
+	if (d->state != HD_TRIAL)
+		return HD_OK;            /* a repeated command */
+	if (note(d, HD_REC_CONFIRMED, d->slots.active, 0, version) != HD_OK)
+		return HD_EFLASH;
+	d->state = HD_IDLE;
+	spare_unknown(d);
+	d->erase_to = d->cfg.flash->slot_bytes;  /* now, when nobody waits for it */
+	return HD_OK;
+}
+
+int hd_stage_order(struct hd_device *d, uint32_t idle_us)
+{
+	const struct hd_frame *f = &d->frame;
+	const uint8_t *active = hd_stage_active(d);
+	uint8_t tag[HD_TAG_LEN];
+	uint32_t version;
+	bool is_active;
+
+	if (f->len != ORDER_LEN)
+		return HD_EFORMAT;
+	if (d->state == HD_TRIAL && !may_note(d, idle_us))
+		return HD_LATER;
+	version = hd_get32(f->body);
+	hd_tag(d->cfg.key, f->type, d->session, d->nonce_dev, d->nonce_gw, version, tag);
+	if (!hd_equal(tag, f->body + 4, sizeof tag))
+		return HD_EAUTH;
+	is_active = active && version == hd_get32(active + AT_VERSION);
+	if (f->type == HD_ACTIVATE)
+		return activate(d, version, is_active);
+	if (f->type == HD_CONFIRM)
+		return confirm(d, version, is_active);
+	if (!is_active)                  /* REVERT; repeated when the trial has ended */
+		return d->state == HD_TRIAL ? HD_EVERSION : HD_OK;
+	return d->state == HD_TRIAL ? (int)go_back(d) : HD_ESTATE;
+}
+
+/* --- work ---------------------------------------------------------------------------------------- */
+
+/* Erase one sector of the spare slot.  Not while the image in it may be in service still. */
+static bool erase_one(struct hd_device *d, uint32_t idle_us)
+{
+	const struct hd_flash *f = d->cfg.flash;
+	struct hd_slots *s = &d->slots;
+	uint32_t at = f->slot_at[spare(d)] + d->erase_at;
+
+	if (d->erase_at >= d->erase_to || !may_erase(d, idle_us) || d->cur == &d->net[spare(d)])
+		return false;
+	if (s->kind != HD_REC_ERASE) {   /* whenever the spare slot changes, so does the kind */
+		(void)note(d, HD_REC_ERASE, s->active, 0, s->floor);     /* a failure ends the erase */
+		return true;
+	}
+	if (f->erase(f->ctx, at) != 0) {
+		flash_failed(d, at);
+		return true;
+	}
+	d->erase_at += f->sector;
+	return true;
+}
+
+static hd_status open_staged(struct hd_device *d)
+{
+	const uint8_t *header = staged(d);
+	struct hd_net *net = &d->net[spare(d)];
+	uint8_t digest[HD_DIGEST_LEN];
+	uint32_t vector_len;
+	hd_status rc;
+
+	hd_sha256_end(&d->hash, digest);
+	if (memcmp(digest, header + AT_DIGEST, sizeof digest) != 0)
+		return HD_EDIGEST;
+	rc = hd_net_open(net, payload(d), hd_get32(header + AT_IMAGE_LEN));
+	if (rc != HD_OK)
+		return rc;
+	if (net->arch != hd_get32(header + AT_ARCH))
+		return HD_EARCH;
+	if (net->arena > d->cfg.arena_bytes)
+		return HD_ESIZE;
+	vector_len = (uint32_t)net->in_len * net->in_ch + net->out_n;
+	return header[AT_N_VECTORS] == 0 || vector_len == hd_get16(header + AT_VECTOR_LEN)
+		? HD_OK : HD_EFORMAT;
+}
+
+/* Vector i must come out bit for bit. */
+static hd_status self_test(struct hd_device *d, uint32_t i)
+{
+	const uint8_t *header = staged(d);
+	const struct hd_net *net = &d->net[spare(d)];
+	const uint8_t *in = payload(d) + net->len + i * hd_get16(header + AT_VECTOR_LEN);
+	int8_t out[256];
+
+	hd_net_run(net, (const int8_t *)in, d->cfg.arena, out);
+	return memcmp(out, in + (uint32_t)net->in_len * net->in_ch, net->out_n) == 0
+		? HD_OK : HD_ESELFTEST;
+}
+
+/* Everything is proven: header last, then the journal, then the pointer. */
+static hd_status commit(struct hd_device *d)
+{
+	uint32_t at = d->cfg.flash->slot_at[spare(d)];
+	uint8_t slot = spare(d);
+
+	if (hd_flash_write(d->cfg.flash, at, staged(d), HD_PACKAGE_HEADER) != HD_OK)
+		return flash_failed(d, at);
+	if (note(d, HD_REC_TRIAL, slot, d->cfg.trial_boots, d->slots.floor) != HD_OK)
+		return HD_EFLASH;
+	d->want = &d->net[slot];
+	d->trial_left = d->cfg.trial_inferences;
+	spare_unknown(d);
+	enter(d, HD_TRIAL);
+	return HD_OK;
+}
+
+static bool verify(struct hd_device *d, uint32_t idle_us)
+{
+	hd_status rc;
+
+	if (d->vector == 0) {
+		rc = open_staged(d);
+	} else if (d->vector <= staged(d)[AT_N_VECTORS]) {
+		rc = self_test(d, d->vector - 1u);
+	} else {
+		if (!may_note(d, idle_us))
+			return false;
+		rc = commit(d);
+	}
+	d->vector++;
+	if (rc != HD_OK)
+		refuse(d, rc);
+	return true;
+}
+
+bool hd_stage_work(struct hd_device *d, uint32_t idle_us)
+{
+	uint32_t n;
+
+	if (d->state == HD_TRIAL && d->cfg.trial_inferences != 0 && d->trial_left == 0
+	    && may_note(d, idle_us)) {
+		d->event_arg = hd_get32(hd_stage_active(d) + AT_VERSION);
+		d->tell |= HD_TELL_REVERT;
+		d->trial_left = go_back(d) != HD_OK;     /* on failure again after an inference */
+		return true;
+	}
+	if (d->state == HD_ERASING && d->erase_at >= d->erase_to) {
+		enter(d, HD_RECEIVING);
+		return true;
+	}
+	if (erase_one(d, idle_us))
+		return true;
+	if (d->state != HD_RECEIVING && d->state != HD_VERIFYING)
+		return false;
+	n = d->next - d->hash_at;
+	if (n > 0) {                     /* hash while receiving */
+		n = n < HASH_SLICE ? n : HASH_SLICE;
+		hd_sha256_add(&d->hash, payload(d) + d->hash_at, n);
+		d->hash_at += n;
+		return true;
+	}
+	return d->state == HD_VERIFYING && verify(d, idle_us);
+}
+
+/* --- boot ---------------------------------------------------------------------------------------- */
+
+static bool open_slot(struct hd_device *d, uint8_t slot)
+{
+	const struct hd_flash *f = d->cfg.flash;
+	uint32_t image_len;
+
+	if (slot == HD_SLOT_NONE)
+		return false;
+	image_len = hd_get32(map(d, f->slot_at[slot]) + AT_IMAGE_LEN);
+	return hd_net_open(&d->net[slot], map(d, hd_slots_payload_at(f, slot)), image_len) == HD_OK
+		&& d->net[slot].arena <= d->cfg.arena_bytes
+		&& (d->cfg.arch == 0 || d->net[slot].arch == d->cfg.arch);
+}
+
+hd_status hd_stage_boot(struct hd_device *d)
+{
+	struct hd_slots *s = &d->slots;
+	bool trial = s->kind == HD_REC_TRIAL;
+	hd_status rc = HD_OK;
+
+	d->state = trial ? HD_TRIAL : HD_IDLE;
+	if (open_slot(d, s->active))
+		d->want = &d->net[s->active];
+	if (trial && !open_slot(d, s->other))
+		s->other = HD_SLOT_NONE;
+	if (trial && !d->want) {
+		s->fell_back = true;
+		rc = go_back(d);
+	}
+	d->cur = d->want;
+	return rc;
+}
