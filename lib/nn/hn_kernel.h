@@ -30,9 +30,17 @@ struct hn_adam_args {
 	const float *g;
 	float g_scale;           /* gradient is multiplied by it                              */
 	float decay;             /* w *= decay first                                          */
-	float b1, b2, eps;
+	float b1, b2, c1, c2, eps;       /* c = 1 - b, rounded once                        */
 	float rate;              /* lr / (1 - b1^t)                                           */
 	float v_norm;            /* 1 / sqrt(1 - b2^t)                                        */
+};
+
+struct hn_mse_args {
+	size_t m, lanes;
+	const float *y, *t;      /* (m, lanes) */
+	const float *share;      /* (lanes,)   */
+	float *loss;             /* (lanes,) mean over m of (y - t)^2                         */
+	float *dy;               /* (m, lanes) share * 2 (y - t) / m, or NULL                 */
 };
 
 struct hn_kernels {
@@ -52,6 +60,7 @@ struct hn_kernels {
 	void (*log)(const float *x, float *y, size_t n);
 	/* Softmax over the rows of y (m, lanes): p = exp(y - max) / sum; mx, sum (lanes,). */
 	void (*softmax)(const float *y, const size_t m_lanes[2], float *p, float *mx, float *sum);
+	void (*mse)(const struct hn_mse_args *a);
 	void (*adam)(const struct hn_adam_args *a);
 };
 

@@ -53,9 +53,23 @@ struct hn_layer_type {
 	size_t (*image_bytes)(const struct hn_layer *l);
 	/* Errors: HN_ENUMERIC when a constant cannot be represented. */
 	hn_status (*quantise)(const struct hn_layer_q *q);
-	double (*value)(const struct hn_layer *l, double x); /* element-wise layers: y = f(x), for tables */
-	double out_lo, out_hi;   /* fixed output range of a bounded function, else 0, 0       */
+	/* Element-wise layers: y = f(x), for tables. */
+	double (*value)(const struct hn_layer *l, double x);
+	double out_lo, out_hi;   /* fixed int8 range of a bounded function, else 0, 0         */
+	/* y = min(max(x, 0), clamp_hi): int8 fuses it into the bounds of a product before it. */
+	bool   clamp;
+	double clamp_hi;
 };
+
+#define HN_NO_CLAMP 3.4e38
+
+/* For element-wise layers. */
+hn_status hn_layer_same_shape(struct hn_layer *l, struct hn_err *err);
+size_t hn_lut_bytes(const struct hn_layer *l);
+hn_status hn_lut_quantise(const struct hn_layer_q *q);
+
+/* m = mult * 2^(shift - 31), mult in [2^30, 2^31) or 0.  Source: TFLite QuantizeMultiplier. */
+void hn_quant_mult(double m, int32_t *mult, int8_t *shift);
 
 extern const struct hn_layer_type *const hn_layers[];    /* NULL-terminated */
 

@@ -17,6 +17,7 @@ struct hn_loss_pass {
 	const float   *share;    /* (lanes,) weight of each sample / sum of weights in the batch */
 	float smoothing;
 	float *loss;             /* (lanes,) loss of each sample, not weighted                */
+	float *work;             /* (2 + out_n, lanes)                                        */
 	float *dy;               /* (out_n, lanes) gradient of sum(share * loss); NULL = not wanted */
 };
 

@@ -1,7 +1,17 @@
 /* hn_model.h - a version: immutable trained weights with everything needed to run them again.
  *
  * The blob is what the registry stores and addresses by SHA-256; its image part is what a device
- * gets.  Reading treats the bytes as hostile. */
+ * gets.  Reading treats the bytes as hostile.  Layout, little-endian (as is the host: `weights`
+ * borrows from the blob):
+ *
+ *   0  u32 magic "HNM1"     4  u32 len, multiple of 4     8  u32 CRC-32C over bytes [12, len)
+ *  12  u16 format 1        14  u8 task                   15  u8 zero
+ *  16  u16 in_len          18  u16 in_ch     20  u16 out_n     22  u16 n_ch of the scaler
+ *  24  u64 seed
+ *  32  f32 in_scale        36  f32 out_scale
+ *  40  i8 in_zp            41  i8 out_zp     42  u16 length of the net text
+ *  44  u32 n_weights       48  u32 image_len, multiple of 4
+ *  52  net text, zero-padded to 4 | f32 mean[n_ch] | f32 std[n_ch] | f32 weights | image */
 #ifndef HN_MODEL_H
 #define HN_MODEL_H
 
@@ -39,6 +49,7 @@ size_t hn_model_size(const struct hn_model *m);
 hn_status hn_model_write(const struct hn_model *m, uint8_t *out, size_t cap, size_t *len);
 
 /* Check and decode; every length, the CRC, finiteness of the weights, and the image by
- * hd_net_open.  Errors: HN_EFORMAT, HN_ENUMERIC with the place in `err`. */
+ * hd_net_open; the net text must parse and agree with the number of weights and the image's
+ * shapes.  Errors: HN_EFORMAT, HN_ENUMERIC with the place in `err`. */
 hn_status hn_model_read(struct hn_model *m, const uint8_t *blob, size_t len, struct hn_err *err);
 #endif

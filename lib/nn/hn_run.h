@@ -27,8 +27,8 @@ struct hn_run {
 	float   *scratch;                /* largest need of any layer                          */
 };
 
-/* Take all buffers from `arena` (which may be dry).  batch 1..1024.  `kern` NULL = best of this CPU.
- * Errors: HN_EINVAL, HN_ENOMEM. */
+/* Take all buffers from `arena` (which may be dry).  batch 1..1024.  Kernels: the best of this
+ * CPU; run->kern may be replaced afterwards.  Errors: HN_EINVAL, HN_ENOMEM. */
 hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t batch, bool train,
                       struct hn_arena *arena);
 

@@ -63,13 +63,24 @@ typedef bool (*hn_progress)(void *ctx, const struct hn_epoch *e);
 enum hn_stop { HN_STOP_EPOCHS = 0, HN_STOP_PATIENCE = 1, HN_STOP_ABORT = 2 };
 
 struct hn_train_result {
-	const float *weights;    /* (n_weights,) best on held-back data (last without any); in the arena */
+	const float *weights;    /* (n_weights,) best on held-back data, last without any; in the arena */
 	enum hn_stop stop;
 	uint32_t epochs, best_epoch, rollbacks;
 	uint64_t steps, samples; /* optimiser steps, samples seen                             */
 	double   train_loss, valid_loss, valid_score;    /* of the weights returned           */
 	double   grad_norm_max, lr;                      /* lr at the end                     */
 };
+
+/* What the bytes are for; the parts add up to total. */
+struct hn_plan {
+	size_t weights;          /* present, best and last safe ones, and the gradient        */
+	size_t moments;          /* state of the optimiser, present and last safe             */
+	size_t activations;      /* buffers of one batch                                      */
+	size_t order;            /* order of the samples                                      */
+	size_t total;
+};
+hn_status hn_train_plan(const struct hn_train_cfg *cfg, const struct hn_data *data,
+                        struct hn_plan *plan, struct hn_err *err);
 
 /* Exact bytes that hn_train_run takes from its arena.  Only the sizes of `data` are read.
  * Errors as hn_train_run for the config. */

@@ -1,0 +1,20 @@
+#include "hn_layer.h"
+
+#include <string.h>
+
+extern const struct hn_layer_type hn_layer_dense, hn_layer_relu, hn_layer_tanh;
+
+const struct hn_layer_type *const hn_layers[] = {
+	&hn_layer_dense,
+	&hn_layer_relu,
+	&hn_layer_tanh,
+	NULL
+};
+
+const struct hn_layer_type *hn_layer_find(const char *name, size_t len)
+{
+	for (size_t i = 0; hn_layers[i]; i++)
+		if (strlen(hn_layers[i]->name) == len && memcmp(hn_layers[i]->name, name, len) == 0)
+			return hn_layers[i];
+	return NULL;
+}

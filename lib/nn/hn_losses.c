@@ -1,0 +1,24 @@
+#include "hn_loss.h"
+
+#include <string.h>
+
+extern const struct hn_loss_type hn_loss_cross_entropy, hn_loss_mse;
+
+const struct hn_loss_type *const hn_losses[] = {
+	&hn_loss_cross_entropy,
+	&hn_loss_mse,
+	NULL
+};
+
+const struct hn_loss_type *hn_loss_find(const char *name)
+{
+	for (size_t i = 0; hn_losses[i]; i++)
+		if (strcmp(hn_losses[i]->name, name) == 0)
+			return hn_losses[i];
+	return NULL;
+}
+
+const struct hn_loss_type *hn_loss_of(enum hn_task task)
+{
+	return task == HN_CLASSIFY ? &hn_loss_cross_entropy : &hn_loss_mse;
+}

@@ -1,0 +1,257 @@
+#include "hn_net.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "hn_layer.h"
+#include "hn_model.h"
+
+static const char *const task_names[] = { "classify", "regress", "autoencode", "forecast" };
+enum { N_TASKS = sizeof task_names / sizeof *task_names };
+
+const char *hn_task_name(enum hn_task task)
+{
+	return (unsigned)task < N_TASKS ? task_names[task] : "unknown";
+}
+
+hn_status hn_task_find(const char *name, enum hn_task *task)
+{
+	for (unsigned i = 0; i < N_TASKS; i++)
+		if (strcmp(name, task_names[i]) == 0) {
+			*task = (enum hn_task)i;
+			return HN_OK;
+		}
+	return HN_ENOENT;
+}
+
+/* One item of the list: characters [at, end). */
+struct item { const char *at, *end; unsigned number; };
+
+static struct item trim(struct item it)
+{
+	while (it.at < it.end && isspace((unsigned char)*it.at))
+		it.at++;
+	while (it.end > it.at && isspace((unsigned char)it.end[-1]))
+		it.end--;
+	return it;
+}
+
+/* Next number behind `s`; numbers are apart by spaces or an x ("16x5"). */
+static hn_status read_arg(const char **s, double *out)
+{
+	char *end;
+	double v;
+
+	while (**s == ' ' || **s == '\t')
+		(*s)++;
+	if (!isdigit((unsigned char)**s) && **s != '.' && **s != '-')
+		return HN_EFORMAT;
+	/* strtod would take 0x10, and "16x5" must not become that: x only follows a digit here. */
+	if (**s == '0' && ((*s)[1] == 'x' || (*s)[1] == 'X'))
+		return HN_EFORMAT;
+	v = strtod(*s, &end);
+	if (end == *s || !isfinite(v))
+		return HN_EFORMAT;
+	if (*end == 'x' && isdigit((unsigned char)end[1]))
+		end++;
+	else if (*end && *end != ' ' && *end != '\t')
+		return HN_EFORMAT;
+	*s = end;
+	*out = v;
+	return HN_OK;
+}
+
+static hn_status read_args(struct hn_layer *l, const char *s)
+{
+	while (*s == ' ' || *s == '\t')
+		s++;
+	while (*s) {
+		if (l->n_args == HN_LAYER_ARGS_MAX || read_arg(&s, &l->arg[l->n_args]))
+			return HN_EFORMAT;
+		l->n_args++;
+		while (*s == ' ' || *s == '\t')
+			s++;
+	}
+	return HN_OK;
+}
+
+/* "known layers: dense, relu, tanh" */
+static void known_layers(char *out, size_t cap)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; hn_layers[i] && at < cap; i++) {
+		const int n = snprintf(out + at, cap - at, "%s%s", i ? ", " : "", hn_layers[i]->name);
+
+		at += n > 0 ? (size_t)n : 0;
+	}
+}
+
+/* Name and numbers of one item. */
+static hn_status parse_item(struct hn_layer *l, const struct item *it, struct hn_err *err)
+{
+	const size_t n = (size_t)(it->end - it->at);
+	size_t name = 0;
+	char known[160];
+
+	if (n == 0)
+		return hn_fail(err, HN_EFORMAT, "layer %u: nothing between the commas", it->number);
+	if (n >= sizeof l->text)
+		return hn_fail(err, HN_EFORMAT, "layer %u: longer than %zu characters", it->number,
+		               sizeof l->text - 1);
+	memcpy(l->text, it->at, n);
+	for (size_t i = 0; i < n; i++)
+		if (!isprint((unsigned char)l->text[i]))
+			return hn_fail(err, HN_EFORMAT, "layer %u: unprintable character", it->number);
+	while (isalnum((unsigned char)l->text[name]) || l->text[name] == '_')
+		name++;
+	l->type = hn_layer_find(l->text, name);
+	if (!l->type) {
+		known_layers(known, sizeof known);
+		return hn_fail(err, HN_EFORMAT, "layer %u '%s': no such layer; there are: %s",
+		               it->number, l->text, known);
+	}
+	if (read_args(l, l->text + name) || l->n_args < l->type->args_min ||
+	    l->n_args > l->type->args_max)
+		return hn_fail(err, HN_EFORMAT, "layer %u '%s': expected '%s'", it->number, l->text,
+		               l->type->usage);
+	return HN_OK;
+}
+
+/* Shapes of a parsed layer, and its place in the weight vector. */
+static hn_status place_layer(struct hn_net *net, struct hn_layer *l, unsigned number,
+                             struct hn_err *err)
+{
+	struct hn_err why = { HN_OK, "" };
+	hn_status rc;
+
+	l->in = net->n_layers ? net->layer[net->n_layers - 1].out : net->in;
+	l->w_at = net->n_weights;
+	rc = l->type->shape(l, &why);
+	if (rc)
+		return hn_fail(err, rc, "layer %u '%s' on input (%u, %u): %s", number, l->text,
+		               l->in.len, l->in.ch, why.text);
+	if (hn_size(l->out) > HN_NET_VALUES_MAX || hn_size(l->out) == 0)
+		return hn_fail(err, HN_ERANGE, "layer %u '%s': (%u, %u) to (%u, %u): 1 to %d values "
+		               "allowed", number, l->text, l->in.len, l->in.ch, l->out.len, l->out.ch,
+		               HN_NET_VALUES_MAX);
+	if (l->n_w > HN_NET_WEIGHTS_MAX - net->n_weights)
+		return hn_fail(err, HN_ERANGE, "layer %u '%s': (%u, %u) to (%u, %u): the net would have "
+		               "more than %d weights", number, l->text, l->in.len, l->in.ch, l->out.len,
+		               l->out.ch, HN_NET_WEIGHTS_MAX);
+	net->n_weights += l->n_w;
+	net->layer[net->n_layers++] = *l;
+	return HN_OK;
+}
+
+static hn_status add_layer(struct hn_net *net, const struct item *it, struct hn_err *err)
+{
+	struct hn_layer l = { 0 };
+	hn_status rc;
+
+	if (net->n_layers == HN_NET_LAYERS_MAX)
+		return hn_fail(err, HN_ERANGE, "layer %u: at most %d layers", it->number,
+		               HN_NET_LAYERS_MAX);
+	rc = parse_item(&l, it, err);
+	return rc ? rc : place_layer(net, &l, it->number, err);
+}
+
+/* Does the last layer fit the task? */
+static hn_status check_end(struct hn_net *net, const struct hn_net_io *io, struct hn_err *err)
+{
+	const struct hn_layer *l = &net->layer[net->n_layers - 1];
+	const size_t out = hn_size(l->out);
+	const size_t want = io->task == HN_AUTOENCODE ? hn_size(net->in) : io->out_n;
+
+	if (want && out != want)
+		return hn_fail(err, HN_ERANGE, "layer %u '%s': (%u, %u) to (%u, %u), but %s needs %zu "
+		               "outputs", net->n_layers, l->text, l->in.len, l->in.ch, l->out.len,
+		               l->out.ch, hn_task_name(io->task), want);
+	if (out > HN_NET_OUT_MAX)
+		return hn_fail(err, HN_ERANGE, "layer %u '%s': %zu outputs, at most %d", net->n_layers,
+		               l->text, out, HN_NET_OUT_MAX);
+	if (io->task == HN_CLASSIFY && (out < 2 || out > HN_CLASSES_MAX))
+		return hn_fail(err, HN_ERANGE, "layer %u '%s': %zu outputs, a classifier has 2 to %d",
+		               net->n_layers, l->text, out, HN_CLASSES_MAX);
+	net->out_n = (uint16_t)out;
+	return HN_OK;
+}
+
+static hn_status parse_items(struct hn_net *net, struct item all, struct hn_err *err)
+{
+	const char *const end = all.end;
+	hn_status rc = HN_OK;
+
+	while (!rc) {
+		const char *comma = memchr(all.at, ',', (size_t)(end - all.at));
+		struct item it = { all.at, comma ? comma : end, all.number++ };
+
+		it = trim(it);
+		/* The loss of a classifier contains the softmax; the device takes the largest logit. */
+		if (!comma && net->task == HN_CLASSIFY && net->n_layers &&
+		    it.end - it.at == 7 && memcmp(it.at, "softmax", 7) == 0)
+			break;
+		rc = add_layer(net, &it, err);
+		if (!comma)
+			break;
+		all.at = comma + 1;
+	}
+	return rc;
+}
+
+hn_status hn_net_parse(struct hn_net *net, const char *text, const struct hn_net_io *io,
+                       struct hn_err *err)
+{
+	const size_t n = strnlen(text, HN_NET_TEXT_MAX);
+	struct hn_net made = { .task = io->task, .in = { io->in_len, io->in_ch } };
+	struct item all = trim((struct item){ text, text + n, 1 });
+	hn_status rc;
+
+	if (n == HN_NET_TEXT_MAX)
+		return hn_fail(err, HN_ERANGE, "network text longer than %d characters",
+		               HN_NET_TEXT_MAX - 1);
+	if ((unsigned)io->task >= N_TASKS)
+		return hn_fail(err, HN_EINVAL, "no such task: %u", (unsigned)io->task);
+	if (hn_size(made.in) == 0 || hn_size(made.in) > HN_NET_VALUES_MAX)
+		return hn_fail(err, HN_ERANGE, "input (%u, %u): 1 to %d values allowed", io->in_len,
+		               io->in_ch, HN_NET_VALUES_MAX);
+	if (all.at < all.end && *all.at == '[') {
+		if (all.end[-1] != ']')
+			return hn_fail(err, HN_EFORMAT, "network: '[' without ']'");
+		all = trim((struct item){ all.at + 1, all.end - 1, 1 });
+	}
+	if (all.at == all.end)
+		return hn_fail(err, HN_EFORMAT, "network: no layers");
+	rc = parse_items(&made, all, err);
+	if (!rc)
+		rc = check_end(&made, io, err);
+	if (!rc)
+		*net = made;
+	return rc;
+}
+
+void hn_net_init(const struct hn_net *net, uint64_t seed, float *weights)
+{
+	struct hn_rng rng;
+
+	hn_rng_seed(&rng, seed);
+	for (unsigned i = 0; i < net->n_layers; i++) {
+		const struct hn_layer *l = &net->layer[i];
+		const bool he = i + 1 < net->n_layers && net->layer[i + 1].type->rectifies;
+
+		if (l->type->init)
+			l->type->init(l, he ? 2.0 : 1.0, &rng, weights + l->w_at);
+	}
+}
+
+uint64_t hn_net_macs(const struct hn_net *net)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < net->n_layers; i++)
+		if (net->layer[i].type->macs)
+			n += net->layer[i].type->macs(&net->layer[i]);
+	return n;
+}

@@ -1,0 +1,18 @@
+#include "hn_optim.h"
+
+#include <string.h>
+
+extern const struct hn_optim_type hn_optim_adam;
+
+const struct hn_optim_type *const hn_optims[] = {
+	&hn_optim_adam,
+	NULL
+};
+
+const struct hn_optim_type *hn_optim_find(const char *name)
+{
+	for (size_t i = 0; hn_optims[i]; i++)
+		if (strcmp(hn_optims[i]->name, name) == 0)
+			return hn_optims[i];
+	return NULL;
+}

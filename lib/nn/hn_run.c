@@ -1,0 +1,166 @@
+#include "hn_run.h"
+
+#include <assert.h>
+#include <string.h>
+#include "hn_layer.h"
+
+enum { BATCH_MAX = 1024, SLACK = HN_LANES, PREDICT_BATCH = 64 };
+
+static float *take(struct hn_arena *a, size_t n)
+{
+	return hn_arena_take(a, n * sizeof(float));
+}
+
+/* Only a layer whose predecessor does not need its own output any more may overwrite it; the
+ * input of the net is kept for the first layer's gradient. */
+static bool can_share(const struct hn_net *net, unsigned i)
+{
+	return i > 0 && net->layer[i].type->in_place && !net->layer[i - 1].type->keeps_y;
+}
+
+static size_t widest(const struct hn_net *net)
+{
+	size_t n = hn_size(net->in);
+
+	for (unsigned i = 0; i < net->n_layers; i++)
+		if (hn_size(net->layer[i].out) > n)
+			n = hn_size(net->layer[i].out);
+	return n;
+}
+
+/* Rows hold loaded inputs, loaded targets and the inputs of layers that want them. */
+static size_t widest_rows(const struct hn_net *net)
+{
+	size_t n = hn_size(net->in) > net->out_n ? hn_size(net->in) : net->out_n;
+
+	for (unsigned i = 0; i < net->n_layers; i++)
+		if (net->layer[i].type->want_rows && hn_size(net->layer[i].in) > n)
+			n = hn_size(net->layer[i].in);
+	return n;
+}
+
+hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t batch, bool train,
+                      struct hn_arena *arena)
+{
+	const uint32_t lanes = (batch + HN_LANES - 1) / HN_LANES * HN_LANES;
+	struct hn_run r = { .net = net, .kern = hn_kernels_best(), .batch = batch, .lanes = lanes,
+	                    .train = train };
+	const size_t mark = arena->used;
+	bool full;
+
+	if (batch == 0 || batch > BATCH_MAX || net->n_layers == 0)
+		return HN_EINVAL;
+	r.x = take(arena, hn_size(net->in) * lanes);
+	r.rows = take(arena, widest_rows(net) * lanes + SLACK);
+	full = !r.x || !r.rows;
+	for (unsigned i = 0; i < net->n_layers; i++) {
+		r.y[i] = can_share(net, i) ? r.y[i - 1] : take(arena, hn_size(net->layer[i].out) * lanes);
+		full |= !r.y[i];
+	}
+	if (train) {
+		r.grad[0] = take(arena, widest(net) * lanes);
+		r.grad[1] = take(arena, widest(net) * lanes);
+		r.dy = r.grad[0];
+		r.target = take(arena, (size_t)net->out_n * lanes);
+		full |= !r.grad[0] || !r.grad[1] || !r.target;
+	}
+	if (full && !hn_arena_dry(arena)) {
+		hn_arena_reset(arena, mark);
+		return HN_ENOMEM;
+	}
+	*run = r;
+	return HN_OK;
+}
+
+/* Rows order[i] of `src` (., width) into rows (n, width) and, transposed, cols (width, lanes). */
+static void load_rows(struct hn_run *run, const float *src, const uint32_t *order, float *cols)
+{
+	const size_t width = cols == run->x ? hn_size(run->net->in) : run->net->out_n;
+	float *rows = run->rows;
+
+	for (uint32_t i = 0; i < run->n; i++)
+		memcpy(rows + i * width, src + (order ? order[i] : i) * width, width * sizeof *rows);
+	memset(rows + run->n * width, 0, (run->lanes - run->n) * width * sizeof *rows);
+	run->kern->transpose(rows, width, cols, run->lanes, (size_t[2]){ run->lanes, width });
+}
+
+void hn_run_load(struct hn_run *run, const float *x, const uint32_t *order, uint32_t n)
+{
+	assert(n <= run->batch);
+	run->n = n;
+	load_rows(run, x, order, run->x);
+}
+
+void hn_run_load_target(struct hn_run *run, const float *t, const uint32_t *order, uint32_t n)
+{
+	assert(n <= run->batch);
+	run->n = n;
+	load_rows(run, t, order, run->target);
+}
+
+void hn_run_forward(struct hn_run *run, const float *weights)
+{
+	const struct hn_net *net = run->net;
+	const float *x = run->x;
+
+	for (unsigned i = 0; i < net->n_layers; i++) {
+		const struct hn_layer *l = &net->layer[i];
+		const struct hn_pass p = { .l = l, .kern = run->kern, .lanes = run->lanes,
+		                           .w = weights + l->w_at, .x = x, .y = run->y[i] };
+
+		l->type->forward(&p);
+		x = run->y[i];
+	}
+}
+
+void hn_run_backward(struct hn_run *run, const float *weights, float *grad)
+{
+	const struct hn_net *net = run->net;
+	float *dy = run->dy;
+
+	for (unsigned i = net->n_layers; i-- > 0;) {
+		const struct hn_layer *l = &net->layer[i];
+		const float *x = i ? run->y[i - 1] : run->x;
+		float *other = dy == run->grad[0] ? run->grad[1] : run->grad[0];
+		float *dx = l->type->in_place ? dy : other;
+		const struct hn_pass p = { .l = l, .kern = run->kern, .lanes = run->lanes,
+		                           .w = weights + l->w_at, .x = x, .y = run->y[i], .dy = dy,
+		                           .dx = i ? dx : NULL, .g = grad + l->w_at, .rows = run->rows };
+
+		if (l->type->want_rows)
+			run->kern->transpose(x, run->lanes, run->rows, hn_size(l->in),
+			                     (size_t[2]){ hn_size(l->in), run->lanes });
+		l->type->backward(&p);
+		dy = dx;
+	}
+}
+
+const float *hn_run_out(const struct hn_run *run)
+{
+	return run->y[run->net->n_layers - 1];
+}
+
+hn_status hn_predict(const struct hn_predict *p, const float *x, uint32_t n, float *out,
+                     struct hn_arena *arena)
+{
+	const size_t in = hn_size(p->net->in), mark = arena->used;
+	const uint32_t batch = n < PREDICT_BATCH ? n : PREDICT_BATCH;
+	struct hn_run run;
+	hn_status rc;
+
+	if (n == 0)
+		return HN_OK;
+	rc = hn_run_init(&run, p->net, batch, false, arena);
+	if (rc)
+		return rc;
+	for (uint32_t i = 0; i < n && !hn_arena_dry(arena); i += batch) {
+		const uint32_t k = n - i < batch ? n - i : batch;
+
+		hn_run_load(&run, x + i * in, NULL, k);
+		hn_run_forward(&run, p->weights);
+		run.kern->transpose(hn_run_out(&run), run.lanes, out + (size_t)i * p->net->out_n,
+		                    p->net->out_n, (size_t[2]){ p->net->out_n, k });
+	}
+	hn_arena_reset(arena, mark);
+	return HN_OK;
+}

@@ -1,0 +1,180 @@
+/* One batch, one epoch, one evaluation. */
+#include "hn_fit.h"
+
+#include <math.h>
+#include <string.h>
+#include "hn_layer.h"
+
+/* Samples order[0..n) of `set` (order NULL: the first n) into the run. */
+static void load(struct hn_fit *f, const struct hn_set *set, const uint32_t *order, uint32_t n)
+{
+	const struct hn_net *net = f->cfg->net;
+
+	if (net->task == HN_REGRESS || net->task == HN_FORECAST)
+		hn_run_load_target(&f->run, set->target, order, n);
+	hn_run_load(&f->run, set->x, order, n);
+	for (uint32_t i = 0; f->cfg->loss->labels && i < n; i++)
+		f->label[i] = set->label[order ? order[i] : i];
+}
+
+/* share[i] = weight of sample i over the sum of the weights; returns the sum. */
+static double load_shares(struct hn_fit *f, const struct hn_set *set, const uint32_t *order,
+                          uint32_t n)
+{
+	const float *by_class = f->cfg->class_weight;
+	double sum = 0;
+
+	memset(f->share, 0, f->run.lanes * sizeof *f->share);
+	if (!set->weight && !by_class) {
+		for (uint32_t i = 0; i < n; i++)
+			f->share[i] = 1.0f / (float)n;
+		return n;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		f->share[i] = set->weight ? set->weight[order ? order[i] : i] : 1.0f;
+		if (by_class)
+			f->share[i] *= by_class[f->label[i]];
+		sum += (double)f->share[i];
+	}
+	for (uint32_t i = 0; sum > 0 && i < n; i++)
+		f->share[i] = (float)((double)f->share[i] / sum);
+	return sum;
+}
+
+/* Loss of the loaded batch, weighted by the shares; with its gradient when `dy`. */
+static double batch_loss(struct hn_fit *f, float *dy)
+{
+	const struct hn_run *run = &f->run;
+	const struct hn_net *net = f->cfg->net;
+	double sum = 0;
+
+	f->cfg->loss->run(&(struct hn_loss_pass){
+		.kern = run->kern, .n = run->n, .lanes = run->lanes, .out_n = net->out_n,
+		.y = hn_run_out(run), .target = net->task == HN_AUTOENCODE ? run->x : run->target,
+		.label = f->label, .share = f->share, .smoothing = f->cfg->smoothing,
+		.loss = f->loss, .work = f->work, .dy = dy });
+	for (uint32_t i = 0; i < run->n; i++)
+		sum += (double)f->share[i] * (double)f->loss[i];
+	return sum;
+}
+
+/* Samples of the loaded batch whose largest output is their label. */
+static uint32_t batch_hits(const struct hn_fit *f)
+{
+	const float *y = hn_run_out(&f->run);
+	const size_t lanes = f->run.lanes;
+	uint32_t hits = 0;
+
+	for (uint32_t i = 0; i < f->run.n; i++) {
+		size_t top = 0;
+
+		for (size_t c = 1; c < f->cfg->net->out_n; c++)
+			if (y[c * lanes + i] > y[top * lanes + i])
+				top = c;
+		hits += top == (size_t)f->label[i];
+	}
+	return hits;
+}
+
+struct hn_score hn_fit_score(struct hn_fit *f, const float *w, const struct hn_set *set)
+{
+	const struct hn_net *net = f->cfg->net;
+	const size_t in = hn_size(net->in);
+	double loss = 0, sum = 0;
+	uint32_t hits = 0;
+
+	for (uint32_t at = 0; at < set->n; at += f->run.batch) {
+		const uint32_t n = set->n - at < f->run.batch ? set->n - at : f->run.batch;
+		const struct hn_set part = {
+			.n = n, .x = set->x + at * in, .label = set->label ? set->label + at : NULL,
+			.target = set->target ? set->target + (size_t)at * net->out_n : NULL,
+			.weight = set->weight ? set->weight + at : NULL };
+		double weight;
+
+		load(f, &part, NULL, n);
+		weight = load_shares(f, &part, NULL, n);
+		hn_run_forward(&f->run, w);
+		loss += weight * batch_loss(f, NULL);
+		sum += weight;
+		if (f->cfg->loss->labels)
+			hits += batch_hits(f);
+	}
+	return (struct hn_score){ loss / sum, f->cfg->loss->labels ? (double)hits / set->n : (double)NAN };
+}
+
+/* Apply the gradient.  Returns false, and changes nothing, when it is not finite. */
+static bool step(struct hn_fit *f)
+{
+	const struct hn_train_cfg *c = f->cfg;
+	const double norm = sqrt(f->run.kern->sum_sq(f->g, f->n_w));
+	float scale = 1.0f;
+
+	if (!isfinite(norm))
+		return false;
+	if (norm > f->norm_max)
+		f->norm_max = norm;
+	if (c->clip_norm > 0 && norm > (double)c->clip_norm)
+		scale = (float)((double)c->clip_norm / norm);
+	c->optim->step(&(struct hn_optim_step){
+		.kern = f->run.kern, .n = f->n_w, .step = ++f->step, .lr = (float)f->lr,
+		.weight_decay = c->weight_decay, .scale = scale, .g = f->g, .w = f->w,
+		.state = f->state });
+	return true;
+}
+
+double hn_fit_epoch(struct hn_fit *f)
+{
+	const struct hn_set *set = &f->data->train;
+	const uint32_t batch = f->cfg->batch;
+	double loss = 0, sum = 0;
+
+	for (uint32_t at = 0; at < set->n; at += batch) {
+		const uint32_t n = set->n - at < batch ? set->n - at : batch;
+		double weight, part;
+
+		load(f, set, f->order + at, n);
+		weight = load_shares(f, set, f->order + at, n);
+		if (!(weight > 0))
+			continue;
+		hn_run_forward(&f->run, f->w);
+		part = batch_loss(f, f->run.dy);
+		hn_run_backward(&f->run, f->w, f->g);
+		if (!isfinite(part) || !step(f))
+			return (double)NAN;
+		loss += weight * part;
+		sum += weight;
+		f->samples += n;
+	}
+	return loss / sum;
+}
+
+static bool all_finite(const float *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isfinite(v[i]))
+			return false;
+	return true;
+}
+
+hn_status hn_fit_blame(const struct hn_fit *f, struct hn_err *err)
+{
+	const struct hn_net *net = f->cfg->net;
+	const struct hn_layer *l = &net->layer[0];
+	unsigned i;
+
+	for (i = 0; i < net->n_layers; i++) {
+		l = &net->layer[i];
+		if (!all_finite(f->run.y[i], hn_size(l->out) * f->run.lanes))
+			return hn_fail(err, HN_ENUMERIC, "layer %u '%s': outputs are not finite after %d tries "
+			               "at falling rates; the rate is now %g", i + 1, l->text,
+			               HN_TRAIN_TRIES_MAX, f->lr);
+	}
+	for (i = net->n_layers; i-- > 0;) {
+		l = &net->layer[i];
+		if (!all_finite(f->g + l->w_at, l->n_w))
+			break;
+	}
+	return hn_fail(err, HN_ENUMERIC, "layer %u '%s': gradients are too large after %d tries at "
+	               "falling rates; the rate is now %g", i < net->n_layers ? i + 1 : 1, l->text,
+	               HN_TRAIN_TRIES_MAX, f->lr);
+}
