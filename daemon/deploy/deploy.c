@@ -129,6 +129,16 @@ static int count_devices(const struct deploy *d, int model)
 	return n;
 }
 
+bool deploy_serves(const struct deploy *d, int model, int64_t version)
+{
+	const struct rollout *r = &d->target[model];
+
+	if (count_devices(d, model) == 0)
+		return true;
+	return r->id != 0 && r->version == version &&
+	       (r->state == ROLLOUT_RUNNING || r->state == ROLLOUT_DONE);
+}
+
 static void supersede(struct deploy *d, int model)
 {
 	struct rollout *old = &d->target[model];

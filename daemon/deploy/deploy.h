@@ -48,6 +48,8 @@ void deploy_on_message(struct deploy *d, int source, uint8_t type, uint16_t sess
 hn_status deploy_rollout(struct deploy *d, int model, int64_t version, int number,
                          const char *reason, int64_t *rollout);
 bool deploy_busy(const struct deploy *d, int model);
+/* True when the model has no devices, or its newest rollout is of this version and not failed. */
+bool deploy_serves(const struct deploy *d, int model, int64_t version);
 
 json_t *deploy_devices_json(const struct deploy *d);
 json_t *deploy_rollouts_json(const struct deploy *d, int model); /* model -1: all              */

@@ -290,6 +290,22 @@ const struct version *registry_find(const struct registry *r, int64_t id)
 	return NULL;
 }
 
+const struct version *registry_number(const struct registry *r, int model, int number)
+{
+	for (int i = r->n - 1; i >= 0; i--)
+		if (r->v[i].model == model && r->v[i].number == number)
+			return &r->v[i];
+	return NULL;
+}
+
+const struct version *registry_next(const struct registry *r, int64_t after)
+{
+	for (int i = 0; i < r->n; i++)
+		if (r->v[i].id > after)
+			return &r->v[i];
+	return NULL;
+}
+
 const struct version *registry_previous(const struct registry *r, int model)
 {
 	const struct version *now = registry_champion(r, model), *v;

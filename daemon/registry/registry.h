@@ -63,10 +63,13 @@ const struct version *registry_champion(const struct registry *r, int model);
 /* The version a rollback goes to: the parent of the champion's line that last was champion. */
 const struct version *registry_previous(const struct registry *r, int model);
 const struct version *registry_find(const struct registry *r, int64_t id);
+/* By number inside a model / the first with an id above `after`; NULL: none in memory. */
+const struct version *registry_number(const struct registry *r, int model, int number);
+const struct version *registry_next(const struct registry *r, int64_t after);
 
 /* Bytes of a version; reads the database when they are not in memory.  Borrowed. */
 hn_status registry_blob(struct registry *r, int64_t id, const unsigned char **blob, size_t *len);
 
-/* Next package version of a model's rollouts: monotonic over all time, durable with `done`. */
+/* One model: its settings, its champion, and all versions if asked for (newest first). */
 json_t *registry_json(const struct registry *r, int model, bool with_versions);
 #endif

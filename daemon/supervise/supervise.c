@@ -364,6 +364,11 @@ static struct job *job_slot(struct supervise *s)
 	return &s->job[s->n - 1];
 }
 
+bool supervise_running(const struct supervise *s)
+{
+	return s->proc != NULL;
+}
+
 bool supervise_busy(const struct supervise *s, int model)
 {
 	for (int i = 0; i < s->n; i++)

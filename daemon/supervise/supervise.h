@@ -50,6 +50,7 @@ void supervise_close(struct supervise *s);
  * Errors: HN_EBUSY (one of this model is queued or runs), HN_EFULL. */
 hn_status supervise_start(struct supervise *s, const struct job_request *q, int64_t *job);
 hn_status supervise_cancel(struct supervise *s, int64_t job);
+bool supervise_running(const struct supervise *s);    /* a trainer process exists     */
 bool supervise_busy(const struct supervise *s, int model);
 
 /* What became of a job after its result: "promoted", "rejected"; kept with the row. */

@@ -1,0 +1,103 @@
+/* honed.h - the daemon as a whole: all modules, and the glue between them.
+ *
+ * The files of daemon/ itself are the composition root: the only place that knows every module.
+ *   main.c     options, the list of inits and the mirrored list of exits, signals
+ *   intake.c   frame -> quality -> store, predictor, monitor;  labels
+ *   cycle.c    episode -> policy -> job -> gate -> registry -> rollout -> probation
+ *   answers.c  what the REST interface says and does */
+#ifndef HONED_H
+#define HONED_H
+
+#include "api.h"
+#include "conf.h"
+#include "db.h"
+#include "deploy.h"
+#include "hd_image.h"
+#include "hn_policy.h"
+#include "hn_probation.h"
+#include "hn_quality.h"
+#include "journal.h"
+#include "monitor.h"
+#include "registry.h"
+#include "source.h"
+#include "store.h"
+#include "supervise.h"
+
+/* Runs the champion in the gateway over one stream (`predict: true`). */
+struct predictor {
+	int32_t *raw;                    /* (window, channels) ring of the last frames            */
+	uint32_t n, hop;                 /* frames since the last break; frames since a prediction */
+	uint32_t head;
+};
+
+/* One model's way around the loop. */
+struct cycle {
+	struct hn_policy policy;         /* with `probation` and the counts below: saved as one   */
+	struct hn_probation probation;
+	bool on_probation;
+	int64_t episode;                 /* open one, 0 = none                                    */
+	int32_t judged, right;           /* labelled predictions of the champion in this regime   */
+	int32_t labels;                  /* usable labels since the champion was made             */
+	int32_t asked, answered;         /* since the start of the daemon                         */
+	int64_t now_us;                  /* event clock: newest frame of its streams              */
+	bool deciding;                   /* between a job's result and its durable outcome        */
+};
+
+struct honed {
+	uv_loop_t *loop;
+	struct conf *conf;
+	char *conf_path;
+	char *db_path;
+	struct db *db;
+	struct journal *journal;
+	struct store *store;
+	struct registry *registry;
+	struct monitor *monitor;
+	struct supervise *supervise;
+	struct deploy *deploy;
+	struct sources *sources;
+	struct api *api;
+	struct cycle cycle[CONF_MODELS_MAX];
+	struct hn_quality_state *quality;        /* (n_streams,)                                 */
+	struct predictor *predictor;             /* (n_models, n_streams)                        */
+	unsigned char *image[CONF_MODELS_MAX];   /* champion's image, aligned copy, or NULL      */
+	struct hd_net net[CONF_MODELS_MAX];
+	uint8_t *arena;                          /* activations of the largest champion          */
+	size_t arena_len;
+	int pending_labels;                      /* handed to the store, not durable yet         */
+	bool sources_done, stopping, held;
+	int64_t started_us;
+};
+
+/* --- intake.c ----------------------------------------------------------------------------------- */
+hn_status intake_open(struct honed *h, struct hn_err *err);
+void intake_close(struct honed *h);
+hn_status intake_frame(void *ctx, const struct hn_frame *f);             /* source hook          */
+void intake_truth(void *ctx, int stream, int64_t t0_us, int64_t t1_us, double value);
+void intake_prediction(void *ctx, int device, const struct deploy_prediction *p);
+void intake_label(void *ctx, const struct store_label *l);               /* store hook: durable  */
+hn_status intake_give_label(struct honed *h, const struct store_label *l);
+/* The champion of `model` changed: open its image for the predictor. */
+void intake_champion(struct honed *h, int model);
+bool intake_uses(const struct honed *h, int model, int stream);
+
+/* --- cycle.c ------------------------------------------------------------------------------------ */
+hn_status cycle_open(struct honed *h, struct hn_err *err);
+/* Put right what a crash cut off: gate open candidates, roll out the champion, free the policy. */
+void cycle_resume(struct honed *h);
+void cycle_event(struct honed *h, int model, enum hn_policy_kind kind, int n);
+void cycle_label(struct honed *h, int model, int judged, int right);
+void cycle_tick(struct honed *h);
+void cycle_on_episode(void *ctx, const struct monitor_episode *e);       /* monitor hook         */
+void cycle_on_result(void *ctx, const struct job_result *r);             /* supervise hook       */
+void cycle_on_rollout(void *ctx, int model, int64_t rollout, int64_t version, bool ok, const char *why);
+hn_status cycle_retrain(struct honed *h, int model, const char *actor, const char *reason, bool dry_run,
+                        int64_t *job);
+hn_status cycle_roll_back(struct honed *h, int model, const char *actor, const char *reason,
+                          int64_t *version);
+/* Replays that wait for the loop are held while a job, a label or a decision is on its way. */
+void cycle_hold(struct honed *h);
+
+/* --- answers.c ---------------------------------------------------------------------------------- */
+struct api_ops answers_ops(struct honed *h);
+#endif
