@@ -1,0 +1,65 @@
+/* db_schema.c - the tables.  A released step is never edited: a change is a new step at the end.
+ *
+ * Times are us since 1970-01-01 UTC.  `stream`, `model`, `version`, `job` ... hold the id of a row of
+ * that table, except in `journal`, which keeps names so that its lines outlive what they are about. */
+#include "db.h"
+
+/* hot:   one compressed block (hn_block.h) per commit and stream, in order of arrival.
+ * chunk: sealed blocks, frames in time order; `sealed` is the wall clock at sealing, by which
+ *        retention goes (event time may come from a recording of years ago).
+ * roll_*: physical values of a sealed minute or hour, flags "fail" and "missing" left out. */
+static const char frames[] =
+	"CREATE TABLE stream(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+	" n_channels INTEGER NOT NULL, channels TEXT NOT NULL);"
+	"CREATE TABLE hot(seq INTEGER PRIMARY KEY, stream INTEGER NOT NULL, t0 INTEGER NOT NULL,"
+	" t1 INTEGER NOT NULL, n INTEGER NOT NULL, data BLOB NOT NULL);"
+	"CREATE TABLE chunk(id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, t0 INTEGER NOT NULL,"
+	" t1 INTEGER NOT NULL, n INTEGER NOT NULL, sealed INTEGER NOT NULL,"
+	" codec INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL);"
+	"CREATE INDEX chunk_time ON chunk(stream, t0, t1);"
+	"CREATE TABLE roll_1m(stream INTEGER NOT NULL, channel INTEGER NOT NULL,"
+	" t INTEGER NOT NULL, n INTEGER NOT NULL, min REAL, max REAL, sum REAL, sumsq REAL,"
+	" PRIMARY KEY(stream, channel, t)) WITHOUT ROWID;"
+	"CREATE TABLE roll_1h(stream INTEGER NOT NULL, channel INTEGER NOT NULL,"
+	" t INTEGER NOT NULL, n INTEGER NOT NULL, min REAL, max REAL, sum REAL, sumsq REAL,"
+	" PRIMARY KEY(stream, channel, t)) WITHOUT ROWID;"
+	"CREATE TABLE label(id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, t0 INTEGER NOT NULL,"
+	" t1 INTEGER NOT NULL, value REAL NOT NULL, who TEXT, given INTEGER NOT NULL);"
+	"CREATE INDEX label_time ON label(stream, t0);"
+	"CREATE TABLE prediction(id INTEGER PRIMARY KEY, stream INTEGER NOT NULL,"
+	" t INTEGER NOT NULL, model INTEGER, version INTEGER, class INTEGER, margin INTEGER,"
+	" device INTEGER NOT NULL, made INTEGER NOT NULL);"
+	"CREATE INDEX prediction_time ON prediction(stream, t);"
+
+	"CREATE TABLE label_request(id INTEGER PRIMARY KEY, model INTEGER, stream INTEGER,"
+	" t INTEGER, asked INTEGER, why TEXT, answered INTEGER);"
+	"CREATE INDEX label_request_time ON label_request(stream, t);"
+	"CREATE TABLE model(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, champion INTEGER,"
+	" next_rollout INTEGER);"
+	"CREATE TABLE version(id INTEGER PRIMARY KEY, model INTEGER, number INTEGER, digest TEXT,"
+	" state TEXT, parent INTEGER, job INTEGER, created INTEGER, blob BLOB, metrics TEXT,"
+	" who TEXT, why TEXT);"
+	"CREATE INDEX version_model ON version(model, number);"
+	"CREATE TABLE job(id INTEGER PRIMARY KEY, model INTEGER, state TEXT, kind TEXT,"
+	" reason TEXT, actor TEXT, created INTEGER, started INTEGER, ended INTEGER,"
+	" progress TEXT, report TEXT, error TEXT);"
+	"CREATE INDEX job_model ON job(model);"
+	"CREATE TABLE episode(id INTEGER PRIMARY KEY, model INTEGER, stream INTEGER, kind TEXT,"
+	" state TEXT, opened INTEGER, closed INTEGER, evidence TEXT);"
+	"CREATE INDEX episode_model ON episode(model, stream);"
+	"CREATE TABLE device(name TEXT PRIMARY KEY, uid TEXT, state TEXT, seen INTEGER);"
+	"CREATE TABLE rollout(id INTEGER PRIMARY KEY, model INTEGER, version INTEGER, state TEXT,"
+	" created INTEGER, ended INTEGER, reason TEXT, plan TEXT);"
+	"CREATE INDEX rollout_model ON rollout(model);"
+	"CREATE TABLE rollout_device(rollout INTEGER NOT NULL, device TEXT NOT NULL, state TEXT,"
+	" package_version INTEGER, attempts INTEGER, error TEXT, started INTEGER, ended INTEGER,"
+	" PRIMARY KEY(rollout, device));"
+	"CREATE TABLE monitor_state(model INTEGER NOT NULL, stream INTEGER NOT NULL,"
+	" saved INTEGER, data BLOB, PRIMARY KEY(model, stream));"
+	"CREATE TABLE policy_state(model INTEGER PRIMARY KEY, data TEXT);"
+	"CREATE TABLE journal(id INTEGER PRIMARY KEY, t INTEGER NOT NULL, kind TEXT NOT NULL,"
+	" model TEXT, device TEXT, stream TEXT, episode INTEGER, job INTEGER, version INTEGER,"
+	" rollout INTEGER, actor TEXT, reason TEXT, evidence TEXT);";
+
+const char *const db_migrations[] = { frames };
+const int db_n_migrations = sizeof db_migrations / sizeof db_migrations[0];
