@@ -8,18 +8,18 @@
  *       lean[state]            static: thrust and torque tilt the base, gravity leaks into x and y
  *     + once[state] sin(p)     imbalance, once a revolution; y and z lag x by a quarter and a half
  *     + twice[state] sin(2 p)  misalignment, twice a revolution
- *     + ring                   bearing: an impact each 1/3.57 revolution, decaying with changing sign
+ *     + ring                   bearing: an impact each 1/3.57 turn, decaying with changing sign
  *     + noise[state]           approximately normal (sum of four uniform bytes)
  *
- *   raw = clip16(gain . true + offset), gain (3, 3), offset (3,): the sensor.  Fresh: identity and 0.
+ *   raw = clip16(gain . true + offset), the sensor: gain (3, 3), offset (3,).  Fresh: identity, 0.
  *
  * Ageing comes in episodes that add up.  Episode k moves gain and offset by age[k] / 1000 of row k
  * of a table (loss of gain on an axis, leakage into another, a shift), ramping from 0 to 1000.
  *
  * Schedule: the four states come in rounds, each round a seeded shuffle of all four, so that any
- * stretch of a few rounds holds them in nearly equal parts; none follows itself.  A state lasts 10 to
- * 20 whole windows (0.8 to 1.6 s at 400 Hz): no window mixes states, its truth is always known.  The shaft
- * turns at 25 Hz +- 3 %, drawn anew each time: the phase of a window is arbitrary. */
+ * stretch of a few rounds holds them in nearly equal parts; none follows itself.  A state lasts 10
+ * to 20 whole windows (0.8 to 1.6 s at 400 Hz): no window mixes states, its truth is always known.
+ * The shaft turns at 25 Hz +- 3 %, drawn anew each time: the phase of a window is arbitrary. */
 #ifndef PUMP_H
 #define PUMP_H
 

@@ -56,7 +56,7 @@ static void learn(struct centroids *m, unsigned episodes)
 
 static unsigned nearest(const struct centroids *m, const double *x)
 {
-	double best = INFINITY;
+	double best = (double)INFINITY;
 	unsigned at = 0;
 
 	for (unsigned s = 0; s < PUMP_STATES; s++) {

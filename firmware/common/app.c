@@ -1,0 +1,141 @@
+#include "app.h"
+
+hd_status app_init(struct app *a, const struct app_config *cfg)
+{
+	a->cfg = *cfg;
+	a->cfg.device.arena = (uint8_t *)a->arena;
+	a->cfg.device.arena_bytes = sizeof a->arena;
+	a->tail = a->missed = a->overruns = 0;
+	atomic_init(&a->head, 0);
+	return hd_init(&a->device, &a->cfg.device);
+}
+
+void app_sample(struct app *a, const int16_t raw[APP_CHANNELS], uint8_t state)
+{
+	uint32_t head = (uint32_t)atomic_load_explicit(&a->head, memory_order_relaxed);
+	uint32_t at = head % APP_RING;
+
+	for (unsigned c = 0; c < APP_CHANNELS; c++)
+		a->ring[at][c] = raw[c];
+	a->state[at] = state;
+	atomic_store_explicit(&a->head, head + 1, memory_order_release);
+}
+
+static uint32_t waiting(struct app *a)
+{
+	return (uint32_t)atomic_load_explicit(&a->head, memory_order_acquire) - a->tail;
+}
+
+static uint32_t tick_of(const struct app *a, uint32_t frame)
+{
+	return a->cfg.start_us + frame * a->cfg.period_us;
+}
+
+/* Time until `tick`, 0 when it has passed. */
+static uint32_t until(const struct app *a, uint32_t tick)
+{
+	uint32_t left = tick - a->cfg.device.now_us(a->cfg.device.ctx);
+
+	return left < UINT32_MAX / 2 ? left : 0;
+}
+
+/* Copy the oldest window out of the ring.  False when the sampling overtook it. */
+static bool window_take(struct app *a)
+{
+	for (uint32_t i = 0; i < APP_WINDOW; i++)
+		for (uint32_t c = 0; c < APP_CHANNELS; c++)
+			a->raw[i * APP_CHANNELS + c] = a->ring[(a->tail + i) % APP_RING][c];
+	return waiting(a) < APP_RING;   /* the slot at head may be half written */
+}
+
+static bool shape_fits(const struct hd_net *net)
+{
+	return net->in_len == APP_WINDOW && net->in_ch == APP_CHANNELS
+	    && net->out_n <= APP_CLASSES_MAX;
+}
+
+static uint8_t infer(struct app *a, const struct hd_net *net, uint8_t *margin)
+{
+	int8_t in[APP_WINDOW * APP_CHANNELS], out[APP_CLASSES_MAX];
+
+	for (uint16_t i = 0; i < APP_WINDOW * APP_CHANNELS; i++)
+		in[i] = hd_net_scale(net, (uint16_t)(i % APP_CHANNELS), a->raw[i]);
+	hd_net_run(net, in, (uint8_t *)a->arena, out);
+	return hd_argmax(out, net->out_n, margin);
+}
+
+/* An inference is due: do it if its frames are `here` and there is time, and account for it. */
+static void serve(struct app *a, const struct hd_net *net, bool here, struct app_window *w)
+{
+	uint32_t deadline = tick_of(a, a->tail + 2 * APP_WINDOW - 1);
+	uint8_t margin = 0;
+	bool missed = true;
+
+	if (here && shape_fits(net) && until(a, deadline) > 0) {
+		w->class_index = infer(a, net, &margin);
+		missed = until(a, deadline) == 0;
+	}
+	a->missed += missed;
+	hd_inference_done(&a->device, missed);
+	/* A frame that does not fit in the send queue is counted by the device. */
+	if (w->class_index != APP_NO_CLASS)
+		(void)hd_send_prediction(&a->device, w->tick_us, w->count,
+		                         (uint8_t)w->class_index, margin);
+}
+
+static void window_next(struct app *a)
+{
+	bool here = window_take(a);
+	uint32_t last = a->tail + APP_WINDOW - 1;
+	struct app_window w = {
+		.count = last, .tick_us = tick_of(a, last), .state = a->state[last % APP_RING],
+		.class_index = APP_NO_CLASS,
+	};
+	const struct hd_net *net = hd_service(&a->device, &w.model_version);
+
+	if (net)
+		serve(a, net, here, &w);
+	else
+		w.model_version = 0;
+	if (here)
+		(void)hd_send_samples(&a->device, tick_of(a, a->tail), a->cfg.period_us, a->tail,
+		                      APP_CHANNELS, APP_WINDOW, a->raw);
+	else
+		a->overruns += APP_WINDOW;
+	a->tail += APP_WINDOW;
+	w.missed = a->missed;
+	if (here && a->cfg.on_window)
+		a->cfg.on_window(a->cfg.device.ctx, &w);
+}
+
+static void link_poll(struct app *a)
+{
+	hd_poll(&a->device, APP_BUDGET_US, until(a, tick_of(a, a->tail + APP_WINDOW - 1)));
+}
+
+void app_poll(struct app *a)
+{
+	while (waiting(a) >= APP_WINDOW)
+		window_next(a);
+	link_poll(a);
+}
+
+size_t app_rx(struct app *a, const uint8_t *bytes, size_t n)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		size_t took = hd_rx_bytes(&a->device, bytes + done, n - done);
+
+		link_poll(a);
+		if (took == 0)          /* a command waits for time: come back later */
+			break;
+		done += took;
+	}
+	return done;
+}
+
+void app_rx_lost(struct app *a, uint32_t n)
+{
+	hd_rx_lost(&a->device, n);
+}
