@@ -1,6 +1,7 @@
 #include "hn_run.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <string.h>
 #include "hn_layer.h"
 
@@ -13,9 +14,9 @@ static float *take(struct hn_arena *a, size_t n)
 
 /* Only a layer whose predecessor does not need its own output any more may overwrite it; the
  * input of the net is kept for the first layer's gradient. */
-static bool can_share(const struct hn_net *net, unsigned i)
+static bool can_share(const struct hn_net *net, unsigned i, unsigned flags)
 {
-	return i > 0 && net->layer[i].type->in_place && !net->layer[i - 1].type->keeps_y;
+	return i > 0 && !(flags & HN_RUN_KEEP) && net->layer[i].type->in_place && !net->layer[i - 1].type->keeps_y;
 }
 
 static size_t widest(const struct hn_net *net)
@@ -39,12 +40,12 @@ static size_t widest_rows(const struct hn_net *net)
 	return n;
 }
 
-hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t batch, bool train,
+hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t batch, unsigned flags,
                       struct hn_arena *arena)
 {
 	const uint32_t lanes = (batch + HN_LANES - 1) / HN_LANES * HN_LANES;
 	struct hn_run r = { .net = net, .kern = hn_kernels_best(), .batch = batch, .lanes = lanes,
-	                    .train = train };
+	                    .flags = flags };
 	const size_t mark = arena->used;
 	bool full;
 
@@ -54,10 +55,11 @@ hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t bat
 	r.rows = take(arena, widest_rows(net) * lanes + SLACK);
 	full = !r.x || !r.rows;
 	for (unsigned i = 0; i < net->n_layers; i++) {
-		r.y[i] = can_share(net, i) ? r.y[i - 1] : take(arena, hn_size(net->layer[i].out) * lanes);
+		r.y[i] = can_share(net, i, flags) ? r.y[i - 1]
+		                                  : take(arena, hn_size(net->layer[i].out) * lanes);
 		full |= !r.y[i];
 	}
-	if (train) {
+	if (flags & HN_RUN_TRAIN) {
 		r.grad[0] = take(arena, widest(net) * lanes);
 		r.grad[1] = take(arena, widest(net) * lanes);
 		r.dy = r.grad[0];
@@ -150,7 +152,7 @@ hn_status hn_predict(const struct hn_predict *p, const float *x, uint32_t n, flo
 
 	if (n == 0)
 		return HN_OK;
-	rc = hn_run_init(&run, p->net, batch, false, arena);
+	rc = hn_run_init(&run, p->net, batch, 0, arena);
 	if (rc)
 		return rc;
 	for (uint32_t i = 0; i < n && !hn_arena_dry(arena); i += batch) {

@@ -6,10 +6,14 @@
 #ifndef HN_RUN_H
 #define HN_RUN_H
 
-#include <stdbool.h>
 #include "hn_arena.h"
 #include "hn_kernel.h"
 #include "hn_net.h"
+
+enum {
+	HN_RUN_TRAIN = 1,                /* buffers for backward                               */
+	HN_RUN_KEEP = 2                  /* every layer keeps its output: none works in place  */
+};
 
 struct hn_run {
 	const struct hn_net *net;
@@ -17,7 +21,7 @@ struct hn_run {
 	uint32_t batch;                  /* samples a pass, at most                            */
 	uint32_t lanes;                  /* batch rounded up to HN_LANES                       */
 	uint32_t n;                      /* samples in the present batch                       */
-	bool     train;                  /* buffers for backward exist                         */
+	unsigned flags;
 	float   *x;                      /* (in, lanes) input                                  */
 	float   *y[HN_NET_LAYERS_MAX];   /* (out, lanes) of each layer; in-place layers share  */
 	float   *rows;                   /* (lanes, widest input) samples as rows, for backward */
@@ -29,7 +33,7 @@ struct hn_run {
 
 /* Take all buffers from `arena` (which may be dry).  batch 1..1024.  Kernels: the best of this
  * CPU; run->kern may be replaced afterwards.  Errors: HN_EINVAL, HN_ENOMEM. */
-hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t batch, bool train,
+hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t batch, unsigned flags,
                       struct hn_arena *arena);
 
 /* Load `n` samples: sample i is row order[i] (or first + i when order is NULL) of x (., in). */

@@ -7,6 +7,7 @@
 #ifndef HN_QUANT_H
 #define HN_QUANT_H
 
+#include <stdbool.h>
 #include "hn_arena.h"
 #include "hn_model.h"
 #include "hn_net.h"
@@ -30,10 +31,16 @@ struct hn_quant_cfg {
 	double tail;                     /* percentile: share cut off at each end, 1e-4         */
 };
 
-/* Ranges over x (n, in), scaled.  Buffers from `arena`, given back.
+/* Samples of one calibration or comparison: x (n, in), scaled. */
+struct hn_samples { const float *x; uint32_t n; };
+
+/* Ranges over the samples.  Buffers from `arena` (may be dry: then only counts), given back.
  * Errors: HN_EDATA (n == 0), HN_ENUMERIC (not finite; layer named), HN_ENOMEM. */
-hn_status hn_calibrate(const struct hn_quant_cfg *cfg, const float *x, uint32_t n,
-                       struct hn_arena *arena, struct hn_calib *calib);
+hn_status hn_calibrate(const struct hn_quant_cfg *cfg, struct hn_samples s, struct hn_arena *arena,
+                       struct hn_calib *calib, struct hn_err *err);
+
+/* True when layer i is a bound (relu) that the product before it applies by itself. */
+bool hn_quant_fused(const struct hn_net *net, unsigned i);
 
 /* Bytes of the image of `net`, 0 when a layer has no int8 form. */
 size_t hn_image_need(const struct hn_net *net);
@@ -58,10 +65,10 @@ struct hn_agree_job {
 	const struct hn_calib *calib;
 	const uint8_t *image;            /* 4-byte aligned                                     */
 	uint32_t image_len;
-	const float *x;                  /* (n, in) scaled                                     */
-	uint32_t n;
+	struct hn_samples samples;
 };
-hn_status hn_agree(const struct hn_agree_job *job, struct hn_arena *arena, struct hn_agreement *out);
+hn_status hn_agree(const struct hn_agree_job *job, struct hn_arena *arena,
+                   struct hn_agreement *out);
 
 /* Self-test vectors { i8 in[in_len * in_ch], i8 out[out_n] } * k from raw windows (k, len * ch).
  * out (k * (in + out_n),).  Buffers from `arena`, given back.
@@ -69,7 +76,4 @@ hn_status hn_agree(const struct hn_agree_job *job, struct hn_arena *arena, struc
 struct hn_selftest_job { const uint8_t *image; uint32_t image_len; const int32_t *raw; uint32_t k; };
 hn_status hn_selftest_make(const struct hn_selftest_job *job, struct hn_arena *arena,
                            struct hn_bytes out, size_t *len);
-
-/* M = mult * 2^(shift - 31), mult in [2^30, 2^31).  Source: TFLite QuantizeMultiplier. */
-void hn_quant_mult(double m, int32_t *mult, int8_t *shift);
 #endif

@@ -148,33 +148,42 @@ double hn_fit_epoch(struct hn_fit *f)
 	return loss / sum;
 }
 
-static bool all_finite(const float *v, size_t n)
+/* Largest magnitude of v (n,); infinite when one is not finite. */
+static double largest(const float *v, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	double top = 0;
+
+	for (size_t i = 0; i < n; i++) {
 		if (!isfinite(v[i]))
-			return false;
-	return true;
+			return (double)INFINITY;
+		top = fmax(top, fabs((double)v[i]));
+	}
+	return top;
 }
 
 hn_status hn_fit_blame(const struct hn_fit *f, struct hn_err *err)
 {
 	const struct hn_net *net = f->cfg->net;
-	const struct hn_layer *l = &net->layer[0];
-	unsigned i;
+	unsigned i, worst = 0;
+	double top = 0;
 
 	for (i = 0; i < net->n_layers; i++) {
-		l = &net->layer[i];
-		if (!all_finite(f->run.y[i], hn_size(l->out) * f->run.lanes))
+		const struct hn_layer *l = &net->layer[i];
+
+		if (isinf(largest(f->run.y[i], hn_size(l->out) * f->run.lanes)))
 			return hn_fail(err, HN_ENUMERIC, "layer %u '%s': outputs are not finite after %d tries "
 			               "at falling rates; the rate is now %g", i + 1, l->text,
 			               HN_TRAIN_TRIES_MAX, f->lr);
 	}
-	for (i = net->n_layers; i-- > 0;) {
-		l = &net->layer[i];
-		if (!all_finite(f->g + l->w_at, l->n_w))
-			break;
+	for (i = 0; i < net->n_layers; i++) {
+		const double m = largest(f->g + net->layer[i].w_at, net->layer[i].n_w);
+
+		if (m > top) {
+			top = m;
+			worst = i;
+		}
 	}
 	return hn_fail(err, HN_ENUMERIC, "layer %u '%s': gradients are too large after %d tries at "
-	               "falling rates; the rate is now %g", i < net->n_layers ? i + 1 : 1, l->text,
+	               "falling rates; the rate is now %g", worst + 1, net->layer[worst].text,
 	               HN_TRAIN_TRIES_MAX, f->lr);
 }

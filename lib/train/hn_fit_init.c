@@ -45,7 +45,7 @@ static hn_status take_all(struct hn_fit *f, struct hn_arena *a, struct marks *m)
 	f->state = hn_arena_take(a, n_s * sizeof *f->state);
 	f->safe_state = hn_arena_take(a, n_s * sizeof *f->safe_state);
 	m->moments = a->used;
-	rc = hn_run_init(&f->run, c->net, c->batch, true, a);
+	rc = hn_run_init(&f->run, c->net, c->batch, HN_RUN_TRAIN, a);
 	if (rc)
 		return rc;
 	f->share = hn_arena_take(a, f->run.lanes * sizeof *f->share);

@@ -1,0 +1,178 @@
+/* int8 beside float, layer by layer, with the device's own kernels. */
+#include "hn_quant.h"
+
+#include <math.h>
+#include "hd_image.h"
+#include "hd_ops.h"
+#include "hn_layer.h"
+#include "hn_run.h"
+
+enum { BATCH = 64 };
+
+struct compare {
+	const struct hn_agree_job *job;
+	struct hn_run run;
+	struct hd_net image;
+	int8_t *buf[2];                  /* (widest tensor,) in turn                           */
+	double power[HN_NET_LAYERS_MAX], error[HN_NET_LAYERS_MAX];
+	uint32_t same;
+};
+
+static size_t widest(const struct hn_net *net)
+{
+	size_t n = hn_size(net->in);
+
+	for (unsigned i = 0; i < net->n_layers; i++)
+		n = hn_size(net->layer[i].out) > n ? hn_size(net->layer[i].out) : n;
+	return n;
+}
+
+/* Column j of a float tensor against q (size,) on its grid. */
+static void compare_layer(struct compare *c, unsigned i, size_t j, const int8_t *q)
+{
+	const struct hn_net *net = c->job->cfg->net;
+	const bool fused = i + 1 < net->n_layers && hn_quant_fused(net, i + 1);
+	const float *y = c->run.y[fused ? i + 1 : i];
+	const struct hn_grid g = c->job->calib->grid[i + 1];
+
+	for (size_t k = 0; k < hn_size(net->layer[i].out); k++) {
+		const double v = (double)y[k * c->run.lanes + j];
+		const double e = v - (double)g.scale * (q[k] - g.zp);
+
+		c->power[i] += v * v;
+		c->error[i] += e * e;
+	}
+}
+
+/* Sample j of the loaded batch through the image; returns the last outputs. */
+static const int8_t *run_sample(struct compare *c, size_t j)
+{
+	const struct hn_net *net = c->job->cfg->net;
+	const struct hn_grid in = c->job->calib->grid[0];
+	const uint8_t *row = c->image.layers;
+	struct hd_layer l = { .constants = c->image.constants };
+	int8_t *x = c->buf[0], *y = c->buf[1];
+
+	for (size_t k = 0; k < hn_size(net->in); k++) {
+		const double q = round((double)c->run.x[k * c->run.lanes + j] / (double)in.scale) + in.zp;
+
+		x[k] = (int8_t)fmax(-128, fmin(127, q));
+	}
+	for (unsigned i = 0; i < net->n_layers; i++) {
+		int8_t *t = x;
+
+		if (hn_quant_fused(net, i))
+			continue;
+		l.op = row[0];
+		l.in_len = hd_get16(row + 4);
+		l.in_ch = hd_get16(row + 6);
+		l.out_len = hd_get16(row + 8);
+		l.out_ch = hd_get16(row + 10);
+		l.p = hd_get16(row + 12);
+		l.q = hd_get16(row + 14);
+		l.constants = hd_op_find(l.op)->run(&l, x, y);
+		compare_layer(c, i, j, y);
+		x = y;
+		y = t;
+		row += HD_LAYER_ENTRY;
+	}
+	return x;
+}
+
+static void compare_batch(struct compare *c)
+{
+	const uint16_t out_n = c->job->cfg->net->out_n;
+	const float *y = hn_run_out(&c->run);
+	uint8_t margin;
+
+	for (uint32_t j = 0; j < c->run.n; j++) {
+		const int8_t *q = run_sample(c, j);
+		uint16_t top = 0;
+
+		for (uint16_t k = 1; k < out_n; k++)
+			if (y[k * c->run.lanes + j] > y[top * c->run.lanes + j])
+				top = k;
+		c->same += hd_argmax(q, out_n, &margin) == top;
+	}
+}
+
+static void report(const struct compare *c, struct hn_agreement *out)
+{
+	const struct hn_net *net = c->job->cfg->net;
+	const double n = (double)c->job->samples.n * net->out_n;
+	unsigned last = net->n_layers - 1u;
+	double worst = (double)INFINITY;
+
+	*out = (struct hn_agreement){ .n = c->job->samples.n, .same_argmax = c->same };
+	if (hn_quant_fused(net, last))
+		last--;
+	out->out_mse = c->error[last] / n;
+	for (unsigned i = 0; i < net->n_layers; i++) {
+		out->snr_db[i] = (double)NAN;
+		if (hn_quant_fused(net, i))
+			continue;
+		out->snr_db[i] = 10.0 * log10(c->power[i] / c->error[i]);
+		if (out->snr_db[i] < worst) {
+			worst = out->snr_db[i];
+			out->worst = (uint8_t)i;
+		}
+	}
+}
+
+/* The image must be one of this net: its layer table is walked beside the net's layers. */
+static hn_status open_image(struct compare *c)
+{
+	const struct hn_net *net = c->job->cfg->net;
+	const uint8_t *row;
+	unsigned n = 0;
+
+	if (hd_net_open(&c->image, c->job->image, c->job->image_len) != HD_OK)
+		return HN_EFORMAT;
+	row = c->image.layers;
+	for (unsigned i = 0; i < net->n_layers; i++) {
+		if (hn_quant_fused(net, i))
+			continue;
+		if (n++ == c->image.n_layers || row[0] != net->layer[i].type->op ||
+		    hd_get16(row + 4) != net->layer[i].in.len || hd_get16(row + 6) != net->layer[i].in.ch ||
+		    hd_get16(row + 8) != net->layer[i].out.len ||
+		    hd_get16(row + 10) != net->layer[i].out.ch)
+			return HN_EFORMAT;
+		row += HD_LAYER_ENTRY;
+	}
+	return n == c->image.n_layers ? HN_OK : HN_EFORMAT;
+}
+
+hn_status hn_agree(const struct hn_agree_job *job, struct hn_arena *arena,
+                   struct hn_agreement *out)
+{
+	const struct hn_net *net = job->cfg->net;
+	struct compare c = { .job = job };
+	const size_t mark = arena->used;
+	hn_status rc;
+
+	rc = hn_run_init(&c.run, net, BATCH, HN_RUN_KEEP, arena);
+	if (rc)
+		return rc;
+	c.buf[0] = hn_arena_take(arena, widest(net));
+	c.buf[1] = hn_arena_take(arena, widest(net));
+	if (hn_arena_dry(arena))
+		goto out;
+	if (!c.buf[0] || !c.buf[1])
+		rc = HN_ENOMEM;
+	else if (job->samples.n == 0)
+		rc = HN_EDATA;
+	else
+		rc = open_image(&c);
+	for (uint32_t at = 0; !rc && at < job->samples.n; at += BATCH) {
+		const uint32_t n = job->samples.n - at < BATCH ? job->samples.n - at : BATCH;
+
+		hn_run_load(&c.run, job->samples.x + at * hn_size(net->in), NULL, n);
+		hn_run_forward(&c.run, job->cfg->weights);
+		compare_batch(&c);
+	}
+	if (!rc)
+		report(&c, out);
+out:
+	hn_arena_reset(arena, mark);
+	return rc;
+}
