@@ -12,8 +12,8 @@ struct source;                   /* one of them; the driver's state hangs on it 
 
 struct source_hooks {
 	void *ctx;
-	/* A decoded frame.  HN_EFULL: not taken; the driver pauses if it can (file, TCP, unix) and is
-	 * resumed by sources_resume, else drops and counts (UDP, link). */
+	/* A decoded frame.  HN_EFULL: not taken; the driver keeps it and pauses if it can (file, TCP,
+	 * unix) until sources_resume, else drops and counts (UDP, link). */
 	hn_status (*on_frame)(void *ctx, const struct hn_frame *f);
 	/* A truth that came with the data (label column of a file): given now or kept for asking. */
 	void (*on_label)(void *ctx, int stream, int64_t t0_us, int64_t t1_us, double value);
@@ -36,17 +36,29 @@ struct source_driver {
 	/* Link sources: queue one frame for the device.  HN_EFULL, HN_ESTATE (down). */
 	hn_status (*send)(struct source *s, uint8_t type, uint16_t session,
 	                  const uint8_t *body, size_t len);
+	/* A replay: give the labels of these event times through on_label; how many.  NULL = none. */
+	int (*ask)(struct source *s, int stream, const int64_t *event_us, int n);
+	void (*json)(const struct source *s, json_t *out);       /* adds its own fields; or NULL */
 };
 
 extern const struct source_driver *const source_drivers[];       /* NULL-terminated            */
 const struct conf_driver *const *source_conf_drivers(void);      /* for conf_set_drivers       */
 
+/* `conf` is borrowed until sources_close.  No hook is called before the loop runs.  After a failure
+ * the loop must run once more to end the handles, as after sources_close.  Errors with text, for a
+ * setting that cannot work: HN_EINVAL, HN_ENOENT, HN_EFORMAT, HN_ERANGE, HN_EIO, HN_ENOMEM. */
 hn_status sources_open(struct sources **out, uv_loop_t *loop, const struct conf *conf,
                        const struct source_hooks *hooks, struct hn_err *err);
-void sources_close(struct sources *s);           /* asynchronous handles end with the loop       */
+/* No hook is called any more; the memory goes when the loop has closed the handles.  NULL is a
+ * no-op. */
+void sources_close(struct sources *s);
 
-/* Stop and continue every source that can wait (replay waits for a job; the store is full). */
+/* Hold and continue every source that can wait (replay waits for a job). */
 void sources_pause(struct sources *s, bool paused);
+
+/* There is room again after a HN_EFULL: frames that were refused are offered once more.  A source
+ * that sources_pause holds stays held. */
+void sources_resume(struct sources *s);
 
 /* To the device behind source `source` (an index of the configuration). */
 hn_status sources_send(struct sources *s, int source, uint8_t type, uint16_t session,

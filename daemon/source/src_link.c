@@ -1,0 +1,439 @@
+/* A device behind a serial line, pty, TCP or unix socket: `type: link`.
+ *
+ * One descriptor and one uv_poll for all of them.  Bytes in: frames by hd_rx; SAMPLES become frames
+ * of the stream of the device that names this source, all else goes to on_message.  Bytes out: a
+ * ring of encoded frames that the kernel takes at the line's pace. */
+#include "source_drv.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "clock.h"
+#include "hd_msg.h"
+#include "link_clock.h"
+#include "link_port.h"
+
+enum {
+	QUEUE_MAX = 64,                         /* frames to the device                        */
+	READ_BYTES = 4096, READS_MAX = 4,       /* a turn                                      */
+	SAMPLES_HEAD = 10, SAMPLES_TAIL = 4
+};
+static const double retry_min_s = 0.2, retry_max_s = 5;
+
+struct link_settings {
+	char port[CONF_TEXT_MAX];
+	int baud;
+};
+_Static_assert(sizeof(struct link_settings) <= CONF_DRIVER_BYTES, "settings fit");
+
+#define ROW_OF struct link_settings
+static const struct conf_row rows[] = {
+	TEXT("port", port, "/dev/ttyACM0", CONF_REQUIRED,
+	     "serial line, tcp:host:port or unix:/path"),
+	INT("baud", baud, "115200", 1200, 4000000, "baud", 0, "rate of a serial line"),
+	CONF_END
+};
+#undef ROW_OF
+
+struct wire { uint16_t len; uint8_t bytes[HD_WIRE_MAX]; };
+
+struct link_state {
+	const struct link_settings *set;
+	struct addr addr;
+	int stream;                      /* -1 = no device of the configuration is here        */
+	int fd;                          /* -1 = closed                                        */
+	bool up, connecting, polling;    /* polling: from the handle's init to its close       */
+	uv_poll_t poll;
+	uv_timer_t retry;
+	struct hd_rx rx;
+	uint32_t refused_told;           /* rx.refused that has been counted                   */
+	struct link_clock clock;
+	struct hn_frame frame;
+	uint8_t seq;
+	struct wire queue[QUEUE_MAX];
+	unsigned head, len, sent;        /* sent: bytes of queue[head]                         */
+	uint64_t lost, restarts;
+	struct metric *m_lost, *m_restarts;
+};
+
+/* --- down ------------------------------------------------------------------------------------- */
+
+static void on_poll_closed(uv_handle_t *h)
+{
+	struct source *s = h->data;
+	struct link_state *st = s->state;
+
+	st->polling = false;
+	source_unref(s);
+}
+
+static void port_release(struct link_state *st)
+{
+	if (st->polling && !uv_is_closing((uv_handle_t *)&st->poll))
+		uv_close((uv_handle_t *)&st->poll, on_poll_closed);     /* stops polling at once */
+	if (st->fd >= 0)
+		(void)close(st->fd);    /* nothing can be done for bytes on the way */
+	st->fd = -1;
+	st->connecting = false;
+	st->head = st->len = st->sent = 0;
+}
+
+static void on_retry(uv_timer_t *h);
+
+static void link_down(struct source *s, const char *why)
+{
+	struct link_state *st = s->state;
+	bool was_up = st->up;
+	uint64_t wait_ms;
+
+	st->up = false;
+	port_release(st);
+	wait_ms = source_outage(s, retry_min_s, retry_max_s, why);
+	(void)uv_timer_start(&st->retry, on_retry, wait_ms, 0);
+	if (was_up)
+		s->all->hooks.on_link(s->all->hooks.ctx, s->index, false);
+}
+
+/* --- in --------------------------------------------------------------------------------------- */
+
+static int16_t get_i16(const uint8_t *p)
+{
+	uint16_t u = hd_get16(p);
+
+	return (int16_t)(u > INT16_MAX ? (int32_t)u - 65536 : u);
+}
+
+static void stamps_note(struct source *s, enum link_clock_event event, uint32_t lost)
+{
+	struct link_state *st = s->state;
+
+	if (lost) {
+		st->lost += lost;
+		metric_add(st->m_lost, lost);
+	}
+	if (event == LINK_CLOCK_RESTARTED) {
+		st->restarts++;
+		metric_add(st->m_restarts, 1);
+		log_note("event=device_restart source=%s detail=\"sample counters began again\"",
+		         s->conf->name);
+	}
+}
+
+/* Give n frames of n_ch raw values each; first_us is wall time. */
+static void samples_give(struct source *s, const uint8_t *raw, const struct link_stamp *m,
+                         int64_t first_us)
+{
+	struct link_state *st = s->state;
+	struct hn_frame *f = &st->frame;
+
+	f->ingest_us = clock_now_us();
+	for (uint32_t i = 0; i < m->n && !s->all->closing; i++) {
+		f->event_us = first_us + (int64_t)i * m->period_us;
+		for (uint16_t ch = 0; ch < f->n; ch++, raw += 2) {
+			f->raw[ch] = get_i16(raw);
+			f->quality[ch] = HN_NOT_EVALUATED;
+		}
+		(void)source_emit(s, f);        /* cannot wait: settled either way */
+	}
+}
+
+static void samples_take(struct source *s, const uint8_t *body, size_t len)
+{
+	struct link_state *st = s->state;
+	struct link_stamp m = { .arrival_us = clock_mono_us() };
+	enum link_clock_event event;
+	uint32_t lost, n_ch;
+	int64_t first_us;
+
+	if (len < SAMPLES_HEAD + SAMPLES_TAIL || body[9] == 0
+	    || len != SAMPLES_HEAD + 2u * body[8] * body[9] + SAMPLES_TAIL) {
+		source_refuse(s, REFUSED_FORMAT, 1, "SAMPLES of %zu bytes", len);
+		return;
+	}
+	m.tick = hd_get32(body);
+	m.period_us = hd_get32(body + 4);
+	n_ch = body[8];
+	m.n = body[9];
+	m.count = hd_get32(body + len - SAMPLES_TAIL);
+	if (st->stream < 0 || n_ch != st->frame.n) {
+		source_refuse(s, st->stream < 0 ? REFUSED_STREAM : REFUSED_COLUMNS, 1,
+		              "SAMPLES of %u channels, the stream has %d", n_ch,
+		              st->stream < 0 ? 0 : (int)st->frame.n);
+		return;
+	}
+	if ((uint64_t)m.period_us * m.n > INT32_MAX) {
+		source_refuse(s, REFUSED_TIME, 1, "SAMPLES with a period of %u us", m.period_us);
+		return;
+	}
+	event = link_clock_step(&st->clock, &m, &first_us, &lost);
+	if (event == LINK_CLOCK_DUPLICATE) {
+		source_refuse(s, REFUSED_DUPLICATE, 1, "SAMPLES from frame %u again", m.count);
+		return;
+	}
+	stamps_note(s, event, lost);
+	samples_give(s, body + SAMPLES_HEAD, &m, first_us + clock_now_us() - clock_mono_us());
+}
+
+static void frame_take(struct source *s, const struct hd_frame *f)
+{
+	s->backoff_s = 0;               /* it really is a device */
+	if (f->type == HD_SAMPLES)
+		samples_take(s, f->body, f->len);
+	else
+		s->all->hooks.on_message(s->all->hooks.ctx, s->index, f->type, f->session, f->body,
+		                         f->len);
+}
+
+static void bytes_take(struct source *s, const uint8_t *bytes, size_t n)
+{
+	struct link_state *st = s->state;
+	struct hd_frame f;
+
+	source_bytes(s, n);
+	for (size_t i = 0; i < n && st->up; i++)
+		if (hd_rx_byte(&st->rx, bytes[i], &f))
+			frame_take(s, &f);
+	source_refuse(s, REFUSED_CRC, st->rx.refused - st->refused_told, "noise on the line");
+	st->refused_told = st->rx.refused;
+}
+
+/* False: the link is down now. */
+static bool link_read(struct source *s)
+{
+	struct link_state *st = s->state;
+	uint8_t bytes[READ_BYTES];
+
+	for (int i = 0; i < READS_MAX && st->up; i++) {
+		ssize_t n = read(st->fd, bytes, sizeof bytes);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (n <= 0) {
+			link_down(s, n < 0 ? strerror(errno) : "the other side has closed it");
+			return false;
+		}
+		bytes_take(s, bytes, (size_t)n);
+	}
+	return st->up;
+}
+
+/* --- out -------------------------------------------------------------------------------------- */
+
+static ssize_t port_write(const struct link_state *st, const uint8_t *p, size_t n)
+{
+	return st->addr.kind == ADDR_PATH ? write(st->fd, p, n) : send(st->fd, p, n, MSG_NOSIGNAL);
+}
+
+static bool link_flush(struct source *s)
+{
+	struct link_state *st = s->state;
+
+	while (st->len > 0) {
+		const struct wire *w = &st->queue[st->head];
+		ssize_t n = port_write(st, w->bytes + st->sent, w->len - st->sent);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (n < 0) {
+			link_down(s, strerror(errno));
+			return false;
+		}
+		st->sent += (unsigned)n;
+		if (st->sent < w->len)
+			break;
+		st->head = (st->head + 1) % QUEUE_MAX;
+		st->len--;
+		st->sent = 0;
+	}
+	return true;
+}
+
+static void on_poll(uv_poll_t *h, int status, int events);
+
+static int link_watch(struct link_state *st)
+{
+	int events = UV_READABLE | (st->connecting || st->len > 0 ? UV_WRITABLE : 0);
+
+	return uv_poll_start(&st->poll, events, on_poll);
+}
+
+static hn_status link_send(struct source *s, uint8_t type, uint16_t session, const uint8_t *body,
+                           size_t len)
+{
+	struct link_state *st = s->state;
+	struct wire *w;
+
+	if (len > HD_BODY_MAX)
+		return HN_ERANGE;
+	if (!st->up)
+		return HN_ESTATE;
+	if (st->len == QUEUE_MAX)
+		return HN_EFULL;
+	w = &st->queue[(st->head + st->len) % QUEUE_MAX];
+	w->len = (uint16_t)hd_frame_write(type, st->seq, session, body, len, w->bytes);
+	if (st->len++ == 0 && link_watch(st) != 0) {
+		st->len--;
+		return HN_EIO;
+	}
+	st->seq++;
+	return HN_OK;
+}
+
+/* --- up --------------------------------------------------------------------------------------- */
+
+static void link_up(struct source *s)
+{
+	struct link_state *st = s->state;
+
+	st->connecting = false;
+	if (link_watch(st) != 0) {
+		link_down(s, "cannot be watched");
+		return;
+	}
+	st->up = true;
+	hd_rx_init(&st->rx);            /* half a frame of the last connection is worth nothing */
+	st->refused_told = st->rx.refused;
+	source_up(s, st->set->port);
+	s->all->hooks.on_link(s->all->hooks.ctx, s->index, true);
+}
+
+static void on_poll(uv_poll_t *h, int status, int events)
+{
+	struct source *s = h->data;
+	struct link_state *st = s->state;
+	int error;
+
+	if (st->connecting) {
+		error = port_connected(st->fd);
+		if (error || status < 0)
+			link_down(s, error ? strerror(error) : uv_strerror(status));
+		else if (events & UV_WRITABLE)
+			link_up(s);
+		return;
+	}
+	if (status < 0) {
+		link_down(s, "the line reports an error");
+		return;
+	}
+	if ((events & UV_READABLE) && !link_read(s))
+		return;
+	if ((events & UV_WRITABLE) && !link_flush(s))
+		return;
+	if (!s->all->closing && link_watch(st) != 0)
+		link_down(s, "cannot be watched");
+}
+
+static void link_try(struct source *s)
+{
+	struct link_state *st = s->state;
+	struct hn_err err = { .code = HN_OK };
+	int rc;
+
+	st->fd = port_open(&st->addr, st->set->baud, &st->connecting, &err);
+	if (st->fd < 0) {
+		link_down(s, err.text);
+		return;
+	}
+	rc = uv_poll_init(s->all->loop, &st->poll, st->fd);
+	if (rc == 0) {
+		source_own(s, (uv_handle_t *)&st->poll);
+		st->polling = true;
+		rc = st->connecting ? link_watch(st) : 0;
+	}
+	if (rc)
+		link_down(s, uv_strerror(rc));
+	else if (!st->connecting)
+		link_up(s);
+}
+
+static void on_retry(uv_timer_t *h)
+{
+	struct source *s = h->data;
+	struct link_state *st = s->state;
+
+	if (st->polling)                /* the close callback has not come yet */
+		(void)uv_timer_start(&st->retry, on_retry, 10, 0);
+	else
+		link_try(s);
+}
+
+/* The stream of the one device that names this source: -1 without a device, -2 with several. */
+static int device_stream(const struct source *s)
+{
+	const struct conf *c = s->all->conf;
+	int found = -1;
+
+	for (int i = 0; i < c->n_devices; i++) {
+		if (strcmp(c->devices[i].source, s->conf->name) != 0)
+			continue;
+		if (found != -1)
+			return -2;
+		for (int k = 0; k < c->n_streams; k++)
+			if (strcmp(c->streams[k].name, c->devices[i].stream) == 0)
+				found = k;
+	}
+	return found;
+}
+
+static void link_metrics(struct source *s)
+{
+	struct link_state *st = s->state;
+	char labels[HN_NAME_MAX + 16];
+
+	(void)snprintf(labels, sizeof labels, "source=\"%s\"", s->conf->name);
+	st->m_lost = metric_counter("honed_source_missed_frames_total", labels,
+	                            "Frames that a device counted and that did not arrive.");
+	st->m_restarts = metric_counter("honed_source_restarts_total", labels,
+	                                "Times that a device's sample counters began again.");
+}
+
+static hn_status link_open(struct source *s, struct hn_err *err)
+{
+	struct link_state *st = s->state;
+	struct hn_err why = { .code = HN_OK };
+
+	st->set = source_settings(s);
+	st->fd = -1;
+	if (addr_parse(&st->addr, st->set->port, &why) || st->addr.kind == ADDR_UDP)
+		return hn_fail(err, HN_EFORMAT, "source %s: port: %s", s->conf->name,
+		               why.code ? why.text : "a device needs a line or a connection, not udp:");
+	if (st->addr.kind == ADDR_PATH && !port_baud_ok(st->set->baud))
+		return hn_fail(err, HN_EINVAL, "source %s: baud: %d is not a standard rate such as "
+		               "9600, 115200, 460800 or 921600", s->conf->name, st->set->baud);
+	st->stream = device_stream(s);
+	if (st->stream == -2)
+		return hn_fail(err, HN_EINVAL, "source %s: several devices name it, a link has one",
+		               s->conf->name);
+	if (st->stream >= 0) {
+		st->frame.stream = st->stream;
+		st->frame.n = (uint16_t)s->all->conf->streams[st->stream].n_channels;
+	}
+	link_metrics(s);
+	(void)uv_timer_init(s->all->loop, &st->retry);  /* cannot fail */
+	source_own(s, (uv_handle_t *)&st->retry);
+	return uv_timer_start(&st->retry, on_retry, 0, 0) == 0 ? HN_OK : HN_EIO;
+}
+
+static void link_close(struct source *s)
+{
+	struct link_state *st = s->state;
+
+	st->up = false;
+	port_release(st);
+	source_disown(s, (uv_handle_t *)&st->retry);
+}
+
+static void link_json(const struct source *s, json_t *out)
+{
+	const struct link_state *st = s->state;
+
+	(void)json_object_set_new(out, "missed_frames", json_integer((json_int_t)st->lost));
+	(void)json_object_set_new(out, "restarts", json_integer((json_int_t)st->restarts));
+}
+
+const struct source_driver src_link = {
+	.conf = { "link", "a device over a serial line, pty, TCP or unix socket", rows },
+	.state_bytes = sizeof(struct link_state),
+	.open = link_open, .close = link_close, .send = link_send, .json = link_json,
+};
