@@ -4,10 +4,11 @@
  *   job        id of the job                     model    its name
  *   db         path of the database              now_us   present time
  *   task       "classify" ...                    classes  number of classes
- *   window, hop, network, streams [names]
+ *   window, hop, network, streams [names], period_s (0 = irregular)
  *   since_us   labels given at or after this are "recent": the new regime
  *   champion   version id to start from and to compare with, 0 = none
- *   train      { epochs, batch, patience, seed, rate, weight_decay, smoothing, holdout, memory_max }
+ *   train      { epochs, batch, patience, seed, rate, weight_decay, smoothing, holdout, recent_share,
+ *                memory_max }
  *   dry_run    true: only the plan
  * From hone-train, on stdout, framed messages (proc.h) of these types and no others: */
 #ifndef JOB_H

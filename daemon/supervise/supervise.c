@@ -260,6 +260,22 @@ static void on_exit_(void *ctx, bool ok, const char *reason)
 
 static const char *const task_names[] = { "classify", "regress", "autoencode", "forecast" };
 
+/* Longest nominal period of the model's streams; 0 when one of them is irregular. */
+static double period(const struct supervise *s, const struct conf_model *m)
+{
+	double longest = 0;
+
+	for (int i = 0; i < m->n_streams; i++) {
+		const int k = conf_stream_find(s->conf, m->streams[i]);
+
+		if (k < 0 || s->conf->streams[k].period_s == 0)
+			return 0;
+		if (s->conf->streams[k].period_s > longest)
+			longest = s->conf->streams[k].period_s;
+	}
+	return longest;
+}
+
 static json_t *spec(const struct supervise *s, const struct job *j)
 {
 	const struct conf_model *m = &s->conf->models[j->model];
@@ -267,15 +283,16 @@ static json_t *spec(const struct supervise *s, const struct job *j)
 
 	for (int i = 0; i < m->n_streams; i++)
 		json_array_append_new(streams, json_string(m->streams[i]));
-	return json_pack("{sI ss ss sI ss si si si ss so sI sI sb s{si si si sI sf sf sf sf sI}}",
+	return json_pack("{sI ss ss sI ss si si si ss so sf sI sI sb s{si si si sI sf sf sf sf sf sI}}",
 		"job", (json_int_t)j->id, "model", m->name, "db", s->db_path,
 		"now_us", (json_int_t)clock_now_us(), "task", task_names[m->task],
 		"classes", m->n_classes, "window", m->window, "hop", m->hop, "network", m->network,
-		"streams", streams, "since_us", (json_int_t)j->since_us,
+		"streams", streams, "period_s", period(s, m), "since_us", (json_int_t)j->since_us,
 		"champion", (json_int_t)j->champion, "dry_run", (int)j->dry_run,
 		"train", "epochs", m->train.epochs, "batch", m->train.batch, "patience", m->train.patience,
 		"seed", (json_int_t)m->train.seed, "rate", m->train.rate, "weight_decay", m->train.weight_decay,
 		"smoothing", m->train.smoothing, "holdout", m->train.holdout,
+		"recent_share", m->train.recent_share,
 		"memory_max", (json_int_t)m->train.memory_max);
 }
 

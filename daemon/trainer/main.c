@@ -1,0 +1,144 @@
+/* hone-train - one training job as a process of its own: reads a job on stdin, a snapshot from the database,
+ * answers with framed messages on stdout.  It never writes the database and may die at any moment. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "hd_types.h"
+#include "job.h"
+#include "proc.h"
+#include "trainer.h"
+
+static void write_all(const void *p, size_t n)
+{
+	const char *c = p;
+
+	while (n > 0) {
+		const ssize_t k = write(STDOUT_FILENO, c, n);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			_exit(EX_IOERR); /* nobody listens: the job is over */
+		c += k;
+		n -= (size_t)k;
+	}
+}
+
+void trainer_say(uint8_t type, const void *body, size_t len)
+{
+	uint8_t head[5];
+
+	hd_put32(head, (uint32_t)len);
+	head[4] = type;
+	write_all(head, sizeof head);
+	write_all(body, len);
+}
+
+void trainer_say_json(uint8_t type, json_t *o)
+{
+	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+
+	if (text)
+		trainer_say(type, text, strlen(text));
+	free(text);
+	json_decref(o);
+}
+
+static const char *advice(hn_status rc)
+{
+	switch (rc) {
+	case HN_EDATA: return "label more windows (honectl label), of at least two classes";
+	case HN_ENUMERIC: return "lower train.rate, or check the channels for constant or huge values";
+	case HN_ENOMEM: return "raise train.memory_max";
+	default: return "";
+	}
+}
+
+static hn_status load_champion(const struct trainer_job *job, struct store_reader *r, unsigned char **blob,
+                               size_t *len)
+{
+	sqlite3_stmt *q = NULL;
+	hn_status rc = HN_ENOENT;
+
+	if (job->champion == 0)
+		return HN_OK;
+	if (sqlite3_prepare_v2(store_reader_handle(r), "SELECT blob FROM version WHERE id = ?", -1, &q, NULL)
+	    != SQLITE_OK)
+		return HN_EIO;
+	sqlite3_bind_int64(q, 1, job->champion);
+	if (sqlite3_step(q) == SQLITE_ROW) {
+		*len = (size_t)sqlite3_column_bytes(q, 0);
+		*blob = malloc(*len + 1);
+		rc = *blob ? HN_OK : HN_ENOMEM;
+		if (rc == HN_OK && *len)
+			memcpy(*blob, sqlite3_column_blob(q, 0), *len);
+	}
+	sqlite3_finalize(q);
+	return rc;
+}
+
+/* Early stopping needs held-back data of its own; with few windows they are worth more in the fit. */
+static double valid_share(const struct trainer_data *d)
+{
+	return d->n >= 300 ? 0.1 : 0.0;
+}
+
+static hn_status run(const struct trainer_job *job, struct trainer_data *d, unsigned char **champion,
+                     struct hn_err *err)
+{
+	const struct hn_split_cfg split_base = { .holdout = job->holdout, .classes = job->classes, .seed = 1 };
+	struct hn_split_cfg split = split_base;
+	struct store_reader *r = NULL;
+	size_t len = 0;
+	hn_status rc = store_reader_open(&r, job->db, err);
+
+	if (rc == HN_OK)
+		rc = trainer_load(job, r, d, err);
+	if (rc == HN_OK && load_champion(job, r, champion, &len) != HN_OK)
+		rc = hn_fail(err, HN_ENOENT, "version %lld is not in the database", (long long)job->champion);
+	store_reader_close(r);           /* no snapshot is held while the fit runs */
+	if (rc != HN_OK)
+		return rc;
+	if (d->n == 0)
+		return hn_fail(err, HN_EDATA, "no usable labelled window: %u labels, %u windows with gaps or doubtful "
+		               "values", d->labels, d->refused);
+	split.valid = valid_share(d);
+	rc = hn_dataset_split(d->w, d->n, &split, d->counts);
+	if (rc != HN_OK)
+		return hn_fail(err, rc, "split: %s", hn_status_text(rc));
+	return trainer_fit(job, d, *champion, len, err);
+}
+
+static int usage(void)
+{
+	fputs("usage: hone-train < JOB\n"
+	      "Runs one training job for honed: a JSON object on stdin (see docs/jobs.md), framed messages on\n"
+	      "stdout.  It is started by honed; there is nothing to configure here.\n", stderr);
+	return EX_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	struct trainer_job job = { .period_s = 0 };
+	struct trainer_data data = { .n = 0 };
+	struct hn_err err = { .code = HN_OK };
+	unsigned char *champion = NULL;
+	hn_status rc;
+
+	(void)argv;
+	if (argc > 1 || isatty(STDIN_FILENO))
+		return usage();
+	proc_apply_limits();
+	rc = trainer_job_read(&job, stdin, &err);
+	if (rc == HN_OK)
+		rc = run(&job, &data, &champion, &err);
+	if (rc != HN_OK)
+		trainer_say_json(JOB_FAILED, json_pack("{ss ss}", "reason", err.text[0] ? err.text
+			: hn_status_text(rc), "advice", advice(rc)));
+	trainer_data_done(&data);
+	free(champion);
+	return rc == HN_OK ? EX_OK : EX_DATAERR;
+}

@@ -1,0 +1,49 @@
+/* trainer.h - the parts of hone-train: job in, labelled windows, fit, quantise, compare, report. */
+#ifndef TRAINER_H
+#define TRAINER_H
+
+#include <jansson.h>
+#include "hn_dataset.h"
+#include "hn_net.h"
+#include "hn_train.h"
+#include "store.h"
+
+enum { TRAINER_STREAMS_MAX = 64, TRAINER_WINDOWS_MAX = 200000 };
+
+/* The job, decoded (job.h says what the fields mean). */
+struct trainer_job {
+	int64_t id, now_us, since_us, champion;
+	char db[CONF_TEXT_MAX], model[HN_NAME_MAX], net[HN_NET_TEXT_MAX];
+	enum hn_task task;
+	int classes, window, hop, n_streams;
+	char stream[TRAINER_STREAMS_MAX][HN_NAME_MAX];
+	double period_s, holdout, rate, weight_decay, smoothing, recent_share;
+	int64_t memory_max;
+	uint64_t seed;
+	int epochs, batch, patience;
+	bool dry_run;
+};
+hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err);
+
+/* Labelled windows of all streams; heap arrays. */
+struct trainer_data {
+	uint16_t ch;
+	uint32_t n, cap;                 /* windows                                               */
+	struct hn_window *w;             /* (n,)                                                  */
+	int32_t *raw;                    /* (cap, window, ch)                                     */
+	uint32_t labels, refused;        /* labels read; windows with gaps or doubtful values     */
+	uint32_t over;                   /* windows beyond the memory limit, not taken            */
+	uint32_t counts[HN_PARTS];
+};
+hn_status trainer_load(const struct trainer_job *job, struct store_reader *r, struct trainer_data *d,
+                       struct hn_err *err);
+void trainer_data_done(struct trainer_data *d);
+
+/* Messages to the supervisor (job.h). */
+void trainer_say(uint8_t type, const void *body, size_t len);
+void trainer_say_json(uint8_t type, json_t *o);          /* steals o */
+
+/* From windows to candidate and report. */
+hn_status trainer_fit(const struct trainer_job *job, const struct trainer_data *d,
+                      const unsigned char *champion, size_t champion_len, struct hn_err *err);
+#endif

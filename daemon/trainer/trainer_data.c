@@ -1,0 +1,256 @@
+/* Labelled windows out of the store.
+ *
+ * Labels of a stream, in order of time, are gathered into groups that lie close together; the frames of a
+ * group are read once, in order, and every window that a label covers is cut from a ring of the last
+ * `window` frames.  A label that is one moment takes the window that ends there; one that spans a time takes
+ * the windows that lie inside, `hop` frames apart. */
+#include "trainer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LABELS_MAX = 100000, GROUP_SPANS = 32 };
+
+struct want { struct store_label l; uint32_t seen; bool done; };
+
+struct cutter {
+	const struct trainer_job *job;
+	struct trainer_data *d;
+	struct hn_err *err;
+	hn_status rc;
+	int stream;                      /* index in the job                                      */
+	struct want *want;               /* (n,) labels in order of t0                             */
+	uint32_t n, first, cap;
+	int32_t *ring;                   /* (window, ch)                                          */
+	uint32_t head, run;              /* frames since the last break                           */
+	int64_t prev_us, gap_us;
+};
+
+/* --- windows -------------------------------------------------------------------------------------- */
+
+static bool grow(struct cutter *c)
+{
+	struct trainer_data *d = c->d;
+	const size_t values = (size_t)c->job->window * d->ch;
+	const uint32_t cap = d->cap ? 2 * d->cap : 256;
+	struct hn_window *w;
+	int32_t *raw;
+
+	if (d->n < d->cap)
+		return true;
+	/* half of the memory for the data, the rest for the fit */
+	if ((int64_t)(cap * (sizeof *w + values * sizeof *raw)) > c->job->memory_max / 2)
+		return false;
+	w = realloc(d->w, cap * sizeof *w);
+	if (w)
+		d->w = w;
+	raw = w ? realloc(d->raw, cap * values * sizeof *raw) : NULL;
+	if (!raw)
+		return false;
+	d->raw = raw;
+	d->cap = cap;
+	return true;
+}
+
+/* The ring's window, ending at `end_us`, gets the label. */
+static void emit(struct cutter *c, const struct want *k, int64_t end_us)
+{
+	const uint32_t window = (uint32_t)c->job->window;
+	struct trainer_data *d = c->d;
+	const size_t row = d->ch, values = window * row;
+
+	if (c->run < window) {
+		d->refused++;
+		return;
+	}
+	if (d->n >= TRAINER_WINDOWS_MAX || !grow(c)) {
+		d->over++;
+		return;
+	}
+	for (uint32_t t = 0; t < window; t++)
+		memcpy(d->raw + d->n * values + t * row, c->ring + ((c->head + t) % window) * row,
+		       row * sizeof *d->raw);
+	d->w[d->n] = (struct hn_window){ .end_us = end_us, .given_us = k->l.given_us, .stream = c->stream,
+		.label = (int32_t)k->l.value, .label_id = k->l.id, .at = d->n,
+		.recent = c->job->since_us > 0 && end_us >= c->job->since_us };
+	d->n++;
+}
+
+static bool moment(const struct want *k)
+{
+	return k->l.t0_us == k->l.t1_us;
+}
+
+/* Labels of one moment before this frame take the window that ended with the frame before. */
+static void finish_before(struct cutter *c, int64_t t)
+{
+	for (uint32_t i = c->first; i < c->n && c->want[i].l.t0_us < t; i++) {
+		struct want *k = &c->want[i];
+
+		if (!k->done && moment(k)) {
+			emit(c, k, c->prev_us);
+			k->done = true;
+		}
+		if (!moment(k) && k->l.t1_us < t)
+			k->done = true;
+	}
+	while (c->first < c->n && c->want[c->first].done)
+		c->first++;
+}
+
+static void take_inside(struct cutter *c, int64_t t, bool good)
+{
+	const uint32_t window = (uint32_t)c->job->window, hop = (uint32_t)c->job->hop;
+
+	for (uint32_t i = c->first; i < c->n && c->want[i].l.t0_us <= t; i++) {
+		struct want *k = &c->want[i];
+
+		if (k->done)
+			continue;
+		if (moment(k)) {
+			if (k->l.t0_us == t) {
+				emit(c, k, t);
+				k->done = true;
+			}
+			continue;
+		}
+		k->seen = good ? k->seen + 1 : 0;
+		if (k->seen >= window && (k->seen - window) % hop == 0)
+			emit(c, k, t);
+	}
+}
+
+static bool on_frame(void *ctx, const struct hn_frame *f)
+{
+	struct cutter *c = ctx;
+	bool good = f->n == c->d->ch;
+
+	for (int i = 0; good && i < f->n; i++)
+		good = f->quality[i] == HN_GOOD || f->quality[i] == HN_NOT_EVALUATED;
+	finish_before(c, f->event_us);
+	if (!good || (c->gap_us && c->run && f->event_us - c->prev_us > c->gap_us))
+		c->run = 0;
+	if (good) {
+		memcpy(c->ring + (size_t)c->head * c->d->ch, f->raw, f->n * sizeof *f->raw);
+		c->head = (c->head + 1) % (uint32_t)c->job->window;
+		c->run++;
+	}
+	c->prev_us = f->event_us;
+	take_inside(c, f->event_us, good && c->run > 0);
+	return true;
+}
+
+/* --- labels --------------------------------------------------------------------------------------- */
+
+static bool on_label(void *ctx, const struct store_label *l)
+{
+	struct cutter *c = ctx;
+
+	if (c->n == c->cap) {
+		const uint32_t cap = c->cap ? 2 * c->cap : 256;
+		struct want *p = cap <= LABELS_MAX ? realloc(c->want, cap * sizeof *p) : NULL;
+
+		if (!p) {
+			c->rc = hn_fail(c->err, HN_ENOMEM, "stream %s: more than %u labels",
+			                c->job->stream[c->stream], c->cap);
+			return false;
+		}
+		c->want = p;
+		c->cap = cap;
+	}
+	if (c->job->task == HN_CLASSIFY &&
+	    (!(l->value >= 0 && l->value < c->job->classes) || l->value != (double)(int)l->value)) {
+		c->d->refused++;
+		return true;
+	}
+	c->want[c->n++] = (struct want){ .l = *l };
+	return true;
+}
+
+static hn_status read_group(struct cutter *c, struct store_reader *r, uint32_t a, uint32_t b, int64_t back)
+{
+	const uint32_t n = c->n;
+	int64_t end = 0;
+	hn_status rc;
+
+	for (uint32_t i = a; i < b; i++)
+		if (c->want[i].l.t1_us > end)
+			end = c->want[i].l.t1_us;
+	c->first = a;
+	c->n = b;
+	c->run = c->head = 0;
+	rc = store_read(r, c->job->stream[c->stream], c->want[a].l.t0_us - back, end + 1, on_frame, c);
+	finish_before(c, end + 1);
+	c->n = n;
+	return rc == HN_EFORMAT ? HN_OK : rc;    /* a damaged block costs its windows only */
+}
+
+static hn_status cut_stream(struct cutter *c, struct store_reader *r)
+{
+	const double period = c->job->period_s;
+	const int64_t back = period > 0 ? (int64_t)(4e6 * period * c->job->window) + 1000
+	                                : (c->job->window > 1 ? 86400000000 : 1);
+	const char *name = c->job->stream[c->stream];
+	hn_status rc = store_read_labels(r, name, INT64_MIN, INT64_MAX, on_label, c);
+
+	c->gap_us = (int64_t)(5e6 * period);
+	if (rc == HN_ENOENT)
+		return HN_OK;            /* configured, but nothing has arrived yet */
+	if (rc != HN_OK || c->rc != HN_OK)
+		return hn_fail(c->err, rc ? rc : c->rc, "stream %s: labels: %s", name, hn_status_text(rc));
+	c->d->labels += c->n;
+	for (uint32_t a = 0, b; a < c->n && rc == HN_OK; a = b) {
+		for (b = a + 1; b < c->n && c->want[b].l.t0_us - c->want[b - 1].l.t1_us < GROUP_SPANS * back; b++)
+			;
+		rc = read_group(c, r, a, b, back);
+	}
+	return rc == HN_OK ? rc : hn_fail(c->err, rc, "stream %s: frames: %s", name, hn_status_text(rc));
+}
+
+/* --- all streams ---------------------------------------------------------------------------------- */
+
+static hn_status channels_of(struct store_reader *r, const char *stream, uint16_t *ch, struct hn_err *err)
+{
+	sqlite3_stmt *q = NULL;
+	int n = 0;
+
+	if (sqlite3_prepare_v2(store_reader_handle(r), "SELECT n_channels FROM stream WHERE name = ?", -1, &q,
+	                       NULL) != SQLITE_OK)
+		return hn_fail(err, HN_EIO, "streams: %s", sqlite3_errmsg(store_reader_handle(r)));
+	sqlite3_bind_text(q, 1, stream, -1, SQLITE_STATIC);
+	if (sqlite3_step(q) == SQLITE_ROW)
+		n = sqlite3_column_int(q, 0);
+	sqlite3_finalize(q);
+	if (n < 1 || n > HN_CHANNELS_MAX)
+		return hn_fail(err, HN_EDATA, "stream %s has no frames yet", stream);
+	*ch = (uint16_t)n;
+	return HN_OK;
+}
+
+hn_status trainer_load(const struct trainer_job *job, struct store_reader *r, struct trainer_data *d,
+                       struct hn_err *err)
+{
+	hn_status rc = channels_of(r, job->stream[0], &d->ch, err);
+	int32_t *ring = rc == HN_OK ? malloc((size_t)job->window * d->ch * sizeof *ring) : NULL;
+
+	if (rc != HN_OK)
+		return rc;
+	if (!ring)
+		return hn_fail(err, HN_ENOMEM, "out of memory");
+	for (int s = 0; s < job->n_streams && rc == HN_OK; s++) {
+		struct cutter c = { .job = job, .d = d, .err = err, .stream = s, .ring = ring };
+
+		rc = cut_stream(&c, r);
+		free(c.want);
+	}
+	free(ring);
+	if (rc == HN_OK)
+		d->n = hn_dataset_unique(d->w, d->n);
+	return rc;
+}
+
+void trainer_data_done(struct trainer_data *d)
+{
+	free(d->w);
+	free(d->raw);
+}

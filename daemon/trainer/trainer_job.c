@@ -1,0 +1,83 @@
+#include "trainer.h"
+
+#include <string.h>
+
+static hn_status text(char *to, size_t cap, const char *from, const char *what, struct hn_err *err)
+{
+	if (!from || strlen(from) >= cap)
+		return hn_fail(err, HN_EFORMAT, "job: %s is missing or too long", what);
+	memcpy(to, from, strlen(from) + 1);
+	return HN_OK;
+}
+
+static hn_status read_streams(struct trainer_job *job, const json_t *list, struct hn_err *err)
+{
+	size_t i;
+	json_t *v;
+
+	json_array_foreach(list, i, v) {
+		hn_status rc;
+
+		if (job->n_streams == TRAINER_STREAMS_MAX)
+			return hn_fail(err, HN_ERANGE, "job: more than %d streams", TRAINER_STREAMS_MAX);
+		rc = text(job->stream[job->n_streams++], HN_NAME_MAX, json_string_value(v), "a stream", err);
+		if (rc)
+			return rc;
+	}
+	return job->n_streams ? HN_OK : hn_fail(err, HN_EFORMAT, "job: no stream");
+}
+
+static hn_status check(const struct trainer_job *job, struct hn_err *err)
+{
+	if (job->classes < 0 || job->classes > HN_CLASSES_MAX || job->window < 1 || job->window > 4096 ||
+	    job->hop < 1 || job->epochs < 1 || job->batch < 1 || job->memory_max < 1 << 16 ||
+	    !(job->holdout >= 0 && job->holdout < 0.9) || !(job->rate > 0) ||
+	    !(job->recent_share >= 0 && job->recent_share < 1))
+		return hn_fail(err, HN_ERANGE, "job: a number is out of range");
+	return HN_OK;
+}
+
+hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err)
+{
+	json_error_t je;
+	json_t *o = json_loadf(in, JSON_DISABLE_EOF_CHECK, &je), *streams = NULL;
+	const char *model = NULL, *db = NULL, *net = NULL, *task = NULL;
+	json_int_t id = 0, now = 0, since = 0, champion = 0, seed = 1, memory = 0;
+	int dry = 0;
+	hn_status rc;
+
+	if (!o)
+		return hn_fail(err, HN_EFORMAT, "job: %s at line %d (one JSON object is expected on stdin)",
+		               je.text, je.line);
+	if (json_unpack_ex(o, &je, 0, "{sI ss ss sI ss si si si ss so sF s?I sI s?b s{si si si sI sF sF sF sF s?F sI}}",
+		"job", &id, "model", &model, "db", &db, "now_us", &now, "task", &task, "classes", &job->classes,
+		"window", &job->window, "hop", &job->hop, "network", &net, "streams", &streams,
+		"period_s", &job->period_s, "since_us", &since, "champion", &champion, "dry_run", &dry, "train",
+		"epochs", &job->epochs, "batch", &job->batch, "patience", &job->patience, "seed", &seed,
+		"rate", &job->rate, "weight_decay", &job->weight_decay, "smoothing", &job->smoothing,
+		"holdout", &job->holdout, "recent_share", &job->recent_share, "memory_max", &memory) != 0) {
+		rc = hn_fail(err, HN_EFORMAT, "job: %s", je.text);
+		json_decref(o);
+		return rc;
+	}
+	job->id = id;
+	job->now_us = now;
+	job->since_us = since;
+	job->champion = champion;
+	job->seed = (uint64_t)seed;
+	job->memory_max = memory;
+	job->dry_run = dry;
+	rc = text(job->model, sizeof job->model, model, "model", err);
+	if (rc == HN_OK)
+		rc = text(job->db, sizeof job->db, db, "db", err);
+	if (rc == HN_OK)
+		rc = text(job->net, sizeof job->net, net, "network", err);
+	if (rc == HN_OK && hn_task_find(task, &job->task) != HN_OK)
+		rc = hn_fail(err, HN_EFORMAT, "job: unknown task '%s'", task);
+	if (rc == HN_OK)
+		rc = read_streams(job, streams, err);
+	if (rc == HN_OK)
+		rc = check(job, err);
+	json_decref(o);
+	return rc;
+}
