@@ -5,9 +5,14 @@ hd_status app_init(struct app *a, const struct app_config *cfg)
 	a->cfg = *cfg;
 	a->cfg.device.arena = (uint8_t *)a->arena;
 	a->cfg.device.arena_bytes = sizeof a->arena;
-	a->tail = a->missed = a->overruns = 0;
+	a->start_us = a->tail = a->missed = a->overruns = 0;
 	atomic_init(&a->head, 0);
 	return hd_init(&a->device, &a->cfg.device);
+}
+
+void app_start(struct app *a, uint32_t start_us)
+{
+	a->start_us = start_us;
 }
 
 void app_sample(struct app *a, const int16_t raw[APP_CHANNELS], uint8_t state)
@@ -28,7 +33,7 @@ static uint32_t waiting(struct app *a)
 
 static uint32_t tick_of(const struct app *a, uint32_t frame)
 {
-	return a->cfg.start_us + frame * a->cfg.period_us;
+	return a->start_us + frame * a->cfg.period_us;
 }
 
 /* Time until `tick`, 0 when it has passed. */

@@ -35,13 +35,14 @@ struct app_window {
 
 struct app_config {
 	struct hd_config device;    /* all but the arena, which the app brings             */
-	uint32_t start_us, period_us;
+	uint32_t period_us;
 	void (*on_window)(void *ctx, const struct app_window *w);   /* device.ctx; may be NULL */
 };
 
 struct app {                        /* private: use the functions                          */
 	struct hd_device device;
 	struct app_config cfg;
+	uint32_t start_us;
 	atomic_uint_least32_t head; /* frames sampled; written by app_sample alone         */
 	uint32_t tail;              /* first frame of the window that fills now            */
 	uint32_t missed, overruns;  /* overruns: frames overwritten before use             */
@@ -53,6 +54,9 @@ struct app {                        /* private: use the functions               
 
 /* Boot the device.  `a` must not move afterwards.  Errors: those of hd_init. */
 hd_status app_init(struct app *a, const struct app_config *cfg);
+
+/* Frame 0 will be sampled at tick `start_us`.  Once, before the first app_sample. */
+void app_start(struct app *a, uint32_t start_us);
 
 /* The next frame and, for the record, its true state.  May be called from an interrupt. */
 void app_sample(struct app *a, const int16_t raw[APP_CHANNELS], uint8_t state);

@@ -231,8 +231,7 @@ static int boot(struct sim *s)
 			.trial_boots = 3, .trial_inferences = o->trial_inferences, .build = BUILD,
 			.ctx = s, .send = device_send, .now_us = device_now_us,
 		},
-		.start_us = o->clock_us + s->period_us, .period_us = s->period_us,
-		.on_window = truth_write,
+		.period_us = s->period_us, .on_window = truth_write,
 	};
 	hd_status rc;
 
@@ -270,6 +269,7 @@ static int run(struct sim *s)
 		s->flash.stalled = device_stalled;
 		s->origin_us = clock_now_us(CLOCK_MONOTONIC);
 		s->device_us = 0;
+		app_start(&s->app, s->opt.clock_us + s->period_us);
 		loop(s);
 		rc = s->rc;
 	}

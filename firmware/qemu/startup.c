@@ -1,0 +1,55 @@
+/* startup.c - vector table and the way to main() on a Cortex-M. */
+#include <stdint.h>
+#include "board.h"
+
+extern uint32_t data_start[], data_end[], bss_start[], bss_end[], stack_top[];
+extern const uint32_t data_load[];
+
+int main(void);
+void reset_handler(void);
+
+void reset_handler(void)
+{
+	const uint32_t *from = data_load;
+
+	for (uint32_t *to = data_start; to < data_end; to++)
+		*to = *from++;
+	for (uint32_t *to = bss_start; to < bss_end; to++)
+		*to = 0;
+	(void)main();
+	board_reset();
+}
+
+/* A fault is a bug: start again, the journal decides what runs. */
+static void fault_handler(void)
+{
+	board_reset();
+}
+
+typedef void (*handler)(void);
+
+/* Numbers of the system control space and of the mps2-an386. */
+enum { VEC_RESET = 1, VEC_NMI, VEC_HARD, VEC_MEM, VEC_BUS, VEC_USAGE, VEC_IRQ = 16, VECTORS = 32 };
+
+struct vectors {
+	uint32_t *stack;
+	handler entry[VECTORS - 1];
+};
+
+__attribute__((section(".vectors"), used))
+static const struct vectors vectors = {
+	.stack = stack_top,
+	.entry = {
+		[VEC_RESET - 1] = reset_handler,
+		[VEC_NMI - 1] = fault_handler,
+		[VEC_HARD - 1] = fault_handler,
+		[VEC_MEM - 1] = fault_handler,
+		[VEC_BUS - 1] = fault_handler,
+		[VEC_USAGE - 1] = fault_handler,
+		[VEC_IRQ + BOARD_IRQ_UART0_RX - 1] = board_uart0_rx,
+		[VEC_IRQ + BOARD_IRQ_UART0_TX - 1] = board_uart0_tx,
+		[VEC_IRQ + BOARD_IRQ_UART1_RX - 1] = board_uart1_rx,
+		[VEC_IRQ + BOARD_IRQ_UART1_TX - 1] = board_uart1_tx,
+		[VEC_IRQ + BOARD_IRQ_TIMER0 - 1] = board_timer0,
+	},
+};
