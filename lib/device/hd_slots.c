@@ -72,9 +72,9 @@ static bool slot_good(const struct hd_slots *s, uint8_t slot)
 }
 
 
-/* Append a record at the next free place.  The page with the last good record is left alone until
- * the other one holds a newer record. */
-static hd_status append(struct hd_slots *s, const uint8_t *record)
+/* Append the record at the next free place.  The page with the last good record is left alone until
+ * the other one holds newer ones. */
+static hd_status append(struct hd_slots *s, uint8_t record[UNIT_MAX])
 {
 	const struct hd_flash *f = s->flash;
 	uint32_t at = s->journal_next, next;
@@ -87,44 +87,46 @@ static hd_status append(struct hd_slots *s, const uint8_t *record)
 	}
 	next = at + record_size(f);
 	s->journal_next = (next & (f->sector - 1)) == 0 ? 0 : next;
+	hd_put32(record, s->seq + 1);
+	hd_put32(record + RECORD_CRC, hd_crc32c(0, record, RECORD_CRC));
 	rc = hd_flash_write(f, at, record, record_size(f));
-	if (rc == HD_OK)
+	if (rc == HD_OK) {
 		s->journal_page = at - f->journal_at >= f->sector;
+		s->seq++;
+	}
 	return rc;
 }
 
 hd_status hd_slots_note(struct hd_slots *s, uint8_t kind, uint8_t slot, uint16_t boots,
                         uint32_t floor)
 {
-	const struct hd_flash *f = s->flash;
 	uint8_t record[UNIT_MAX];
+	bool failed = false, done = false;
 
-	memset(record, f->erased, sizeof record);
-	hd_put32(record, s->seq + 1);
+	memset(record, s->flash->erased, sizeof record);
 	record[4] = kind;
 	record[5] = slot;
 	hd_put16(record + 6, boots);
 	hd_put32(record + 8, floor);
-	hd_put32(record + RECORD_CRC, hd_crc32c(0, record, RECORD_CRC));
-	if (append(s, record) != HD_OK && append(s, record) != HD_OK)  /* a worn place: the next */
-		return HD_EFLASH;
+	while (!done) {
+		bool first = s->journal_next == 0;       /* of a page: is written twice */
+
+		if (append(s, record) == HD_OK)
+			done = !first;
+		else if (failed)
+			return HD_EFLASH;
+		else
+			failed = true;                   /* a worn place: the next one, once */
+	}
 	if (kind != HD_REC_TRIAL)
 		s->other = HD_SLOT_NONE;
 	else if (slot != s->active)
 		s->other = s->active;
-	s->seq++;
 	s->kind = kind;
 	s->active = slot;
 	s->boots = boots;
 	s->floor = floor;
 	return HD_OK;
-}
-
-static bool is_erased(const struct hd_flash *f, const uint8_t *p, uint32_t n)
-{
-	while (n > 0 && p[n - 1] == f->erased)
-		n--;
-	return n == 0;
 }
 
 static bool record_ok(const uint8_t *r)
@@ -134,50 +136,44 @@ static bool record_ok(const uint8_t *r)
 		&& (r[5] <= 1 || (r[5] == HD_SLOT_NONE && r[4] != HD_REC_TRIAL));
 }
 
-/* Take a good record as the present state if it is newer.  Returns true when it says the same as
- * the one before it. */
-static bool adopt(struct hd_slots *s, const uint8_t *r, uint8_t page)
+static bool says_same(const struct hd_slots *s, const uint8_t *r)
 {
-	bool same = s->kind == r[4] && s->active == r[5] && s->boots == hd_get16(r + 6)
+	return s->kind == r[4] && s->active == r[5] && s->boots == hd_get16(r + 6)
 		&& s->floor == hd_get32(r + 8);
+}
 
+static void adopt(struct hd_slots *s, const uint8_t *r, uint8_t page)
+{
 	s->seq = hd_get32(r);
 	s->kind = r[4];
 	s->active = r[5];
 	s->boots = hd_get16(r + 6);
 	s->floor = hd_get32(r + 8);
 	s->journal_page = page;
-	return same;
 }
 
-/* Find the last good record and the next free place.  `*settled`: it need not be repeated. */
+/* Find the last good record.  `*settled`: the one before it, in the same page, says the same. */
 static hd_status scan(struct hd_slots *s, bool *settled)
 {
 	const struct hd_flash *f = s->flash;
-	uint32_t size = record_size(f), at, end[2];
-	uint8_t r[UNIT_MAX], page;
+	uint32_t size = record_size(f), at;
+	bool alone = true;
+	uint8_t r[RECORD];
 
 	*settled = false;
-	for (page = 0; page < 2; page++) {
-		uint32_t base = f->journal_at + (page ? f->sector : 0);
+	for (at = 0; at < 2 * f->sector; at += size) {
+		uint8_t page = at >= f->sector;
 
-		end[page] = base;
-		for (at = base; at < base + f->sector; at += size) {
-			if (f->read(f->ctx, at, r, size) != 0)
-				return HD_EFLASH;
-			if (is_erased(f, r, size))
-				continue;
-			end[page] = at + size;
-			if (!record_ok(r))
-				*settled = *settled && s->journal_page != page;
-			else if (s->kind == 0 || hd_get32(r) > s->seq)
-				*settled = adopt(s, r, page);
-		}
+		if (f->read(f->ctx, f->journal_at + at, r, sizeof r) != 0)
+			return HD_EFLASH;
+		if (!record_ok(r) || (s->kind != 0 && hd_get32(r) <= s->seq))
+			continue;
+		alone = s->kind == 0 || page != s->journal_page;
+		*settled = !alone && says_same(s, r);
+		adopt(s, r, page);
 	}
-	/* Skip a place that reads as erased but may be half programmed. */
-	at = end[s->journal_page] + size;
-	if (s->kind != 0 && at < f->journal_at + (s->journal_page ? 2 * f->sector : f->sector))
-		s->journal_next = at;
+	if (alone)                       /* its page was cut off: that one is erased next */
+		s->journal_page ^= 1;
 	return HD_OK;
 }
 

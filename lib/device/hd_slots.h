@@ -12,9 +12,11 @@
  *  12 u32 crc    CRC-32C over bytes [0, 12)
  *
  * The state after a reset is the last record with a right CRC (highest seq).  A record that was cut
- * off may read as good, as damaged or as still erased, and differently each time.  Therefore, after
- * a reset, the first record that reads as erased is skipped, never programmed over, and the state is
- * appended once more unless the last two records already agree.
+ * off may read as good, as damaged or as still erased, and differently each time.  Therefore
+ *   - the first record after a reset goes to a freshly erased sector, never behind what is there;
+ *   - the first record of a sector is written twice: where two are good, all but the last are sound
+ *     and the other sector may go; where only one is, it never counted, and its own sector goes;
+ *   - at boot the state is written again unless the last two records agree.
  * ERASE, CONFIRMED, REVERTED and EMPTY keep `slot` active; ERASE says that the other slot is being
  * erased or filled.  During TRIAL the other slot holds the way back and is not touched. */
 #ifndef HD_SLOTS_H

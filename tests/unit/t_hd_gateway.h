@@ -1,0 +1,56 @@
+/* t_hd_gateway.h - a device and the smallest gateway that can serve it, joined by a wire in memory
+ * that may lose, change, repeat and reorder frames. */
+#ifndef T_HD_GATEWAY_H
+#define T_HD_GATEWAY_H
+
+#include "hd_device.h"
+#include "hn_rng.h"
+#include "t_hd_flash.h"
+#include "t_hd_package.h"
+
+enum { T_WIRE = 4096, T_ARENA = 512 };
+
+struct t_wire { uint8_t bytes[T_WIRE]; size_t n; uint32_t dropped; };
+
+struct t_pair {
+	struct hd_device dev;
+	struct hd_config cfg;
+	struct t_flash *flash;
+	uint32_t arena[T_ARENA / 4];
+	struct t_wire down, up;          /* to the device, to the gateway                        */
+	struct hd_rx rx;                 /* the gateway's decoder                                */
+	struct hd_hello hello;
+	struct hd_report report, last;   /* last: the last answer to a command                   */
+	unsigned n_hello, n_report, n_event, n_other;
+	uint8_t event, seq;
+	uint32_t event_arg, clock_us, idle_us, nonce_gw, steps;
+	uint16_t session, heard;         /* heard: session of the last frame                     */
+	unsigned noise;                  /* per mille of frames hurt, each way                   */
+	struct hn_rng rng;
+};
+
+/* Configure and power the device for the first time.  Errors: those of hd_init. */
+hd_status t_pair_init(struct t_pair *p, struct t_flash *f, uint64_t seed);
+/* Power it again: RAM is lost, flash stays. */
+hd_status t_pair_boot(struct t_pair *p);
+/* Some bytes each way, one hd_poll. */
+void t_pair_step(struct t_pair *p);
+void t_pair_settle(struct t_pair *p);    /* until nothing moves */
+
+void t_send(struct t_pair *p, uint8_t type, const uint8_t *body, size_t n);
+void t_order(struct t_pair *p, uint8_t type, uint32_t version);
+void t_chunk(struct t_pair *p, const struct t_package *k, uint32_t at);
+/* New session; true when the device answered. */
+bool t_hello(struct t_pair *p);
+/* Send one command and settle; returns the error of its STATUS. */
+int t_command(struct t_pair *p, uint8_t type, const uint8_t *body, size_t n);
+int t_command_order(struct t_pair *p, uint8_t type, uint32_t version);
+
+/* Transfer and activate, whatever the wire does.  True when the package runs on trial or is
+ * confirmed; false when the device refused it or after too many steps. */
+bool t_install(struct t_pair *p, const struct t_package *k);
+bool t_confirm(struct t_pair *p, uint32_t version);
+
+/* Does the network in service answer as package k says it must? */
+bool t_serves(struct t_pair *p, const struct t_package *k);
+#endif

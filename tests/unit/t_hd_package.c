@@ -1,0 +1,145 @@
+#include "t_hd_package.h"
+#include <stdlib.h>
+#include <string.h>
+#include "hd_sha256.h"
+
+const uint8_t t_key[HD_KEY_LEN] = "a key of thirty-two bytes: 01234";
+const uint8_t t_uid[HD_UID_LEN] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+
+enum { ARENA_MAX = 2 * HD_VALUES_MAX };
+
+static uint32_t pad4(uint32_t n)
+{
+	return (n + 3) & ~(uint32_t)3;
+}
+
+static uint8_t *dense(struct hn_rng *rng, uint8_t *p, uint32_t in, uint32_t out)
+{
+	uint8_t *shift = p + 4 + 8 * out, *w = shift + pad4(out);
+
+	p[0] = (uint8_t)((int)hn_rng_below(rng, 21) - 10);
+	p[1] = (uint8_t)((int)hn_rng_below(rng, 21) - 10);
+	p[2] = (uint8_t)-128;
+	p[3] = 127;
+	for (uint32_t o = 0; o < out; o++) {
+		hd_put32(p + 4 + 4 * o, hn_rng_below(rng, 2001) - 1000);
+		hd_put32(p + 4 + 4 * out + 4 * o, (1u << 30) + hn_rng_below(rng, 1u << 30));
+		shift[o] = (uint8_t)(-4 - (int)hn_rng_below(rng, 4));
+	}
+	for (uint32_t i = 0; i < in * out; i++)
+		w[i] = (uint8_t)((int)hn_rng_below(rng, 255) - 127);
+	return w + pad4(in * out);
+}
+
+static uint8_t *lut(struct hn_rng *rng, uint8_t *p)
+{
+	for (int i = 0; i < 256; i++)
+		p[i] = (uint8_t)hn_rng_u64(rng);
+	return p + 256;
+}
+
+static void layer_row(uint8_t *row, uint8_t op, const uint16_t shape[4])
+{
+	row[0] = op;
+	for (int i = 0; i < 4; i++)
+		hd_put16(row + 4 + 2 * i, shape[i]);
+}
+
+void t_image_rehash(uint8_t *image)
+{
+	hd_put32(image + 8, hd_image_arch(image));
+}
+
+uint32_t t_image_build(const struct t_image_spec *spec, uint64_t seed, uint8_t *out)
+{
+	uint16_t shape[4] = { spec->in_len, spec->in_ch, spec->in_len, spec->in_ch };
+	uint8_t n = 0, *row = out + HD_IMAGE_HEADER + HD_SCALER_ENTRY * spec->in_ch, *p;
+	struct hn_rng rng;
+
+	hn_rng_seed(&rng, seed);
+	memset(out, 0, T_IMAGE_MAX);
+	while (spec->layer[n].op)
+		n++;
+	p = row + n * HD_LAYER_ENTRY;
+	for (int i = 0; i < n; i++, row += HD_LAYER_ENTRY) {
+		const struct t_layer *l = &spec->layer[i];
+
+		if (l->op == HD_OP_DENSE) {
+			shape[2] = 1;
+			shape[3] = l->out;
+			p = dense(&rng, p, (uint32_t)shape[0] * shape[1], l->out);
+		} else {
+			p = lut(&rng, p);
+		}
+		layer_row(row, l->op, shape);
+		shape[0] = shape[2];
+		shape[1] = shape[3];
+	}
+	hd_put32(out, HD_IMAGE_MAGIC);
+	hd_put32(out + 4, (uint32_t)(p - out));
+	hd_put32(out + 12, ARENA_MAX);
+	hd_put16(out + 16, spec->in_len);
+	hd_put16(out + 18, spec->in_ch);
+	hd_put16(out + 20, (uint16_t)(shape[0] * shape[1]));
+	out[22] = n;
+	out[24] = 3;
+	for (uint32_t ch = 0; ch < spec->in_ch; ch++) {
+		uint8_t *e = out + HD_IMAGE_HEADER + HD_SCALER_ENTRY * ch;
+
+		hd_put32(e, 100 * ch);
+		hd_put32(e + 4, 1u << 30);
+		hd_put32(e + 8, (uint32_t)-4);
+	}
+	t_image_rehash(out);
+	return (uint32_t)(p - out);
+}
+
+void t_package_sign(struct t_package *p)
+{
+	hd_package_write(&p->head, t_key, p->header);
+}
+
+void t_package_seal(struct t_package *p)
+{
+	struct hd_sha256 s;
+
+	hd_sha256_init(&s);
+	hd_sha256_add(&s, p->payload, p->len);
+	hd_sha256_end(&s, p->head.digest);
+	t_package_sign(p);
+}
+
+void t_package_build(struct t_package *p, const struct t_image_spec *spec, uint32_t version,
+                     uint16_t n_vectors)
+{
+	static uint8_t arena[ARENA_MAX] __attribute__((aligned(4)));
+	struct hd_net net;
+	struct hn_rng rng;
+	uint32_t in;
+	uint8_t *v;
+
+	memset(p, 0, sizeof *p);
+	p->head.image_len = t_image_build(spec, version, p->payload);
+	/* The arena is what this net needs, so that tests can set a smaller one. */
+	hd_put32(p->payload + 12, 512);
+	if (hd_net_open(&net, p->payload, p->head.image_len) != HD_OK)
+		abort();                 /* also called outside of a test */
+	in = (uint32_t)net.in_len * net.in_ch;
+	v = p->payload + p->head.image_len;
+	hn_rng_seed(&rng, version);
+	for (int i = 0; i < n_vectors; i++, v += in + net.out_n) {
+		for (uint32_t k = 0; k < in; k++)
+			v[k] = (uint8_t)hn_rng_u64(&rng);
+		hd_net_run(&net, (int8_t *)v, arena, (int8_t *)v + in);
+	}
+	p->len = (uint32_t)(v - p->payload);
+	p->head.key_id = 1;
+	memcpy(p->head.uid, t_uid, sizeof p->head.uid);
+	p->head.arch = net.arch;
+	p->head.version = version;
+	p->head.model_version = version * 10;
+	p->head.payload_len = p->len;
+	p->head.n_vectors = n_vectors;
+	p->head.vector_len = (uint16_t)(in + net.out_n);
+	t_package_seal(p);
+}
