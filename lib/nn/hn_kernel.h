@@ -11,6 +11,12 @@
 
 enum { HN_LANES = 16 };          /* a batch is padded to a multiple of it; floats a cache line */
 
+/* Largest errors against the exact function: relative for exp and tanh, absolute for log in
+ * [0.5, 2]; checked in tests/unit/check_kernel.c. */
+#define HN_EXP_ERROR  3e-7
+#define HN_TANH_ERROR 4e-7
+#define HN_LOG_ERROR  1e-7
+
 /* C[m][n] = A * B, A(i, k) = a[i * rsa + k * csa], B(k, j) = b[k * ldb + j].
  * Up to HN_LANES floats behind the last row of B may be read (and are ignored). */
 struct hn_gemm {

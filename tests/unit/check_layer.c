@@ -1,0 +1,357 @@
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "hn_layer.h"
+#include "hn_loss.h"
+#include "hn_optim.h"
+#include "hn_rng.h"
+#include "hn_run.h"
+#include "t_nets.h"
+
+/* Nets that exercise a layer in every position.  A new layer gets its example here; a row without
+ * one fails the first test. */
+static const struct example { const char *layer, *text; } examples[] = {
+	{ "dense", "dense 7" }, { "relu", "relu" }, { "tanh", "tanh" },
+};
+enum { N_EXAMPLES = sizeof examples / sizeof *examples, IN_LEN = 5, IN_CH = 3 };
+
+static struct hn_arena arena;
+
+static void setup(void)
+{
+	arena = t_arena(4 << 20);
+}
+
+static void teardown(void)
+{
+	t_arena_free(&arena);
+}
+
+static size_t n_layers(void)
+{
+	size_t n = 0;
+
+	while (hn_layers[n])
+		n++;
+	return n;
+}
+
+static const char *example_of(const char *layer)
+{
+	for (size_t i = 0; i < N_EXAMPLES; i++)
+		if (strcmp(examples[i].layer, layer) == 0)
+			return examples[i].text;
+	return NULL;
+}
+
+START_TEST(every_layer_has_an_example_and_a_number_of_its_own)
+{
+	for (size_t i = 0; i < n_layers(); i++) {
+		ck_assert_msg(example_of(hn_layers[i]->name) != NULL, "%s", hn_layers[i]->name);
+		ck_assert_ptr_eq(hn_layer_find(hn_layers[i]->name, strlen(hn_layers[i]->name)),
+		                 hn_layers[i]);
+		for (size_t j = 0; j < i; j++)
+			ck_assert_uint_ne(hn_layers[i]->id, hn_layers[j]->id);
+	}
+}
+END_TEST
+
+static struct hn_net net_around(const char *text, int place)
+{
+	const struct hn_net_io io = { HN_REGRESS, IN_LEN, IN_CH, 0 };
+	struct hn_err err = { HN_OK, "" };
+	char all[128];
+	struct hn_net net;
+
+	(void)snprintf(all, sizeof all, place == 0 ? "%s, dense 4" : place == 1 ?
+	               "dense 6, %s, dense 4" : place == 2 ? "dense 6, tanh, %s, dense 4" :
+	               place == 3 ? "dense 6, %s" : "%s, %s, dense 4", text, text);
+	ck_assert_msg(hn_net_parse(&net, all, &io, &err) == HN_OK, "%s: %s", all, err.text);
+	return net;
+}
+
+/* Sum over outputs and samples of coef * y: its gradient with respect to y is coef. */
+static double weighted_out(const struct hn_run *run, const float *coef)
+{
+	const float *y = hn_run_out(run);
+	double sum = 0;
+
+	for (size_t c = 0; c < run->net->out_n; c++)
+		for (size_t j = 0; j < run->n; j++)
+			sum += (double)coef[c * run->lanes + j] * (double)y[c * run->lanes + j];
+	return sum;
+}
+
+enum { BATCH = 9, W_MAX = 1024, X_MAX = IN_LEN * IN_CH * BATCH };
+
+struct setting { struct hn_run run; float w[W_MAX], g[W_MAX], x[X_MAX], coef[256 * HN_LANES]; };
+
+static double value_at(struct setting *s)
+{
+	hn_run_load(&s->run, s->x, NULL, BATCH);
+	hn_run_forward(&s->run, s->w);
+	return weighted_out(&s->run, s->coef);
+}
+
+/* Central difference by weight i, and how far the one-sided ones are apart: large at a kink. */
+static double difference(struct setting *s, size_t i, double *bend)
+{
+	const float keep = s->w[i], h = 4e-3f;
+	double up, mid, down;
+
+	mid = value_at(s);
+	s->w[i] = keep + h;
+	up = value_at(s);
+	s->w[i] = keep - h;
+	down = value_at(s);
+	s->w[i] = keep;
+	*bend = fabs(up + down - 2 * mid) / (double)h;
+	return (up - down) / (2 * (double)h);
+}
+
+START_TEST(gradients_equal_central_differences)
+{
+	static struct setting s;
+	const char *text = example_of(hn_layers[_i]->name);
+
+	for (int place = 0; place < 5; place++) {
+		const struct hn_net net = net_around(text, place);
+		struct hn_rng rng;
+		double worst = 0;
+		int tested = 0;
+
+		hn_rng_seed(&rng, 100 + (uint64_t)place);
+		ck_assert_uint_le(net.n_weights, W_MAX);
+		hn_net_init(&net, 3, s.w);
+		for (size_t i = 0; i < X_MAX; i++)
+			s.x[i] = (float)hn_rng_normal(&rng);
+		ck_assert_int_eq(hn_run_init(&s.run, &net, BATCH, HN_RUN_TRAIN, &arena), HN_OK);
+		memset(s.coef, 0, sizeof s.coef);
+		for (size_t c = 0; c < net.out_n; c++)
+			for (size_t j = 0; j < BATCH; j++)
+				s.coef[c * s.run.lanes + j] = (float)hn_rng_normal(&rng);
+		(void)value_at(&s);
+		memcpy(s.run.dy, s.coef, net.out_n * s.run.lanes * sizeof(float));
+		hn_run_backward(&s.run, s.w, s.g);
+		for (size_t i = 0; i < net.n_weights; i++) {
+			double bend;
+			const double d = difference(&s, i, &bend);
+
+			if (bend > (hn_layers[_i]->clamp ? 2e-3 : 0.5))
+				continue;                /* a kink between the two points */
+			worst = fmax(worst, fabs(d - (double)s.g[i]) / (1 + fabs(d)));
+			tested++;
+		}
+		ck_assert_msg(worst < 2e-3, "%s, place %d: off by %g", text, place, worst);
+		ck_assert_int_gt(tested, (int)net.n_weights / 2);
+		hn_arena_reset(&arena, 0);
+	}
+}
+END_TEST
+
+/* A batch in one go, sample by sample, and at every level: the same outputs. */
+START_TEST(outputs_do_not_depend_on_batch_or_level)
+{
+	const struct hn_net net = net_around(example_of(hn_layers[_i]->name), 1);
+	static float w[W_MAX], x[X_MAX], all[256 * BATCH], one[256];
+	struct hn_rng rng;
+
+	hn_rng_seed(&rng, 4);
+	hn_net_init(&net, 8, w);
+	for (size_t i = 0; i < X_MAX; i++)
+		x[i] = (float)hn_rng_normal(&rng);
+	ck_assert_int_eq(hn_predict(&(struct hn_predict){ &net, w }, x, BATCH, all, &arena), HN_OK);
+	for (uint32_t j = 0; j < BATCH; j++) {
+		ck_assert_int_eq(hn_predict(&(struct hn_predict){ &net, w }, x + j * hn_size(net.in), 1,
+		                 one, &arena), HN_OK);
+		ck_assert_mem_eq(one, all + j * net.out_n, net.out_n * sizeof *one);
+	}
+	for (size_t k = 0; hn_kernels_at(k); k++) {
+		struct hn_run run;
+
+		ck_assert_int_eq(hn_run_init(&run, &net, BATCH, 0, &arena), HN_OK);
+		run.kern = hn_kernels_at(k);
+		hn_run_load(&run, x, NULL, BATCH);
+		hn_run_forward(&run, w);
+		for (uint32_t j = 0; j < BATCH; j++)
+			for (uint32_t c = 0; c < net.out_n; c++)
+				ck_assert_double_eq_tol((double)hn_run_out(&run)[c * run.lanes + j],
+				                        (double)all[j * net.out_n + c], 1e-5);
+		hn_arena_reset(&arena, 0);
+	}
+}
+END_TEST
+
+enum { OUT = 5, LANES = HN_LANES, USED = 11 };
+
+struct loss_setting {
+	float y[OUT * LANES], t[OUT * LANES], dy[OUT * LANES], share[LANES], loss[LANES];
+	float work[(OUT + 2) * LANES], smoothing;
+	int32_t label[LANES];
+};
+
+static void run_loss(const struct hn_loss_type *l, struct loss_setting *s, float *dy)
+{
+	l->run(&(struct hn_loss_pass){ .kern = hn_kernels_best(), .n = USED, .lanes = LANES,
+	       .out_n = OUT, .y = s->y, .target = s->t, .label = s->label, .share = s->share,
+	       .smoothing = s->smoothing, .loss = s->loss, .work = s->work, .dy = dy });
+}
+
+/* The same losses, from their definitions, in double. */
+static double reference(const struct hn_loss_type *l, const struct loss_setting *s, size_t j)
+{
+	double sum = 0, loss = 0;
+
+	for (size_t c = 0; c < OUT; c++) {
+		const double d = (double)s->y[c * LANES + j] - (double)s->t[c * LANES + j];
+
+		sum += l->labels ? exp((double)s->y[c * LANES + j]) : d * d / OUT;
+	}
+	if (!l->labels)
+		return sum;
+	for (size_t c = 0; c < OUT; c++) {
+		const double t = (1 - (double)s->smoothing) * ((int32_t)c == s->label[j]) +
+		                 (double)s->smoothing / OUT;
+
+		loss -= t * ((double)s->y[c * LANES + j] - log(sum));
+	}
+	return loss;
+}
+
+static void fill_loss(struct loss_setting *s, float smoothing)
+{
+	struct hn_rng rng;
+
+	hn_rng_seed(&rng, 21);
+	*s = (struct loss_setting){ .smoothing = smoothing };
+	for (size_t i = 0; i < OUT * LANES; i++) {
+		s->y[i] = (float)(2 * hn_rng_normal(&rng));
+		s->t[i] = (float)hn_rng_normal(&rng);
+	}
+	for (size_t j = 0; j < USED; j++) {
+		s->share[j] = (float)hn_rng_unit(&rng) / USED;
+		s->label[j] = (int32_t)hn_rng_below(&rng, OUT);
+	}
+}
+
+START_TEST(losses_and_their_gradients_follow_the_definition)
+{
+	static const float smoothings[] = { 0, 0.1f };
+
+	for (int k = 0; hn_losses[k]; k++) {
+		struct loss_setting s;
+
+		fill_loss(&s, smoothings[_i]);
+		run_loss(hn_losses[k], &s, s.dy);
+		for (size_t j = 0; j < USED; j++)
+			ck_assert_double_eq_tol((double)s.loss[j], reference(hn_losses[k], &s, j), 2e-6);
+		for (size_t c = 0; c < OUT; c++)
+			for (size_t j = 0; j < LANES; j++) {
+				const size_t i = c * LANES + j;
+				const float keep = s.y[i];
+				double up, down, d;
+
+				s.y[i] = keep + 1e-3f;
+				up = j < USED ? reference(hn_losses[k], &s, j) : 0;
+				s.y[i] = keep - 1e-3f;
+				down = j < USED ? reference(hn_losses[k], &s, j) : 0;
+				s.y[i] = keep;
+				d = (double)s.share[j] * (up - down) / 2e-3;
+				ck_assert_msg(fabs(d - (double)s.dy[i]) < 2e-4, "%s: %g, %g",
+				              hn_losses[k]->name, d, (double)s.dy[i]);
+			}
+	}
+}
+END_TEST
+
+START_TEST(a_loss_without_gradient_is_the_same_loss)
+{
+	for (int k = 0; hn_losses[k]; k++) {
+		struct loss_setting a, b;
+
+		fill_loss(&a, 0.1f);
+		b = a;
+		run_loss(hn_losses[k], &a, a.dy);
+		run_loss(hn_losses[k], &b, NULL);
+		ck_assert_mem_eq(a.loss, b.loss, sizeof a.loss);
+	}
+}
+END_TEST
+
+START_TEST(a_nan_output_gives_a_nan_loss)
+{
+	for (int k = 0; hn_losses[k]; k++)
+		for (size_t c = 0; c < OUT; c++) {
+			struct loss_setting s;
+
+			fill_loss(&s, 0);
+			s.y[c * LANES + 3] = NAN;
+			run_loss(hn_losses[k], &s, s.dy);
+			ck_assert_msg(isnan(s.loss[3]), "%s, output %zu", hn_losses[k]->name, c);
+			ck_assert(!isnan(s.loss[2]));
+		}
+}
+END_TEST
+
+/* Adam written out in double, as PyTorch documents it. */
+START_TEST(adam_follows_a_double_reference_for_1000_steps)
+{
+	enum { P = 37 };
+	const struct hn_optim_type *adam = hn_optim_find("adam");
+	const double lr = 0.01, decay = _i ? 0.05 : 0;
+	static float w[P], g[P], state[2 * P];
+	double rw[P], rm[P] = { 0 }, rv[P] = { 0 };
+	struct hn_rng rng;
+
+	hn_rng_seed(&rng, 5);
+	memset(state, 0, sizeof state);
+	for (int i = 0; i < P; i++)
+		rw[i] = (double)(w[i] = (float)hn_rng_normal(&rng));
+	for (int t = 1; t <= 1000; t++) {
+		for (int i = 0; i < P; i++) {
+			const double gd = (double)(g[i] = (float)(rw[i] + 0.1 * hn_rng_normal(&rng)));
+
+			rw[i] -= lr * decay * rw[i];
+			rm[i] = 0.9 * rm[i] + 0.1 * gd;
+			rv[i] = 0.999 * rv[i] + 0.001 * gd * gd;
+			rw[i] -= lr * (rm[i] / (1 - pow(0.9, t))) / (sqrt(rv[i] / (1 - pow(0.999, t))) + 1e-8);
+		}
+		adam->step(&(struct hn_optim_step){ .kern = hn_kernels_best(), .n = P,
+		           .step = (uint64_t)t, .lr = (float)lr, .weight_decay = (float)decay,
+		           .scale = 1, .g = g, .w = w, .state = state });
+		for (int i = 0; i < P; i++)
+			ck_assert_double_eq_tol((double)w[i], rw[i], 2e-5);
+	}
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("layer");
+	TCase *t = tcase_create("layer");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, every_layer_has_an_example_and_a_number_of_its_own);
+	tcase_add_loop_test(t, gradients_equal_central_differences, 0, (int)n_layers());
+	tcase_add_loop_test(t, outputs_do_not_depend_on_batch_or_level, 0, (int)n_layers());
+	tcase_add_loop_test(t, losses_and_their_gradients_follow_the_definition, 0, 2);
+	tcase_add_test(t, a_loss_without_gradient_is_the_same_loss);
+	tcase_add_test(t, a_nan_output_gives_a_nan_loss);
+	tcase_add_loop_test(t, adam_follows_a_double_reference_for_1000_steps, 0, 2);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+int main(void)
+{
+	SRunner *r = srunner_create(suite());
+	int failed;
+
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}

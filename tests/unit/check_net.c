@@ -1,0 +1,156 @@
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include "hn_layer.h"
+#include "hn_net.h"
+#include "hn_rng.h"
+
+static const struct { const char *text; uint8_t n; uint32_t weights; } good[] = {
+	{ "dense 4", 1, 4 * 13 }, { "[dense 32, relu, dense 4]", 3, 32 * 13 + 33 * 4 },
+	{ "  dense   32 ,relu,\tdense 4  ", 3, 32 * 13 + 33 * 4 },
+	{ "dense 4, softmax", 1, 4 * 13 }, { "[ tanh , dense 4 ]", 2, 4 * 13 },
+};
+
+START_TEST(texts_with_and_without_brackets_are_read)
+{
+	const struct hn_net_io io = { HN_CLASSIFY, 4, 3, 4 };
+	struct hn_err err = { HN_OK, "" };
+	struct hn_net net;
+
+	ck_assert_msg(hn_net_parse(&net, good[_i].text, &io, &err) == HN_OK, "%s", err.text);
+	ck_assert_uint_eq(net.n_layers, good[_i].n);
+	ck_assert_uint_eq(net.n_weights, good[_i].weights);
+	ck_assert_uint_eq(net.out_n, 4);
+}
+END_TEST
+
+/* Text, task, classes, code, and what the error must name. */
+static const struct {
+	const char *text; enum hn_task task; uint16_t out_n; hn_status rc; const char *names[3];
+} bad[] = {
+	{ "", HN_CLASSIFY, 4, HN_EFORMAT, { "no layers" } },
+	{ "[]", HN_CLASSIFY, 4, HN_EFORMAT, { "no layers" } },
+	{ "[dense 4", HN_CLASSIFY, 4, HN_EFORMAT, { "']'" } },
+	{ "dense 4,", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 2" } },
+	{ "dense 8, dens 4", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 2", "'dens 4'", "dense" } },
+	{ "dense", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1", "dense OUTPUTS" } },
+	{ "dense 4 5", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1" } },
+	{ "dense 4z", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1" } },
+	{ "dense 0x4", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1" } },
+	{ "dense nan", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1" } },
+	{ "dense 0", HN_CLASSIFY, 4, HN_ERANGE, { "layer 1", "(4, 3)" } },
+	{ "dense -4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 1" } },
+	{ "dense 2.5", HN_CLASSIFY, 4, HN_ERANGE, { "layer 1" } },
+	{ "dense 1e30", HN_CLASSIFY, 4, HN_ERANGE, { "layer 1" } },
+	{ "relu 3, dense 4", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1", "'relu'" } },
+	{ "dense 32, relu, dense 6", HN_CLASSIFY, 4, HN_ERANGE,
+	  { "layer 3 'dense 6'", "(1, 32) to (1, 6)", "4 outputs" } },
+	{ "dense 8, dense 11", HN_AUTOENCODE, 0, HN_ERANGE, { "layer 2", "(1, 11)", "12 outputs" } },
+	{ "dense 16000, dense 16000, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 2", "weights" } },
+	{ "dense 300", HN_REGRESS, 0, HN_ERANGE, { "300 outputs" } },
+	{ "dense 1", HN_CLASSIFY, 0, HN_ERANGE, { "2 to 32" } },
+	{ "softmax", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1" } },
+	{ "dense 4, softmax", HN_REGRESS, 4, HN_EFORMAT, { "layer 2 'softmax'" } },
+	{ "relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,"
+	  "relu,relu,relu,relu,relu,relu,dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 25", "24" } },
+	{ "dense 00000000000000000000000000000004", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1" } },
+};
+
+START_TEST(errors_name_the_layer_its_text_and_the_shapes)
+{
+	const struct hn_net_io io = { bad[_i].task, 4, 3, bad[_i].out_n };
+	struct hn_err err = { HN_OK, "" };
+	struct hn_net net = { .n_layers = 99 };
+
+	ck_assert_msg(hn_net_parse(&net, bad[_i].text, &io, &err) == bad[_i].rc, "'%s': %d %s",
+	              bad[_i].text, err.code, err.text);
+	for (int k = 0; k < 3 && bad[_i].names[k]; k++)
+		ck_assert_msg(strstr(err.text, bad[_i].names[k]), "'%s': %s", bad[_i].text, err.text);
+	ck_assert_uint_eq(net.n_layers, 99);
+}
+END_TEST
+
+START_TEST(random_texts_never_harm)
+{
+	static const char *const parts[] = { "dense ", "relu", ",", "4", "[", "]", " ", "tanh", "x",
+		"-", ".", "e9", "softmax", "\xff", "\n", "%s", "16x5" };
+	struct hn_rng r;
+
+	hn_rng_seed(&r, 1);
+	for (int i = 0; i < 20000; i++) {
+		const struct hn_net_io io = { (enum hn_task)hn_rng_below(&r, 5),
+			(uint16_t)hn_rng_below(&r, 6), (uint16_t)hn_rng_below(&r, 300), 0 };
+		char text[600] = "";
+		struct hn_net net;
+
+		for (uint32_t n = hn_rng_below(&r, 90); n; n--) {
+			const char *p = parts[hn_rng_below(&r, sizeof parts / sizeof *parts)];
+
+			memcpy(text + strlen(text), p, strlen(p) + 1);
+		}
+		if (hn_net_parse(&net, text, &io, NULL) == HN_OK)
+			ck_assert_uint_le(net.n_layers, HN_NET_LAYERS_MAX);
+	}
+}
+END_TEST
+
+START_TEST(fresh_weights_depend_on_the_seed_only)
+{
+	const struct hn_net_io io = { HN_CLASSIFY, 1, 16, 4 };
+	static float a[4096], b[4096];
+	struct hn_net net;
+	double sq = 0;
+
+	ck_assert_int_eq(hn_net_parse(&net, "dense 128, relu, dense 4", &io, NULL), HN_OK);
+	hn_net_init(&net, 1, a);
+	hn_net_init(&net, 1, b);
+	ck_assert_mem_eq(a, b, sizeof a);
+	hn_net_init(&net, 2, b);
+	ck_assert_mem_ne(a, b, sizeof a);
+	for (int i = 0; i < 128 * 16; i++)
+		sq += (double)a[i] * (double)a[i];
+	ck_assert_double_eq_tol(sq / (128 * 16), 2.0 / 16, 0.01);       /* He: variance 2 / fan in */
+	for (int i = 128 * 16; i < 128 * 17; i++)
+		ck_assert(a[i] == 0);
+	ck_assert_uint_eq(hn_net_macs(&net), 16 * 128 + 128 * 4);
+}
+END_TEST
+
+START_TEST(tasks_have_names)
+{
+	enum hn_task t;
+
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(hn_task_find(hn_task_name((enum hn_task)i), &t), HN_OK);
+		ck_assert_int_eq((int)t, i);
+	}
+	ck_assert_int_eq(hn_task_find("guess", &t), HN_ENOENT);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("net");
+	TCase *t = tcase_create("net");
+
+	tcase_add_loop_test(t, texts_with_and_without_brackets_are_read, 0,
+	                    (int)(sizeof good / sizeof *good));
+	tcase_add_loop_test(t, errors_name_the_layer_its_text_and_the_shapes, 0,
+	                    (int)(sizeof bad / sizeof *bad));
+	tcase_add_test(t, random_texts_never_harm);
+	tcase_add_test(t, fresh_weights_depend_on_the_seed_only);
+	tcase_add_test(t, tasks_have_names);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+int main(void)
+{
+	SRunner *r = srunner_create(suite());
+	int failed;
+
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
