@@ -1,0 +1,325 @@
+/* check_hd_image.c - the int8 interpreter against independent arithmetic, and its refusals. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "hd_image.h"
+#include "hd_ops.h"
+#include "t_hd_package.h"
+
+enum { SEED = 20240604, ARENA = 4 * HD_VALUES_MAX };
+
+static const struct t_image_spec specs[] = {
+	{ 4, 2, { { HD_OP_DENSE, 3 } } },
+	{ 1, 1, { { HD_OP_DENSE, 1 } } },
+	{ 8, 3, { { HD_OP_LUT, 0 }, { HD_OP_DENSE, 5 } } },
+	{ 8, 3, { { HD_OP_DENSE, 17 }, { HD_OP_LUT, 0 }, { HD_OP_DENSE, 9 }, { HD_OP_LUT, 0 },
+	          { HD_OP_DENSE, 256 } } },
+	{ 2, 7, { { HD_OP_LUT, 0 }, { HD_OP_LUT, 0 } } },
+	{ 32, 3, { { HD_OP_DENSE, 64 }, { HD_OP_LUT, 0 }, { HD_OP_DENSE, 32 }, { HD_OP_DENSE, 33 },
+	           { HD_OP_LUT, 0 }, { HD_OP_DENSE, 4 } } },
+};
+enum { N_SPECS = sizeof specs / sizeof specs[0] };
+
+static uint8_t image[T_IMAGE_MAX] __attribute__((aligned(4)));
+static uint8_t arena[ARENA] __attribute__((aligned(4)));
+
+/* gemmlowp fixedpoint.h: SaturatingRoundingDoublingHighMul, then RoundingDivideByPOT. */
+static int32_t rq_reference(int32_t x, int32_t mult, int shift)
+{
+	int64_t left = shift > 0 ? (int64_t)x * ((int64_t)1 << shift) : x, ab, nudge;
+	int right = shift > 0 ? 0 : -shift;
+	int64_t high, half, q;
+
+	left = left > INT32_MAX ? INT32_MAX : left < INT32_MIN ? INT32_MIN : left;
+	ab = left * mult;
+	nudge = ab >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30);
+	high = (ab + nudge) / ((int64_t)1 << 31);        /* C division: toward zero */
+	half = right > 0 ? (int64_t)1 << (right - 1) : 0;
+	q = high >= 0 ? (high + half) / ((int64_t)1 << right) : -((-high + half) / ((int64_t)1 << right));
+	return (int32_t)q;
+}
+
+/* Not ck_assert_msg, which writes to a pipe each time: this runs millions of times. */
+static void check_rq(int32_t x, int32_t m, int s)
+{
+	if (hd_rq(x, m, s) != rq_reference(x, m, s))
+		ck_abort_msg("x %d mult %d shift %d", x, m, s);
+}
+
+START_TEST(requantisation_equals_the_definition_on_a_grid_of_edges)
+{
+	static const int32_t xs[] = { INT32_MIN, INT32_MIN + 1, -0x40000000, -65537, -256, -3, -2, -1, 0,
+		1, 2, 3, 127, 255, 65536, 0x3fffffff, 0x40000000, INT32_MAX - 1, INT32_MAX };
+	static const int32_t ms[] = { 0, 1, 2, 3, 0x3fffffff, 0x40000000, 0x40000001, 0x60000000,
+		0x7ffffffe, INT32_MAX };
+
+	for (size_t i = 0; i < sizeof xs / sizeof xs[0]; i++)
+		for (size_t k = 0; k < sizeof ms / sizeof ms[0]; k++)
+			for (int s = HD_SHIFT_MIN; s <= HD_SHIFT_MAX; s++)
+				check_rq(xs[i], ms[k], s);
+}
+END_TEST
+
+START_TEST(requantisation_equals_the_definition_on_random_numbers)
+{
+	struct hn_rng rng;
+
+	hn_rng_seed(&rng, SEED);
+	for (int i = 0; i < 2000000; i++) {
+		int32_t x = (int32_t)hn_rng_u64(&rng) >> hn_rng_below(&rng, 32);
+		int32_t m = (int32_t)((1u << 30) + hn_rng_below(&rng, 1u << 30));
+		int s = HD_SHIFT_MIN + (int)hn_rng_below(&rng, HD_SHIFT_MAX - HD_SHIFT_MIN + 1);
+
+		check_rq(x, m, s);
+	}
+}
+END_TEST
+
+static int clamp(int64_t v, int low, int high)
+{
+	return (int)(v < low ? low : v > high ? high : v);
+}
+
+/* One layer by the formulas of the header, from the bytes of the image. */
+static const uint8_t *layer_reference(const uint8_t *row, const uint8_t *c, const int8_t *x, int8_t *y)
+{
+	int in = hd_get16(row + 4) * hd_get16(row + 6), out = hd_get16(row + 8) * hd_get16(row + 10);
+	const uint8_t *bias = c + 4, *mult = bias + 4 * out, *shift = mult + 4 * out;
+	const uint8_t *w = shift + (out + 3) / 4 * 4;
+
+	if (row[0] == HD_OP_LUT) {
+		for (int i = 0; i < in; i++)
+			y[i] = (int8_t)c[x[i] + 128];
+		return c + 256;
+	}
+	for (int o = 0; o < out; o++) {
+		int64_t sum = (int32_t)hd_get32(bias + 4 * o);
+
+		for (int i = 0; i < in; i++)
+			sum += (int8_t)w[o * in + i] * (x[i] - (int8_t)c[0]);
+		sum = rq_reference((int32_t)sum, (int32_t)hd_get32(mult + 4 * o), (int8_t)shift[o]);
+		y[o] = (int8_t)clamp(sum + (int8_t)c[1], (int8_t)c[2], (int8_t)c[3]);
+	}
+	return w + (in * out + 3) / 4 * 4;
+}
+
+static void run_reference(const uint8_t *img, const int8_t *in, int8_t *out)
+{
+	static int8_t a[HD_VALUES_MAX], b[HD_VALUES_MAX];
+	const uint8_t *row = img + 28 + 12 * hd_get16(img + 18), *c = row + 16 * img[22];
+	uint16_t n_out = hd_get16(img + 20);
+
+	memcpy(a, in, (size_t)hd_get16(img + 16) * hd_get16(img + 18));
+	for (int i = 0; i < img[22]; i++, row += 16) {
+		c = layer_reference(row, c, a, b);
+		memcpy(a, b, sizeof a);
+	}
+	memcpy(out, a, n_out);
+}
+
+START_TEST(every_net_equals_the_formulas_in_the_smallest_arena_that_opens)
+{
+	uint32_t len = t_image_build(&specs[_i], SEED + (uint64_t)_i, image), need = 0;
+	static int8_t in[HD_VALUES_MAX];
+	int8_t out[256 + 4], want[256];
+	struct hd_net net;
+	struct hn_rng rng;
+
+	hn_rng_seed(&rng, SEED);
+	hd_put32(image + 12, need);
+	while (hd_net_open(&net, image, len) == HD_ESIZE)
+		hd_put32(image + 12, need += 4);
+	ck_assert_uint_eq(net.arena, need);
+	memset(arena + need, 0x5a, 64);
+	for (int round = 0; round < 200; round++) {
+		for (int i = 0; i < net.in_len * net.in_ch; i++)
+			in[i] = round ? (int8_t)hn_rng_u64(&rng) : -128;
+		memset(out, 0x5a, sizeof out);
+		hd_net_run(&net, in, arena, out);
+		run_reference(image, in, want);
+		ck_assert_mem_eq(out, want, net.out_n);
+		ck_assert_int_eq(out[net.out_n], 0x5a);
+	}
+	for (int i = 0; i < 64; i++)
+		ck_assert_int_eq(arena[need + (uint32_t)i], 0x5a);
+}
+END_TEST
+
+START_TEST(the_input_scaler_equals_its_formula_and_saturates)
+{
+	uint32_t len = t_image_build(&specs[0], SEED, image);
+	struct hd_net net;
+	struct hn_rng rng;
+
+	hn_rng_seed(&rng, SEED);
+	for (int i = 0; i < 100000; i++) {
+		int32_t offset = (int32_t)hn_rng_u64(&rng) >> 20, raw = (int16_t)hn_rng_u64(&rng);
+		int32_t mult = (int32_t)((1u << 30) + hn_rng_below(&rng, 1u << 30));
+		int shift = -(int)hn_rng_below(&rng, 12), zp = (int8_t)hn_rng_u64(&rng);
+
+		hd_put32(image + 28 + 12, (uint32_t)offset);
+		hd_put32(image + 28 + 16, (uint32_t)mult);
+		hd_put32(image + 28 + 20, (uint32_t)shift);
+		image[24] = (uint8_t)zp;
+		if (hd_net_open(&net, image, len) != HD_OK || hd_net_scale(&net, 1, raw)
+		    != clamp((int64_t)rq_reference(raw - offset, mult, shift) + zp, -128, 127))
+			ck_abort_msg("raw %d offset %d mult %d shift %d zp %d", raw, offset, mult, shift, zp);
+	}
+	hd_put32(image + 28 + 12, (uint32_t)INT32_MIN);  /* raw - offset wraps: any value, no crash */
+	ck_assert_int_eq(hd_net_open(&net, image, len), HD_OK);
+	(void)hd_net_scale(&net, 1, INT32_MAX);
+}
+END_TEST
+
+START_TEST(argmax_takes_the_first_of_equals_and_tells_the_distance)
+{
+	static const struct { int8_t out[4]; uint8_t best, margin; } row[] = {
+		{ { 1, 2, 3, 4 }, 3, 1 }, { { 5, 5, 1, 5 }, 0, 0 }, { { 127, -128, -128, -128 }, 0, 255 },
+		{ { -128, -128, -128, -128 }, 0, 0 }, { { -5, 9, 3, 1 }, 1, 6 }, { { 3, 9, 1, 4 }, 1, 5 },
+	};
+	int8_t one = -100;
+	uint8_t margin;
+
+	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+		ck_assert_uint_eq(hd_argmax(row[i].out, 4, &margin), row[i].best);
+		ck_assert_uint_eq(margin, row[i].margin);
+	}
+	ck_assert_uint_eq(hd_argmax(&one, 1, &margin), 0);
+}
+END_TEST
+
+/* Offset, size and a value that must be refused.  Image: specs[0], 2 channels, 1 layer at 52. */
+static const struct { const char *what; int at, size; uint32_t value; hd_status rc; } refusals[] = {
+	{ "magic", 0, 4, 0, HD_EFORMAT },
+	{ "length", 4, 4, 4, HD_EFORMAT },
+	{ "architecture hash", 8, 4, 0x12345678, HD_EARCH },
+	{ "arena not a multiple of 4", 12, 4, 7, HD_ESIZE },
+	{ "no frames", 16, 2, 0, HD_EFORMAT },
+	{ "window too long", 16, 2, 4097, HD_EFORMAT },
+	{ "no channels", 18, 2, 0, HD_EFORMAT },
+	{ "too many channels", 18, 2, 257, HD_EFORMAT },
+	{ "no outputs", 20, 2, 0, HD_EFORMAT },
+	{ "outputs differ from the last layer", 20, 2, 4, HD_EFORMAT },
+	{ "no layers", 22, 1, 0, HD_EFORMAT },
+	{ "too many layers", 22, 1, 25, HD_EFORMAT },
+	{ "more layers than bytes", 22, 1, 20, HD_EFORMAT },
+	{ "requantisation mode", 23, 1, 1, HD_EFORMAT },
+	{ "reserved byte of the header", 26, 1, 1, HD_EFORMAT },
+	{ "negative multiplier of the scaler", 32, 4, 0x80000000, HD_EFORMAT },
+	{ "shift of the scaler too small", 36, 4, (uint32_t)-32, HD_EFORMAT },
+	{ "shift of the scaler too large", 36, 4, 31, HD_EFORMAT },
+	{ "unknown layer", 52, 1, 99, HD_EFORMAT },
+	{ "reserved byte of a layer", 54, 1, 1, HD_EFORMAT },
+	{ "input length does not chain", 56, 2, 5, HD_EFORMAT },
+	{ "input channels do not chain", 58, 2, 3, HD_EFORMAT },
+	{ "a dense layer with a length", 60, 2, 2, HD_EFORMAT },
+	{ "weights outside the image", 62, 2, 200, HD_EFORMAT },
+	{ "unused parameter p", 64, 2, 1, HD_EFORMAT },
+	{ "unused parameter q", 66, 2, 1, HD_EFORMAT },
+	{ "smallest output above the largest", 70, 1, 127, HD_EFORMAT },
+	{ "negative multiplier", 84, 4, 0xffffffff, HD_EFORMAT },
+	{ "shift too small", 96, 1, (uint8_t)-32, HD_EFORMAT },
+	{ "shift too large", 96, 1, 31, HD_EFORMAT },
+};
+
+START_TEST(each_field_out_of_range_is_refused)
+{
+	uint32_t len = t_image_build(&specs[0], SEED, image);
+	struct hd_net net;
+	uint8_t v[4];
+
+	image[71] = 100;                 /* act_max, so that act_min can exceed it */
+	ck_assert_int_eq(hd_net_open(&net, image, len), HD_OK);
+	memset(&net, 0x77, sizeof net);
+	hd_put32(v, refusals[_i].value);
+	memcpy(image + refusals[_i].at, v, (size_t)refusals[_i].size);
+	if (refusals[_i].at != 8)
+		t_image_rehash(image);
+	ck_assert_msg(hd_net_open(&net, image, len) == refusals[_i].rc, "%s", refusals[_i].what);
+	for (size_t i = 0; i < sizeof net; i++)
+		ck_assert_msg(((uint8_t *)&net)[i] == 0x77, "net was touched");
+}
+END_TEST
+
+/* Copies of exactly the image's size, so that a sanitizer sees any access outside. */
+START_TEST(damaged_images_never_read_outside)
+{
+	uint32_t len = t_image_build(&specs[_i], SEED, image), opened = 0;
+	static int8_t in[HD_VALUES_MAX];
+	struct hd_net net;
+	struct hn_rng rng;
+	int8_t out[256];
+
+	hn_rng_seed(&rng, SEED + (uint64_t)_i);
+	for (int round = 0; round < 3000; round++) {
+		uint32_t cut = round % 4 ? len : hn_rng_below(&rng, len / 4) * 4;
+		uint8_t *copy = malloc(cut ? cut : 1);
+
+		if (!copy)
+			ck_abort_msg("out of memory");
+		memcpy(copy, image, cut);
+		for (uint32_t k = hn_rng_below(&rng, 4); k > 0 && cut > 0; k--) {
+			uint32_t span = hn_rng_below(&rng, 2) && cut > 160 ? 160 : cut;
+
+			copy[hn_rng_below(&rng, span)] = (uint8_t)hn_rng_u64(&rng);
+		}
+		if (cut >= 8)            /* past the first checks: length and hash are right */
+			hd_put32(copy + 4, cut);
+		if (hd_net_open(&net, copy, cut) == HD_EARCH)
+			t_image_rehash(copy);
+		if (hd_net_open(&net, copy, cut) == HD_OK && net.arena <= ARENA) {
+			hd_net_run(&net, in, arena, out);
+			opened++;
+		}
+		free(copy);
+	}
+	ck_assert_uint_gt(opened, 100);
+	printf("hd_image: spec %d: %u of 3000 damaged images open and run, seed %d\n", _i, opened, SEED);
+}
+END_TEST
+
+START_TEST(every_kind_of_layer_has_one_row_and_refuses_too_few_constants)
+{
+	for (int i = 0; i < hd_n_ops; i++) {
+		struct hd_layer l = { .op = hd_ops[i]->op, .in_len = 1, .in_ch = 4, .out_len = 1, .out_ch = 4 };
+		static const uint8_t zeros[4096] __attribute__((aligned(4)));
+		uint32_t need;
+
+		l.constants = zeros;
+		ck_assert_ptr_eq(hd_op_find(hd_ops[i]->op), hd_ops[i]);
+		ck_assert_uint_lt(hd_ops[i]->op, HD_OP_RESERVED_END);
+		ck_assert_uint_gt(strlen(hd_ops[i]->name), 0);
+		need = hd_ops[i]->check(&l, sizeof zeros);
+		ck_assert_uint_gt(need, 0);
+		ck_assert_uint_eq(need % 4, 0);
+		ck_assert_uint_eq(hd_ops[i]->check(&l, need), need);
+		ck_assert_uint_eq(hd_ops[i]->check(&l, need - 4), 0);
+	}
+	ck_assert_ptr_null(hd_op_find(0));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("hd_image");
+	TCase *t = tcase_create("hd_image");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, requantisation_equals_the_definition_on_a_grid_of_edges);
+	tcase_add_test(t, requantisation_equals_the_definition_on_random_numbers);
+	tcase_add_loop_test(t, every_net_equals_the_formulas_in_the_smallest_arena_that_opens, 0, N_SPECS);
+	tcase_add_test(t, the_input_scaler_equals_its_formula_and_saturates);
+	tcase_add_test(t, argmax_takes_the_first_of_equals_and_tells_the_distance);
+	tcase_add_loop_test(t, each_field_out_of_range_is_refused, 0,
+	                    sizeof refusals / sizeof refusals[0]);
+	tcase_add_loop_test(t, damaged_images_never_read_outside, 0, N_SPECS);
+	tcase_add_test(t, every_kind_of_layer_has_one_row_and_refuses_too_few_constants);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
