@@ -38,12 +38,13 @@ struct conf_stream {
 
 struct conf_model {
 	char name[HN_NAME_MAX];
-	int  n_streams;                  /* windows of all these streams train one model       */
+	int  n_streams;                  /* windows of all these streams train one model; after
+	                                  * loading with the streams of its devices            */
 	char streams[CONF_STREAMS_MAX][HN_NAME_MAX];
 	int  task;                       /* enum hn_task                                       */
 	int  n_classes;
 	char classes[HN_CLASSES_MAX][HN_NAME_MAX];
-	int  window, hop;                /* frames                                             */
+	int  window, hop;                /* frames; after loading hop >= 1                     */
 	char network[HN_NET_TEXT_MAX];   /* "dense 32, relu, dense 4"                          */
 	bool predict;                    /* also run the champion in the gateway               */
 	struct {
@@ -53,7 +54,7 @@ struct conf_model {
 		double holdout;          /* share of labelled windows held back for the gate   */
 		double memory_max;       /* bytes                                              */
 		double time_max_s;       /* a job that runs longer is killed                   */
-		double threads;
+		int    threads;
 	} train;
 	struct {
 		int    mode;             /* 0 auto, 1 advise (ask a person), 2 manual          */
@@ -80,7 +81,7 @@ struct conf_model {
 
 struct conf_device {
 	char name[HN_NAME_MAX];
-	char uid[2 * 8 + 1];             /* 16 hex digits                                      */
+	char uid[2 * 8 + 1];             /* 16 hex digits, lower case                          */
 	char source[HN_NAME_MAX];        /* a source of type link                              */
 	char stream[HN_NAME_MAX];        /* its samples become frames of this stream           */
 	char model[HN_NAME_MAX];
@@ -109,15 +110,24 @@ struct conf {
 enum conf_type {
 	CONF_BOOL, CONF_INT, CONF_REAL, CONF_TIME, CONF_SIZE, CONF_TEXT, CONF_ENUM,
 	CONF_TEXTS,                      /* list of short texts: array of char[HN_NAME_MAX]    */
-	CONF_LIST                        /* list of items described by `item`                  */
+	CONF_LIST,                       /* list of items described by `item`                  */
+	CONF_DRIVER                      /* int: index of a source driver, whose rows then hold
+	                                  * too; off_count = offset of the driver's settings   */
 };
-enum { CONF_RELOAD = 1, CONF_SECRET = 2, CONF_REQUIRED = 4 };
+enum {
+	CONF_RELOAD = 1,                 /* takes effect without a restart                     */
+	CONF_SECRET = 2,                 /* never printed                                      */
+	CONF_REQUIRED = 4,               /* must be given; `def` is only the sample's example  */
+	CONF_NAME = 8,                   /* letters, digits, '_', '-' and '.'; not empty       */
+	CONF_RANGE = 16,                 /* may hold one range, "S{01..16}": so many items     */
+	CONF_JOIN = 32                   /* a list of texts is joined with ", "                */
+};
 
 struct conf_row {
 	const char        *key;          /* dotted path inside its struct                      */
 	enum conf_type     type;
 	size_t             off, size;
-	const char        *def;          /* default, written as a user would write it          */
+	const char        *def;          /* default, written as a user would write it; NULL: 0 */
 	double             min, max;     /* inclusive; both 0 = unbounded                      */
 	const char        *unit;
 	const char *const *choices;      /* CONF_ENUM only, NULL-terminated                    */
@@ -138,14 +148,19 @@ extern const struct conf_row conf_rows[];
 
 /* Tell the table which source drivers exist (NULL-terminated, borrowed for the process's life). */
 void conf_set_drivers(const struct conf_driver *const *drivers);
+const struct conf_driver *const *conf_driver_list(void);         /* never NULL                 */
 
 /* Heap-allocated defaults; NULL when out of memory.  Free with free(). */
 struct conf *conf_new(void);
 
 /* Read `file` over the defaults into a fresh struct.  Every error is printed to `diag` as
  *   file:line:col: error: reason, the source line, a caret and the nearest key.
- * Returns the number of errors; `*out` is set only when it is 0.  -1: the file cannot be read. */
+ * Returns the number of errors; `*out` is set only when it is 0.  -1: the file cannot be read or
+ * the memory is exhausted (printed as well). */
 int conf_load(struct conf **out, const char *file, FILE *diag);
+
+/* The same from `len` bytes; `name` stands for the file in messages. */
+int conf_load_text(struct conf **out, const char *name, const char *text, size_t len, FILE *diag);
 
 /* key=value on top of a loaded configuration (scalars outside lists).  Errors: HN_*, `err` says. */
 hn_status conf_set(struct conf *c, const char *assignment, struct hn_err *err);

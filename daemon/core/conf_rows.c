@@ -1,0 +1,185 @@
+/* conf_rows.c - every setting of the daemon, once.  Rows of one group ("train.") stand together. */
+#include "conf_row.h"
+
+#include <assert.h>
+
+#include "hn_net.h"
+#include "log.h"
+
+static const char *const task_names[] = { "classify", "regress", "autoencode", "forecast", NULL };
+_Static_assert(HN_CLASSIFY == 0 && HN_REGRESS == 1 && HN_AUTOENCODE == 2 && HN_FORECAST == 3,
+               "task_names follows enum hn_task");
+static const char *const mode_names[] = { "auto", "advise", "manual", NULL };
+
+#define DAY  86400.0
+#define YEAR (365 * DAY)
+#define MB   1048576.0
+#define GB   (1024 * MB)
+
+/* A REQUIRED row's default is only the example of the sample file. */
+
+#define ROW_OF struct conf_source
+static const struct conf_row source_rows[] = {
+TEXT("name", name, "pump", CONF_NAME | CONF_REQUIRED, "name of the source"),
+{ .key = "type", .type = CONF_DRIVER, ROW_AT(int, type), .flags = CONF_REQUIRED,
+  .help = "driver; it decides which further settings there are",
+  .off_count = offsetof(struct conf_source, settings) },
+CONF_END
+};
+#undef ROW_OF
+
+#define ROW_OF struct hn_channel
+static const struct conf_row channel_rows[] = {
+TEXT("name",   name, "ax", CONF_RANGE | CONF_REQUIRED,
+     "name of the channel; S{01..16} stands for 16 channels"),
+TEXT("unit",   unit, "", 0, "unit of the value"),
+REAL("scale",  scale, "0.001", 1e-12, 1e12, "", 0,
+     "one step of the stored integer: value = raw * scale + offset"),
+REAL("offset", offset, "0", -1e12, 1e12, "", 0, "value of the stored integer 0"),
+REAL("min",    min, "0", -1e15, 1e15, "", 0,
+     "lowest value that is possible; not checked when min equals max"),
+REAL("max",    max, "0", -1e15, 1e15, "", 0, "highest value that is possible"),
+CONF_END
+};
+#undef ROW_OF
+
+#define ROW_OF struct conf_stream
+static const struct conf_row stream_rows[] = {
+TEXT("name",     name, "vibration", CONF_NAME | CONF_REQUIRED, "name of the stream"),
+TEXT("source",   source, "pump", CONF_REQUIRED, "name of the source that it comes from"),
+TIME("period",   period_s, "0s", 0, DAY, 0, "nominal time between two frames; 0s = irregular"),
+TIME("gap",      gap_s, "0s", 0, YEAR, 0, "a longer silence is a gap; 0s = five periods"),
+LIST("channels", channels, struct hn_channel, n_channels, channel_rows, CONF_REQUIRED,
+     "the values of one frame, in order; a plain name is enough"),
+CONF_END
+};
+#undef ROW_OF
+
+#define ROW_OF struct conf_model
+static const struct conf_row model_rows[] = {
+TEXT ("name",    name, "pump-state", CONF_NAME | CONF_REQUIRED, "name of the model"),
+TEXTS("streams", streams, n_streams, "[vibration]", 0,
+     "windows of all these streams train it; streams of its devices are added"),
+ENUM ("task",    task, "classify", task_names, 0, "what the output means"),
+TEXTS("classes", classes, n_classes, "[idle, normal, worn]", 0,
+     "names of the classes, in the order of the outputs"),
+INT  ("window",  window, "32", 1, 4096, "frames", 0, "length of one input"),
+INT  ("hop",     hop, "0", 0, 4096, "frames", 0,
+     "step from one window to the next; 0 = the window"),
+TEXT ("network", network, "dense 16, relu, dense 3", CONF_REQUIRED | CONF_JOIN,
+     "layers from input to output"),
+BOOL ("predict", predict, "false", CONF_RELOAD, "also run the champion in the gateway"),
+INT  ("train.epochs",       train.epochs, "60", 1, 10000, "", CONF_RELOAD,
+     "most passes over the training windows"),
+INT  ("train.batch",        train.batch, "32", 1, 4096, "windows", CONF_RELOAD,
+     "windows of one training step"),
+INT  ("train.patience",     train.patience, "8", 1, 10000, "epochs", CONF_RELOAD,
+     "stop after so many epochs without a better validation loss"),
+INT  ("train.seed",         train.seed, "1", 0, 9007199254740991.0, "", CONF_RELOAD,
+     "same seed and data, same weights"),
+REAL ("train.rate",         train.rate, "0.001", 1e-8, 10, "", CONF_RELOAD,
+     "learning rate of Adam"),
+REAL ("train.weight_decay", train.weight_decay, "0", 0, 1, "", CONF_RELOAD,
+     "pull of the weights towards 0"),
+REAL ("train.smoothing",    train.smoothing, "0", 0, 0.5, "", CONF_RELOAD,
+     "share of each label given to the other classes"),
+REAL ("train.holdout",      train.holdout, "0.2", 0.05, 0.9, "", CONF_RELOAD,
+     "share of the labelled windows that only the gate sees"),
+SIZE ("train.memory_max",   train.memory_max, "64MB", MB, 64 * GB, CONF_RELOAD,
+     "a job whose plan needs more does not start"),
+TIME ("train.time_max",     train.time_max_s, "30min", 1, 30 * DAY, CONF_RELOAD,
+     "a job that runs longer is killed"),
+INT  ("train.threads",      train.threads, "1", 1, 64, "", CONF_RELOAD, "threads of the trainer"),
+ENUM ("policy.mode",             policy.mode, "auto", mode_names, CONF_RELOAD,
+     "auto retrains, advise asks a person, manual only obeys"),
+TIME ("policy.cooldown",         policy.cooldown_s, "10min", 0, YEAR, CONF_RELOAD,
+     "shortest time between two jobs"),
+INT  ("policy.labels_min",       policy.labels_min, "8", 0, 1000000, "windows", CONF_RELOAD,
+     "labelled windows since the last version that a job needs"),
+REAL ("policy.label_budget",     policy.label_budget, "20", 0, 1e9, "labels", CONF_RELOAD,
+     "labels that it may ask for in one label_period"),
+TIME ("policy.label_period",     policy.label_period_s, "30d", 1, 10 * YEAR, CONF_RELOAD,
+     "time that label_budget is for"),
+REAL ("policy.alarms_per_month", policy.alarms_per_month, "1", 0.001, 1000, "", CONF_RELOAD,
+     "false alarms that the monitors may raise"),
+INT  ("gate.windows_min",   gate.windows_min, "8", 1, 1000000, "windows", CONF_RELOAD,
+     "held-back windows needed to decide"),
+REAL ("gate.gain_min",      gate.gain_min, "0.0", -1, 1, "", CONF_RELOAD,
+     "least gain of the challenger over the champion, share of windows"),
+REAL ("gate.forget_max",    gate.forget_max, "0.1", 0, 1, "", CONF_RELOAD,
+     "loss allowed on windows of the old regime, share of windows"),
+REAL ("gate.int8_loss_max", gate.int8_loss_max, "0.02", 0, 1, "", CONF_RELOAD,
+     "accuracy that int8 may cost, share of windows"),
+INT  ("rollout.canary",             rollout.canary, "1", 1, 200, "devices", CONF_RELOAD,
+     "devices in the first step"),
+INT  ("rollout.batch",              rollout.batch, "4", 1, 200, "devices", CONF_RELOAD,
+     "devices at a time after it"),
+INT  ("rollout.trial_inferences",   rollout.trial_inferences, "50", 1, 1000000, "", CONF_RELOAD,
+     "clean inferences before the gateway confirms"),
+TIME ("rollout.probation",          rollout.probation_s, "10min", 0, YEAR, CONF_RELOAD,
+     "watch after the rollout"),
+REAL ("rollout.probation_loss_max", rollout.probation_loss_max, "0.1", 0, 1, "", CONF_RELOAD,
+     "drop of the labelled accuracy that rolls back"),
+CONF_END
+};
+#undef ROW_OF
+
+#define ROW_OF struct conf_device
+static const struct conf_row device_rows[] = {
+TEXT("name",   name, "pump-1", CONF_NAME | CONF_REQUIRED, "name of the device"),
+TEXT("uid",    uid, "00a1b2c3d4e5f607", CONF_REQUIRED, "16 hex digits that the device reports"),
+TEXT("source", source, "pump", CONF_REQUIRED,
+     "name of its source, of type link; one device a source"),
+TEXT("stream", stream, "vibration", CONF_REQUIRED, "stream that its samples belong to"),
+TEXT("model",  model, "pump-state", CONF_REQUIRED, "model that it runs"),
+CONF_END
+};
+#undef ROW_OF
+
+#define ROW_OF struct conf
+const struct conf_row conf_rows[] = {
+TEXT("store.path",         store.path, "/var/lib/honed/honed.db", 0, "database file"),
+TIME("store.commit_every", store.commit_every_s, "1s", 0.01, 600, 0,
+     "time between two commits; longer spares flash, a power cut loses as much"),
+TIME("store.retain",       store.retain_s, "30d", 60, 100 * YEAR, CONF_RELOAD,
+     "age at which raw frames are deleted"),
+SIZE("store.size_max",     store.size_max, "1GB", MB, 1024 * GB, CONF_RELOAD,
+     "size at which the oldest frames are deleted"),
+INT ("store.queue",        store.queue_frames, "8192", 64, 1048576, "frames", 0,
+     "frames that may wait for the disk"),
+TEXT("status.socket",      status.socket, "/run/honed/honed.sock", 0,
+     "unix socket of the REST interface"),
+INT ("status.port",        status.port, "0", 0, 65535, "", 0,
+     "TCP port of the REST interface on 127.0.0.1; 0 = none"),
+ENUM("log.level",          log.level, "info", log_level_names, CONF_RELOAD,
+     "least important lines that are written"),
+TEXT("train.helper",       train.helper, "", CONF_RELOAD,
+     "path of hone-train; empty = the one that came with honed"),
+TEXT("keys.master",        keys.master, "/etc/honed/master.key", 0,
+     "file with the master key, 32 bytes or 64 hex digits"),
+LIST("sources", sources, struct conf_source, n_sources, source_rows, 0, "where bytes come from"),
+LIST("streams", streams, struct conf_stream, n_streams, stream_rows, 0,
+     "channels that are sampled together"),
+LIST("models",  models, struct conf_model, n_models, model_rows, 0,
+     "networks and how they are kept fit"),
+LIST("devices", devices, struct conf_device, n_devices, device_rows, 0,
+     "microcontrollers that run a model"),
+CONF_END
+};
+
+static const struct conf_driver *const no_drivers[] = { NULL };
+static const struct conf_driver *const *drivers = no_drivers;
+
+void conf_set_drivers(const struct conf_driver *const *list)
+{
+	for (int i = 0; list[i]; i++)
+		for (int k = 0; list[i]->rows[k].key; k++)       /* bugs of a driver, not of a user */
+			assert(k < 64 && list[i]->rows[k].off + list[i]->rows[k].size <=
+			       CONF_DRIVER_BYTES);
+	drivers = list;
+}
+
+const struct conf_driver *const *conf_driver_list(void)
+{
+	return drivers;
+}
