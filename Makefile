@@ -79,6 +79,88 @@ CHECKS    := $(patsubst tests/%.c,$(B)/tests/%,$(CHECK_C))
 TEST_UTIL := $(call obj,$(wildcard tests/unit/t_*.c))
 $(CHECKS): $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libhone.a
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libdaemon.a $(B)/libhone.a $(LIBS_honed) $(LIBS_check) $(LIBS)
+	$(Q)$(CC) $(LDFLAGS) $(WRAP) -o $@ $(filter %.o,$^) $(B)/libdaemon.a $(B)/libhone.a $(LIBS_honed) $(LIBS_check) $(LIBS)
+
+# Everything that `scripts/check` runs.
+.PHONY: check unit generated system
+check: unit generated layers banned system
+	@echo "check: all passed"
+unit: $(CHECKS) $(PROGRAMS)
+	$(Q)scripts/run-checks $(B) $(CHECKS)
+system: $(PROGRAMS) $(FIRMWARE)
+	$(Q)scripts/run-system $(B)
+
+# Documentation that the configuration table generates; `make docs` writes it, `make generated` compares.
+GENERATED := config/honed.yaml:--sample docs/config.md:--docs config/honed.schema.json:--schema
+.PHONY: docs
+docs: $(B)/honed
+	$(Q)$(foreach g,$(GENERATED),$(B)/honed $(word 2,$(subst :, ,$(g))) > $(word 1,$(subst :, ,$(g)));)
+generated: $(B)/honed
+	$(Q)$(foreach g,$(GENERATED),$(B)/honed $(word 2,$(subst :, ,$(g))) | diff -u $(word 1,$(subst :, ,$(g))) - \
+		|| { echo "run: make docs" >&2; exit 1; };)
+
+.PHONY: asan tsan
+asan tsan:
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=$@ unit
+
+# --- reading the code ---------------------------------------------------------------------------
+.PHONY: layers banned lint
+layers:
+	$(Q)scripts/layers
+banned:
+	$(Q)scripts/banned
+LINT_C := $(LIB_C) $(DAEMON_C) $(wildcard daemon/*.c daemon/trainer/*.c daemon/ctl/*.c firmware/common/*.c firmware/sim/*.c)
+lint: layers banned
+	$(Q)shellcheck $(wildcard scripts/*) $(wildcard tests/system/*.sh)
+	$(Q)cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --suppressions-list=scripts/cppcheck.txt \
+		--enable=warning,portability -j2 -D__GNUC__ $(filter -I%,$(INC)) $(LINT_C)
+	$(Q)printf '%s\n' $(LINT_C) | xargs -P2 -n4 clang-tidy --quiet --warnings-as-errors='*' 2>/dev/null -- \
+		$(filter-out -Werror -MMD -MP,$(BASE)) $(INC) $(PKG_INC) | grep -E 'warning|error' ; test $${PIPESTATUS:-0} -eq 0
+	@echo "lint: clean"
+
+# --- firmware on a Cortex-M4, where the toolchain is installed ----------------------------------
+ARM_CC   := $(shell command -v $(CROSS)gcc 2>/dev/null)
+FIRMWARE := $(if $(ARM_CC),build/firmware/an386/pump.elf)
+
+# --- the loop, to be looked at ------------------------------------------------------------------
+CYCLES ?= 1
+.PHONY: demo demo-gas
+demo:
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release all
+	$(Q)$(if $(ARM_CC),$(MAKE) --no-print-directory build/firmware/an386/pump.elf)
+	$(Q)scripts/demo-pump build/release $(CYCLES)
+demo-gas:
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release all
+	$(Q)scripts/demo-gas build/release
+
+# --- installation -------------------------------------------------------------------------------
+.PHONY: install
+install: FLAVOUR := release
+install: all
+	install -D -m 755 $(B)/honed $(DESTDIR)$(prefix)/sbin/honed
+	install -D -m 755 $(B)/honectl $(DESTDIR)$(prefix)/bin/honectl
+	install -D -m 755 $(B)/hone-train $(DESTDIR)$(prefix)/libexec/honed/hone-train
+	install -D -m 644 systemd/honed.service $(DESTDIR)/lib/systemd/system/honed.service
+	install -D -m 644 systemd/honed.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/honed.conf
+	install -D -m 644 systemd/honed.tmpfiles $(DESTDIR)$(prefix)/lib/tmpfiles.d/honed.conf
+	install -D -m 644 config/honed.yaml $(DESTDIR)$(prefix)/share/honed/honed.yaml
+	install -D -m 644 config/honed.schema.json $(DESTDIR)$(prefix)/share/honed/honed.schema.json
+	install -D -m 644 docs/honed.8 $(DESTDIR)$(prefix)/share/man/man8/honed.8
+	install -D -m 644 docs/honectl.1 $(DESTDIR)$(prefix)/share/man/man1/honectl.1
+	install -D -m 644 docs/honed.yaml.5 $(DESTDIR)$(prefix)/share/man/man5/honed.yaml.5
+	install -D -m 644 scripts/honectl.bash $(DESTDIR)$(prefix)/share/bash-completion/completions/honectl
+
+.PHONY: clean help
+clean:
+	rm -rf build
+help:
+	@echo "all         honed, hone-train, honectl, hone-sim   (FLAVOUR=debug|release|asan|tsan)"
+	@echo "check       all tests; asan, tsan: unit tests under the sanitizers"
+	@echo "layers lint include rules, banned calls; clang-tidy, cppcheck, shellcheck"
+	@echo "demo        the whole loop in a minute (CYCLES=3: three drift episodes in a row)"
+	@echo "demo-gas    three years of real gas-sensor drift (HONED_DATA=folder of the data)"
+	@echo "bench-train speed of the training core beside its peers"
+	@echo "docs        write what the configuration table generates"
+	@echo "install     DESTDIR=, prefix="
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
