@@ -97,11 +97,11 @@ static void set_paused(struct source *s, bool held, bool full)
 		s->driver->pause(s, held || full);
 }
 
-void sources_pause(struct sources *all, bool paused)
+void sources_hold(struct sources *all, bool held)
 {
 	for (int i = 0; i < all->n; i++)
-		if (all->item[i].can_wait)
-			set_paused(&all->item[i], paused, paused && all->item[i].full);
+		if (all->item[i].replay)
+			set_paused(&all->item[i], held, all->item[i].full);
 }
 
 void sources_resume(struct sources *all)
@@ -120,6 +120,16 @@ hn_status sources_send(struct sources *all, int source, uint8_t type, uint16_t s
 		return HN_EINVAL;
 	s = &all->item[source];
 	return s->driver->send(s, type, session, body, len);
+}
+
+hn_status sources_time(const struct sources *all, int source, uint32_t tick_us, int64_t *event_us)
+{
+	const struct source *s;
+
+	if (source < 0 || source >= all->n || !all->item[source].driver->time)
+		return HN_EINVAL;
+	s = &all->item[source];
+	return s->driver->time(s, tick_us, event_us);
 }
 
 int sources_ask(struct sources *all, int stream, const int64_t *event_us, int n)

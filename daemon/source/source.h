@@ -38,6 +38,8 @@ struct source_driver {
 	                  const uint8_t *body, size_t len);
 	/* A replay: give the labels of these event times through on_label; how many.  NULL = none. */
 	int (*ask)(struct source *s, int stream, const int64_t *event_us, int n);
+	/* A link: event time of a device's tick.  NULL = none. */
+	hn_status (*time)(const struct source *s, uint32_t tick_us, int64_t *event_us);
 	void (*json)(const struct source *s, json_t *out);       /* adds its own fields; or NULL */
 };
 
@@ -53,16 +55,22 @@ hn_status sources_open(struct sources **out, uv_loop_t *loop, const struct conf 
  * no-op. */
 void sources_close(struct sources *s);
 
-/* Hold and continue every source that can wait (replay waits for a job). */
-void sources_pause(struct sources *s, bool paused);
+/* Hold and continue every replay that goes as fast as it can (`pace: fast`), while a job runs.
+ * What is live, and a replay in real time, goes on. */
+void sources_hold(struct sources *s, bool held);
 
-/* There is room again after a HN_EFULL: frames that were refused are offered once more.  A source
- * that sources_pause holds stays held. */
+/* There is room again after a HN_EFULL: frames that were refused are offered once more.  A replay
+ * that is held stays held. */
 void sources_resume(struct sources *s);
 
 /* To the device behind source `source` (an index of the configuration). */
 hn_status sources_send(struct sources *s, int source, uint8_t type, uint16_t session,
                        const uint8_t *body, size_t len);
+
+/* Event time of the frame that the device behind `source` stamped with `tick_us`: the very time
+ * that the frame was given with, when it came lately.  Errors: HN_ESTATE (no frame came yet that
+ * ties the device's clock to ours), HN_EINVAL. */
+hn_status sources_time(const struct sources *s, int source, uint32_t tick_us, int64_t *event_us);
 
 /* Answer of a replay to a question for labels: labels that the file's label column has for
  * windows of `stream` ending at the given times come through on_label.  Returns how many. */

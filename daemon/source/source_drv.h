@@ -1,6 +1,6 @@
 /* source_drv.h - what the drivers of sources share: counting, giving frames away, handles, backoff.
  *
- * Private to this folder.  A source runs unless it is held (sources_pause) or full (the store
+ * Private to this folder.  A source runs unless it is held (sources_hold) or full (the store
  * refused its frame and it can wait); drivers look at source_running before each frame. */
 #ifndef SOURCE_DRV_H
 #define SOURCE_DRV_H
@@ -39,6 +39,7 @@ struct source {
 	void *state;                     /* (driver->state_bytes,) zeroed before open          */
 	enum source_state status;
 	bool can_wait;                   /* set by open: a full store pauses it                */
+	bool replay;                     /* set by open: sources_hold holds it; needs can_wait */
 	bool held, full;
 	bool told;                       /* the present outage has been logged                 */
 	double backoff_s;

@@ -288,6 +288,7 @@ static hn_status file_open(struct source *s, struct hn_err *err)
 	st->set = source_settings(s);
 	st->fd = -1;
 	s->can_wait = true;
+	s->replay = st->set->pace == PACE_FAST;
 	st->start_us = clock_now_us();
 	if (*st->set->start != '\0' && clock_parse(st->set->start, &st->start_us) != 0)
 		return hn_fail(err, HN_EFORMAT, "source %s: start: '%s' is not a time such as "

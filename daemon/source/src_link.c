@@ -3,28 +3,17 @@
  * One descriptor and one uv_poll for all of them.  Bytes in: frames by hd_rx; SAMPLES become frames
  * of the stream of the device that names this source, all else goes to on_message.  Bytes out: a
  * ring of encoded frames that the kernel takes at the line's pace. */
-#include "source_drv.h"
+#include "src_link.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "clock.h"
-#include "hd_msg.h"
-#include "link_clock.h"
 #include "link_port.h"
 
-enum {
-	QUEUE_MAX = 64,                         /* frames to the device                        */
-	READ_BYTES = 4096, READS_MAX = 4,       /* a turn                                      */
-	SAMPLES_HEAD = 10, SAMPLES_TAIL = 4
-};
+enum { READ_BYTES = 4096, READS_MAX = 4 /* a turn */ };
 static const double retry_min_s = 0.2, retry_max_s = 5;
 
-struct link_settings {
-	char port[CONF_TEXT_MAX];
-	int baud;
-};
 _Static_assert(sizeof(struct link_settings) <= CONF_DRIVER_BYTES, "settings fit");
 
 #define ROW_OF struct link_settings
@@ -35,27 +24,6 @@ static const struct conf_row rows[] = {
 	CONF_END
 };
 #undef ROW_OF
-
-struct wire { uint16_t len; uint8_t bytes[HD_WIRE_MAX]; };
-
-struct link_state {
-	const struct link_settings *set;
-	struct addr addr;
-	int stream;                      /* -1 = no device of the configuration is here        */
-	int fd;                          /* -1 = closed                                        */
-	bool up, connecting, polling;    /* polling: from the handle's init to its close       */
-	uv_poll_t poll;
-	uv_timer_t retry;
-	struct hd_rx rx;
-	uint32_t refused_told;           /* rx.refused that has been counted                   */
-	struct link_clock clock;
-	struct hn_frame frame;
-	uint8_t seq;
-	struct wire queue[QUEUE_MAX];
-	unsigned head, len, sent;        /* sent: bytes of queue[head]                         */
-	uint64_t lost, restarts;
-	struct metric *m_lost, *m_restarts;
-};
 
 /* --- down ------------------------------------------------------------------------------------- */
 
@@ -97,89 +65,11 @@ static void link_down(struct source *s, const char *why)
 
 /* --- in --------------------------------------------------------------------------------------- */
 
-static int16_t get_i16(const uint8_t *p)
-{
-	uint16_t u = hd_get16(p);
-
-	return (int16_t)(u > INT16_MAX ? (int32_t)u - 65536 : u);
-}
-
-static void stamps_note(struct source *s, enum link_clock_event event, uint32_t lost)
-{
-	struct link_state *st = s->state;
-
-	if (lost) {
-		st->lost += lost;
-		metric_add(st->m_lost, lost);
-	}
-	if (event == LINK_CLOCK_RESTARTED) {
-		st->restarts++;
-		metric_add(st->m_restarts, 1);
-		log_note("event=device_restart source=%s detail=\"sample counters began again\"",
-		         s->conf->name);
-	}
-}
-
-/* Give n frames of n_ch raw values each; first_us is wall time. */
-static void samples_give(struct source *s, const uint8_t *raw, const struct link_stamp *m,
-                         int64_t first_us)
-{
-	struct link_state *st = s->state;
-	struct hn_frame *f = &st->frame;
-
-	f->ingest_us = clock_now_us();
-	for (uint32_t i = 0; i < m->n && !s->all->closing; i++) {
-		f->event_us = first_us + (int64_t)i * m->period_us;
-		for (uint16_t ch = 0; ch < f->n; ch++, raw += 2) {
-			f->raw[ch] = get_i16(raw);
-			f->quality[ch] = HN_NOT_EVALUATED;
-		}
-		(void)source_emit(s, f);        /* cannot wait: settled either way */
-	}
-}
-
-static void samples_take(struct source *s, const uint8_t *body, size_t len)
-{
-	struct link_state *st = s->state;
-	struct link_stamp m = { .arrival_us = clock_mono_us() };
-	enum link_clock_event event;
-	uint32_t lost, n_ch;
-	int64_t first_us;
-
-	if (len < SAMPLES_HEAD + SAMPLES_TAIL || body[9] == 0
-	    || len != SAMPLES_HEAD + 2u * body[8] * body[9] + SAMPLES_TAIL) {
-		source_refuse(s, REFUSED_FORMAT, 1, "SAMPLES of %zu bytes", len);
-		return;
-	}
-	m.tick = hd_get32(body);
-	m.period_us = hd_get32(body + 4);
-	n_ch = body[8];
-	m.n = body[9];
-	m.count = hd_get32(body + len - SAMPLES_TAIL);
-	if (st->stream < 0 || n_ch != st->frame.n) {
-		source_refuse(s, st->stream < 0 ? REFUSED_STREAM : REFUSED_COLUMNS, 1,
-		              "SAMPLES of %u channels, the stream has %d", n_ch,
-		              st->stream < 0 ? 0 : (int)st->frame.n);
-		return;
-	}
-	if ((uint64_t)m.period_us * m.n > INT32_MAX) {
-		source_refuse(s, REFUSED_TIME, 1, "SAMPLES with a period of %u us", m.period_us);
-		return;
-	}
-	event = link_clock_step(&st->clock, &m, &first_us, &lost);
-	if (event == LINK_CLOCK_DUPLICATE) {
-		source_refuse(s, REFUSED_DUPLICATE, 1, "SAMPLES from frame %u again", m.count);
-		return;
-	}
-	stamps_note(s, event, lost);
-	samples_give(s, body + SAMPLES_HEAD, &m, first_us + clock_now_us() - clock_mono_us());
-}
-
 static void frame_take(struct source *s, const struct hd_frame *f)
 {
 	s->backoff_s = 0;               /* it really is a device */
 	if (f->type == HD_SAMPLES)
-		samples_take(s, f->body, f->len);
+		link_samples(s, f->body, f->len);
 	else
 		s->all->hooks.on_message(s->all->hooks.ctx, s->index, f->type, f->session, f->body,
 		                         f->len);
@@ -230,7 +120,7 @@ static bool link_flush(struct source *s)
 	struct link_state *st = s->state;
 
 	while (st->len > 0) {
-		const struct wire *w = &st->queue[st->head];
+		const struct link_wire *w = &st->queue[st->head];
 		ssize_t n = port_write(st, w->bytes + st->sent, w->len - st->sent);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -242,7 +132,7 @@ static bool link_flush(struct source *s)
 		st->sent += (unsigned)n;
 		if (st->sent < w->len)
 			break;
-		st->head = (st->head + 1) % QUEUE_MAX;
+		st->head = (st->head + 1) % LINK_QUEUE_MAX;
 		st->len--;
 		st->sent = 0;
 	}
@@ -262,15 +152,15 @@ static hn_status link_send(struct source *s, uint8_t type, uint16_t session, con
                            size_t len)
 {
 	struct link_state *st = s->state;
-	struct wire *w;
+	struct link_wire *w;
 
 	if (len > HD_BODY_MAX)
 		return HN_ERANGE;
 	if (!st->up)
 		return HN_ESTATE;
-	if (st->len == QUEUE_MAX)
+	if (st->len == LINK_QUEUE_MAX)
 		return HN_EFULL;
-	w = &st->queue[(st->head + st->len) % QUEUE_MAX];
+	w = &st->queue[(st->head + st->len) % LINK_QUEUE_MAX];
 	w->len = (uint16_t)hd_frame_write(type, st->seq, session, body, len, w->bytes);
 	if (st->len++ == 0 && link_watch(st) != 0) {
 		st->len--;
@@ -435,5 +325,6 @@ static void link_json(const struct source *s, json_t *out)
 const struct source_driver src_link = {
 	.conf = { "link", "a device over a serial line, pty, TCP or unix socket", rows },
 	.state_bytes = sizeof(struct link_state),
-	.open = link_open, .close = link_close, .send = link_send, .json = link_json,
+	.open = link_open, .close = link_close, .send = link_send, .time = link_time,
+	.json = link_json,
 };
