@@ -1,5 +1,10 @@
 /* hn_policy.h - when to ask for labels and when to train: a pure state machine.
  *
+ * It trains when labels_min new labels are there and one of these holds: an episode of drift is open
+ * (labels from before it do not count); there is no version yet, or as many new labels came as are
+ * behind the present one; the refresh interval is over.  It asks for labels when an episode needs
+ * them, within the budget.  A sensor fault is no reason for either.
+ *
  * (state, event, now) -> at most HN_POLICY_ACTIONS actions.  The state is plain memory: save it by
  * copying, replay it with recorded events. */
 #ifndef HN_POLICY_H
@@ -20,6 +25,8 @@ struct hn_policy_cfg {
 	double label_period_s;   /* ... in this time                                            */
 	double ask_again_s;      /* a question without answer is repeated after this; 0: 1 day  */
 	double refresh_s;        /* > 0: also train at this interval when labels suffice        */
+	double audit;            /* > 0: labels a period asked for without an alarm, to notice  */
+	                         /* concept drift; part of the budget                           */
 };
 
 enum hn_policy_kind {
@@ -67,7 +74,9 @@ struct hn_policy {                       /* plain memory; zero = fresh          
 	uint8_t failures;                /* in a row                                            */
 	uint8_t n_asks;
 	int32_t labels;                  /* usable since the last version                       */
-	int32_t labels_tried;            /* of them, seen by the last job that was not promoted */
+	int32_t labels_base;             /* of them, given before the open episode began        */
+	int32_t labels_tried;            /* of them, seen by the last job that was rejected     */
+	int32_t labels_used;             /* behind all promoted versions together               */
 	int32_t outstanding;             /* asked, not answered                                 */
 	int64_t job_us, ask_us, not_before_us;   /* last job start, last question, backoff end  */
 	struct { int64_t t_us; int32_t n; } asks[HN_POLICY_ASKS];

@@ -23,8 +23,9 @@ struct hn_query_item {
 
 struct hn_query {                /* fields are private                                          */
 	struct hn_query_item *item;      /* (cap,)                                              */
-	float  *x;                       /* (cap, dim) scaled features                          */
+	float  *x;                       /* (cap, dim) features                                 */
 	double *near;                    /* (cap,) work: distance to the nearest chosen one     */
+	double *weight;                  /* (dim,) work: 1 / variance of each feature           */
 	size_t  cap, dim, len;
 	uint64_t seen;                   /* items since the last clear                          */
 	struct hn_rng rng;
@@ -33,8 +34,8 @@ struct hn_query {                /* fields are private                          
 size_t hn_query_need(size_t cap, size_t dim);
 hn_status hn_query_init(struct hn_query *q, size_t cap, size_t dim, struct hn_arena *a);
 
-/* Keep a uniform sample of everything since the last clear (reservoir).  x (dim,) scaled so that one
- * unit means the same in each dimension.  Returns the slot or -1 when it was not kept. */
+/* Keep a uniform sample of everything since the last clear (reservoir).  x (dim,) finite, any units:
+ * distances are in standard deviations of what is kept.  Returns the slot or -1: not kept. */
 int hn_query_add(struct hn_query *q, const struct hn_query_item *item, const float *x);
 
 /* Learned later: the margin of the item that ends in [t0, t1] of a stream. */
@@ -42,6 +43,9 @@ void hn_query_margin(struct hn_query *q, int stream, int64_t t0_us, int64_t t1_u
 
 /* The windows of a stream that end in [t0, t1] have a label: do not ask again. */
 void hn_query_known(struct hn_query *q, int stream, int64_t t0_us, int64_t t1_us);
+
+/* Forget what ended before `t_us`. */
+void hn_query_expire(struct hn_query *q, int64_t t_us);
 
 void hn_query_clear(struct hn_query *q);
 
