@@ -29,12 +29,12 @@ static size_t widest(const struct hn_net *net)
 	return n;
 }
 
-/* Rows hold loaded inputs, loaded targets and the inputs of layers that want them. */
+/* Rows hold loaded targets and the inputs of layers that want them, except the first. */
 static size_t widest_rows(const struct hn_net *net)
 {
-	size_t n = hn_size(net->in) > net->out_n ? hn_size(net->in) : net->out_n;
+	size_t n = net->out_n;
 
-	for (unsigned i = 0; i < net->n_layers; i++)
+	for (unsigned i = 1; i < net->n_layers; i++)
 		if (net->layer[i].type->want_rows && hn_size(net->layer[i].in) > n)
 			n = hn_size(net->layer[i].in);
 	return n;
@@ -52,8 +52,9 @@ hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t bat
 	if (batch == 0 || batch > BATCH_MAX || net->n_layers == 0)
 		return HN_EINVAL;
 	r.x = take(arena, hn_size(net->in) * lanes);
+	r.x_rows = take(arena, hn_size(net->in) * lanes + SLACK);
 	r.rows = take(arena, widest_rows(net) * lanes + SLACK);
-	full = !r.x || !r.rows;
+	full = !r.x || !r.x_rows || !r.rows;
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		r.y[i] = can_share(net, i, flags) ? r.y[i - 1]
 		                                  : take(arena, hn_size(net->layer[i].out) * lanes);
@@ -78,7 +79,7 @@ hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t bat
 static void load_rows(struct hn_run *run, const float *src, const uint32_t *order, float *cols)
 {
 	const size_t width = cols == run->x ? hn_size(run->net->in) : run->net->out_n;
-	float *rows = run->rows;
+	float *rows = cols == run->x ? run->x_rows : run->rows;
 
 	for (uint32_t i = 0; i < run->n; i++)
 		memcpy(rows + i * width, src + (order ? order[i] : i) * width, width * sizeof *rows);
@@ -127,9 +128,10 @@ void hn_run_backward(struct hn_run *run, const float *weights, float *grad)
 		float *dx = l->type->in_place ? dy : other;
 		const struct hn_pass p = { .l = l, .kern = run->kern, .lanes = run->lanes,
 		                           .w = weights + l->w_at, .x = x, .y = run->y[i], .dy = dy,
-		                           .dx = i ? dx : NULL, .g = grad + l->w_at, .rows = run->rows };
+		                           .dx = i ? dx : NULL, .g = grad + l->w_at,
+		                           .rows = i ? run->rows : run->x_rows };
 
-		if (l->type->want_rows)
+		if (i && l->type->want_rows)
 			run->kern->transpose(x, run->lanes, run->rows, hn_size(l->in),
 			                     (size_t[2]){ hn_size(l->in), run->lanes });
 		l->type->backward(&p);

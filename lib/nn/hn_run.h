@@ -24,6 +24,7 @@ struct hn_run {
 	unsigned flags;
 	float   *x;                      /* (in, lanes) input                                  */
 	float   *y[HN_NET_LAYERS_MAX];   /* (out, lanes) of each layer; in-place layers share  */
+	float   *x_rows;                 /* (lanes, in) the same as rows: first layer's gradient */
 	float   *rows;                   /* (lanes, widest input) samples as rows, for backward */
 	float   *grad[2];                /* (widest, lanes) two gradients in turn              */
 	float   *dy;                     /* (out_n, lanes) gradient of the loss: input of backward */
