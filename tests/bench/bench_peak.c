@@ -58,11 +58,12 @@ static float run_base(long n)
 
 static double rate(double (*cpu_s)(void), float (*run)(long), double flop_a_step)
 {
-	const long n = 2000000;
+	volatile long steps = 2000000;           /* read anew: no round can be computed ahead */
 	double best = 0;
 
 	for (int r = 0; r < 9; r++) {
 		const double from = cpu_s();
+		const long n = steps;
 		volatile float keep = run(n);
 		const double took = cpu_s() - from;
 

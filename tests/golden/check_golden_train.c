@@ -1,0 +1,129 @@
+/* Our training beside PyTorch's, from the same weights and data: see gen_torch.py. */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "hn_layer.h"
+#include "hn_train.h"
+
+struct golden {
+	const char *name;
+	int  width[5];
+	const char *acts;                /* 'r' relu, 't' tanh after each layer but the last   */
+	float decay, smoothing;
+	double loss[2];                  /* mean of the first and second epoch                 */
+};
+
+#include "golden_torch.h"
+
+enum { N = 4096, N_GOLDEN = sizeof golden / sizeof *golden, IN_MAX = 128, W_MAX = 1 << 15 };
+
+static uint32_t next(uint32_t *s)
+{
+	return *s = *s * 1664525u + 1013904223u;
+}
+
+static float unit(uint32_t *s)
+{
+	return (float)(next(s) >> 8) * 0x1p-23f - 1.0f;
+}
+
+static void net_of(const struct golden *g, struct hn_net *net)
+{
+	struct hn_net_io io = { HN_CLASSIFY, 1, (uint16_t)g->width[0], 0 };
+	struct hn_err err = { HN_OK, "" };
+	char text[256] = "";
+	size_t at = 0;
+	int i;
+
+	for (i = 1; i < 5 && g->width[i]; i++) {
+		const char *act = !g->acts[i - 1] ? "" : g->acts[i - 1] == 'r' ? ", relu, " : ", tanh, ";
+
+		at += (size_t)snprintf(text + at, sizeof text - at, "dense %d%s", g->width[i], act);
+		if (!*act)
+			break;
+	}
+	io.task = g->width[i] == g->width[0] ? HN_AUTOENCODE : HN_CLASSIFY;
+	ck_assert_msg(hn_net_parse(net, text, &io, &err) == HN_OK, "%s: %s", text, err.text);
+}
+
+static void draw_weights(const struct hn_net *net, uint32_t *s, float *w)
+{
+	for (unsigned i = 0; i < net->n_layers; i++) {
+		const size_t in = hn_size(net->layer[i].in), out = hn_size(net->layer[i].out);
+		const int k = (int)floor(log2(sqrt((double)(in + out) / 6)) + 0.5);
+
+		for (size_t j = 0; net->layer[i].n_w && j < in * out; j++)
+			w[net->layer[i].w_at + j] = ldexpf(unit(s), -k);
+	}
+}
+
+struct record { double loss[2]; };
+
+static bool note(void *ctx, const struct hn_epoch *e)
+{
+	struct record *r = ctx;
+
+	r->loss[e->epoch - 1] = e->train_loss;
+	return true;
+}
+
+START_TEST(losses_follow_torch_to_five_digits)
+{
+	static float x[N * IN_MAX], w[W_MAX];
+	static int32_t label[N];
+	const struct golden *g = &golden[_i];
+	struct hn_data data = { .train = { .n = N, .x = x, .label = label } };
+	struct hn_train_result res;
+	struct hn_train_cfg cfg;
+	struct hn_err err = { HN_OK, "" };
+	struct hn_arena arena;
+	struct record r;
+	struct hn_net net;
+	uint32_t s = 12345;
+	size_t need;
+	void *mem;
+
+	net_of(g, &net);
+	ck_assert_uint_le(net.n_weights, W_MAX);
+	draw_weights(&net, &s, w);
+	for (size_t i = 0; i < N * hn_size(net.in); i++)
+		x[i] = unit(&s);
+	for (size_t i = 0; i < N; i++)
+		label[i] = (int32_t)((next(&s) >> 16) % net.out_n);
+	hn_train_defaults(&cfg, &net);
+	cfg.start = w;
+	cfg.in_order = true;
+	cfg.epochs = 2;
+	cfg.weight_decay = g->decay;
+	cfg.smoothing = g->smoothing;
+	for (size_t k = 0; hn_kernels_at(k); k++) {
+		cfg.kern = hn_kernels_at(k);
+		ck_assert_int_eq(hn_train_need(&cfg, &data, &need, &err), HN_OK);
+		mem = aligned_alloc(64, need);
+		hn_arena_init(&arena, mem, need);
+		ck_assert_msg(hn_train_run(&(struct hn_train_job){ &cfg, &data, &arena, note, &r }, &res,
+		              &err) == HN_OK, "%s", err.text);
+		for (int e = 0; e < 2; e++)
+			ck_assert_msg(fabs(r.loss[e] / g->loss[e] - 1) < 5e-6, "%s, %s, epoch %d: %.9g, "
+			              "torch %.9g", g->name, cfg.kern->name, e + 1, r.loss[e], g->loss[e]);
+		free(mem);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("golden_train");
+	TCase *t = tcase_create("golden_train");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, losses_follow_torch_to_five_digits, 0, N_GOLDEN);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
