@@ -37,12 +37,15 @@ struct store_prediction {
 	bool    device;                  /* made by a device (else by the gateway)               */
 };
 
+/* `conf`'s streams are borrowed until db_close.  Errors: HN_ENOMEM. */
 hn_status store_open(struct store **out, struct db *db, const struct conf *conf,
                      const struct store_hooks *hooks, struct hn_err *err);
-void store_close(struct store *s);               /* flushes; before db_close                     */
+
+/* Flushes; before db_close, which saves the rest and releases the memory.  No hook is called any more. */
+void store_close(struct store *s);
 
 /* Copy one frame into the bounded buffer.  HN_EFULL: not taken (the caller's source decides: pause,
- * drop and count). */
+ * drop and count).  HN_EINVAL: no such stream, or another number of channels than it has. */
 hn_status store_append(struct store *s, const struct hn_frame *f);
 void store_flush(struct store *s);               /* commit what waits now                        */
 
@@ -52,19 +55,26 @@ void store_predict(struct store *s, const struct store_prediction *p);
 /* Save a label; hooks.on_label follows when it is durable.  Errors: HN_ERANGE, HN_EFULL. */
 hn_status store_label(struct store *s, const struct store_label *l);
 
-/* Delete by age and by size, oldest first; called by a timer. */
+/* Delete by age (since sealing) and by size, oldest first, a bounded number at a time; by a timer. */
 void store_retain(struct store *s, int64_t now_us);
 
 json_t *store_json(const struct store *s);       /* streams with last frame time, rates, drops   */
 
 /* --- readers: own connection, any thread or process ------------------------------------------- */
+enum { STORE_READ_FRAMES = 65536 };
+
 struct store_reader;
 hn_status store_reader_open(struct store_reader **out, const char *db_path, struct hn_err *err);
 void store_reader_close(struct store_reader *r);
 
-/* Frames of a stream (by name) with t0 <= event time < t1 in time order.  cb returns false to stop.
- * The frame's `stream` field is 0.  Errors: HN_EIO, HN_ENOENT (no such stream), HN_EFORMAT (a damaged
- * block: skipped, counted in *damaged, the rest is delivered). */
+/* Frames of a stream (by name) with t0 <= event time < t1 in time order, whatever the order in which
+ * they arrived (equal times: order of arrival within a block).  cb returns false to stop.  The frame's
+ * `stream` field is 0.  Memory is bounded: where more than STORE_READ_FRAMES frames overlap in time,
+ * the span is read in several passes; only more than that many at one microsecond are left out and
+ * counted as damaged.  A pass is one snapshot and does not hold a read transaction for long; a caller
+ * that needs one snapshot of everything opens a transaction on store_reader_handle first.
+ * Errors: HN_EIO, HN_ENOENT (no such stream, or it never had a frame), HN_EFORMAT (at least one damaged
+ * block: skipped and counted, all the rest was delivered). */
 hn_status store_read(struct store_reader *r, const char *stream, int64_t t0, int64_t t1,
                      bool (*cb)(void *ctx, const struct hn_frame *f), void *ctx);
 
@@ -72,4 +82,7 @@ hn_status store_read(struct store_reader *r, const char *stream, int64_t t0, int
 hn_status store_read_labels(struct store_reader *r, const char *stream, int64_t t0, int64_t t1,
                             bool (*cb)(void *ctx, const struct store_label *l), void *ctx);
 sqlite3 *store_reader_handle(struct store_reader *r);
+
+/* Damaged blocks met since the reader was opened. */
+uint64_t store_reader_damaged(const struct store_reader *r);
 #endif

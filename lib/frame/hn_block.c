@@ -308,7 +308,7 @@ static bool get_group(struct reader *r, uint64_t *z, uint32_t n)
 			const unsigned at = (unsigned)(bit % 8);
 			const unsigned take = width - got < 8 - at ? width - got : 8 - at;
 
-			z[i] |= (uint64_t)(r->p[bit / 8] >> at & ((1u << take) - 1)) << got;
+			z[i] |= ((uint64_t)r->p[bit / 8] >> at & ((1u << take) - 1)) << got;
 			got += take;
 			bit += take;
 		}
