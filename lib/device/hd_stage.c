@@ -66,8 +66,6 @@ static void spare_unknown(struct hd_device *d)
 static void refuse(struct hd_device *d, hd_status why)
 {
 	d->error = (uint8_t)why;
-	d->re = 0;
-	d->re_error = 0;
 	enter(d, HD_FAILED);
 }
 

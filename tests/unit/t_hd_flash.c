@@ -22,7 +22,7 @@ static int change(struct t_flash *t, uint32_t at, uint32_t n, uint8_t mark)
 {
 	bool cut = t->power && t->ops == t->cut_at;
 
-	if (t->ops++ == t->fail_at) {
+	if (t->ops++ - t->fail_at < t->fail_n) {         /* unsigned: false before fail_at */
 		t->faults++;
 		return -1;
 	}

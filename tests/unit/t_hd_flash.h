@@ -17,7 +17,7 @@ struct t_flash {
 	uint8_t *mem, *old, *goal, *mark;/* (size,) bytes; mark: 0 erased, 1 programmed, 2 torn  */
 	uint32_t size, ops, cut_at, erases, faults;
 	uint32_t broken_rules;           /* misaligned, outside, or not erased before            */
-	uint32_t fail_at;                /* operation that reports an error and does nothing     */
+	uint32_t fail_at, fail_n;        /* operations that report an error and do nothing       */
 	uint32_t slow_us;                /* what an erase took, added up                         */
 	enum t_cut how;
 	jmp_buf *power;                  /* where a cut goes; NULL = never cut                   */

@@ -8,10 +8,11 @@ static void wire_put(struct t_pair *p, struct t_wire *w, const uint8_t *bytes, s
 	bool hurt = hn_rng_below(&p->rng, 1000) < p->noise;
 	uint32_t how = hn_rng_below(&p->rng, 5);
 
-	if (n * 2 > T_WIRE - w->n || (hurt && how == 0)) {
-		w->dropped++;
+	if (n * 2 + 1 > T_WIRE - w->n)
+		return;                  /* full: lost like any other */
+	w->hurt += hurt;
+	if (hurt && how == 0)
 		return;
-	}
 	memcpy(w->bytes + w->n, bytes, n);
 	if (hurt && how == 1)            /* a flipped bit */
 		w->bytes[w->n + hn_rng_below(&p->rng, (uint32_t)n)] ^= (uint8_t)(1u << hn_rng_below(&p->rng, 8));
@@ -30,6 +31,8 @@ static bool dev_send(void *ctx, const uint8_t *bytes, size_t n)
 {
 	struct t_pair *p = ctx;
 
+	if (p->mute)
+		return false;
 	wire_put(p, &p->up, bytes, n);
 	return true;
 }
@@ -83,6 +86,8 @@ static void hear(struct t_pair *p, const struct hd_frame *f)
 		p->event_arg = hd_get32(f->body + 1);
 	} else {
 		p->n_other++;
+		p->body_len = f->len;
+		memcpy(p->body, f->body, f->len);
 	}
 }
 
@@ -100,7 +105,8 @@ void t_pair_step(struct t_pair *p)
 			hear(p, &f);
 	}
 	p->up.n = 0;
-	hd_service(&p->dev, NULL);
+	if (!p->busy)
+		hd_service(&p->dev, NULL);
 }
 
 void t_pair_settle(struct t_pair *p)

@@ -10,7 +10,7 @@
 
 enum { T_WIRE = 4096, T_ARENA = 512 };
 
-struct t_wire { uint8_t bytes[T_WIRE]; size_t n; uint32_t dropped; };
+struct t_wire { uint8_t bytes[T_WIRE]; size_t n; uint32_t hurt; };
 
 struct t_pair {
 	struct hd_device dev;
@@ -26,6 +26,10 @@ struct t_pair {
 	uint32_t event_arg, clock_us, idle_us, nonce_gw, steps;
 	uint16_t session, heard;         /* heard: session of the last frame                     */
 	unsigned noise;                  /* per mille of frames hurt, each way                   */
+	bool     mute;                   /* the device's send queue is full                      */
+	bool     busy;                   /* no window boundary: hd_service is not called         */
+	uint8_t  body[HD_BODY_MAX];      /* of the last frame that is none of the above          */
+	size_t   body_len;
 	struct hn_rng rng;
 };
 
