@@ -18,7 +18,7 @@ static const char *name_of(const struct honed *h, int model)
 
 /* What survives a restart, written as one blob; a blob of another size is from another build and is
  * dropped: the policy then starts fresh, which only costs a repeated question. */
-struct saved { struct hn_policy policy; struct hn_probation probation; bool on_probation;
+struct saved { struct hn_policy policy; struct hn_ask ask; struct hn_probation probation; bool on_probation;
                int64_t episode; int32_t judged, right; };
 
 struct save { struct db_op op; char model[HN_NAME_MAX]; struct saved s; };
@@ -52,6 +52,7 @@ static void save(struct honed *h, int model)
 	w->op = (struct db_op){ .run = save_run, .done = save_done };
 	(void)snprintf(w->model, sizeof w->model, "%s", name_of(h, model));
 	w->s.policy = c->policy;
+	w->s.ask = c->ask;
 	w->s.probation = c->probation;
 	w->s.on_probation = c->on_probation;
 	w->s.episode = c->episode;
@@ -71,6 +72,7 @@ static void load_one(struct honed *h, sqlite3_stmt *q)
 		return;
 	memcpy(&s, sqlite3_column_blob(q, 1), sizeof s);
 	h->cycle[model].policy = s.policy;
+	h->cycle[model].ask = s.ask;
 	h->cycle[model].probation = s.probation;
 	h->cycle[model].on_probation = s.on_probation;
 	h->cycle[model].episode = s.episode;
@@ -170,11 +172,9 @@ static void request_save(struct honed *h, int model, const struct monitor_pick *
 
 enum { ASK_MAX = 64 };
 
-static void ask(struct honed *h, int model, int n, const char *why)
+static void put_questions(struct honed *h, int model, const struct monitor_pick *pick, int got, const char *why)
 {
-	struct monitor_pick pick[ASK_MAX];
 	json_t *windows = json_array();
-	const int got = monitor_pick(h->monitor, model, "mixed", n < ASK_MAX ? n : ASK_MAX, pick);
 
 	cycle_event(h, model, HN_POLICY_ASKED, got);
 	h->cycle[model].asked += got;
@@ -193,13 +193,53 @@ static void ask(struct honed *h, int model, int n, const char *why)
 		(void)sources_ask(h->sources, pick[i].stream, &pick[i].event_us, 1);
 }
 
+static void ask(struct honed *h, int model, int n, const char *why)
+{
+	struct monitor_pick pick[ASK_MAX];
+	const int got = monitor_pick(h->monitor, model, "mixed", n < ASK_MAX ? n : ASK_MAX, pick);
+
+	put_questions(h, model, pick, got, why);
+}
+
+static struct hn_ask_cfg ask_cfg(const struct conf_model *m)
+{
+	return (struct hn_ask_cfg){ .budget = (int)m->policy.label_budget, .period_s = m->policy.label_period_s,
+		.margin = m->policy.ask_margin, .spacing = m->policy.ask_spacing };
+}
+
+void cycle_prediction(struct honed *h, const struct store_prediction *p)
+{
+	const struct conf_model *m = &h->conf->models[p->model];
+	const struct hn_ask_cfg cfg = ask_cfg(m);
+	const struct monitor_pick pick = { .stream = p->stream, .event_us = p->event_us, .margin = p->margin };
+	struct cycle *c = &h->cycle[p->model];
+
+	if (m->policy.ask != 1 || m->policy.mode == HN_POLICY_MANUAL || p->margin < 0)
+		return;
+	if (!hn_ask_step(&c->ask, &cfg, p->margin / 255.0, p->event_us))
+		return;
+	put_questions(h, p->model, &pick, 1, c->ask.used == 1 ? "first prediction of a label period"
+	                                                     : "the champion is unsure");
+	cycle_hold(h);
+}
+
 /* --- policy --------------------------------------------------------------------------------------- */
 
 static struct hn_policy_cfg policy_cfg(const struct conf_model *m)
 {
 	return (struct hn_policy_cfg){ .mode = (enum hn_policy_mode)m->policy.mode,
 		.cooldown_s = m->policy.cooldown_s, .labels_min = m->policy.labels_min,
-		.label_budget = (int)m->policy.label_budget, .label_period_s = m->policy.label_period_s };
+		.label_budget = (int)m->policy.label_budget, .label_period_s = m->policy.label_period_s,
+		.eager = m->policy.ask == 1 };
+}
+
+/* Where the new regime begins: the label period when the stream asks, else the episode. */
+static int64_t regime_start(const struct honed *h, int model)
+{
+	const struct hn_ask_cfg cfg = ask_cfg(&h->conf->models[model]);
+
+	return h->conf->models[model].policy.ask == 1 ? hn_ask_period_start(&h->cycle[model].ask, &cfg)
+	                                              : monitor_since(h->monitor, model);
 }
 
 static hn_status start_job(struct honed *h, int model, const char *actor, const char *reason,
@@ -207,9 +247,10 @@ static hn_status start_job(struct honed *h, int model, const char *actor, const 
 {
 	const struct version *v = registry_champion(h->registry, model);
 	const struct job_request q = { .model = model, .champion = v ? v->id : 0,
-		.since_us = monitor_since(h->monitor, model), .episode = h->cycle[model].episode,
+		.since_us = regime_start(h, model), .episode = h->cycle[model].episode,
 		.actor = actor, .reason = reason, .dry_run = dry_run };
 
+	store_flush(h->store);           /* what arrived before the job is part of its snapshot */
 	return supervise_start(h->supervise, &q, job);
 }
 

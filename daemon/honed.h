@@ -13,6 +13,7 @@
 #include "db.h"
 #include "deploy.h"
 #include "hd_image.h"
+#include "hn_ask.h"
 #include "hn_policy.h"
 #include "hn_probation.h"
 #include "hn_quality.h"
@@ -34,6 +35,7 @@ struct predictor {
 struct cycle {
 	struct hn_policy policy;         /* with `probation` and the counts below: saved as one   */
 	struct hn_probation probation;
+	struct hn_ask ask;               /* policy.ask: stream                                    */
 	bool on_probation;
 	int64_t episode;                 /* open one, 0 = none                                    */
 	int32_t judged, right;           /* labelled predictions of the champion in this regime   */
@@ -62,8 +64,10 @@ struct honed {
 	struct predictor *predictor;             /* (n_models, n_streams)                        */
 	unsigned char *image[CONF_MODELS_MAX];   /* champion's image, aligned copy, or NULL      */
 	struct hd_net net[CONF_MODELS_MAX];
+	float out_scale[CONF_MODELS_MAX];        /* real value of one step of its outputs         */
 	uint8_t *arena;                          /* activations of the largest champion          */
 	size_t arena_len;
+	struct store_prediction predicted;       /* last one made here; margin -1 = none         */
 	int pending_labels;                      /* handed to the store, not durable yet         */
 	bool sources_done, stopping, held;
 	int64_t started_us;
@@ -86,6 +90,8 @@ hn_status cycle_open(struct honed *h, struct hn_err *err);
 /* Put right what a crash cut off: gate open candidates, roll out the champion, free the policy. */
 void cycle_resume(struct honed *h);
 void cycle_event(struct honed *h, int model, enum hn_policy_kind kind, int n);
+/* A prediction of the champion: is its window worth a label? */
+void cycle_prediction(struct honed *h, const struct store_prediction *p);
 void cycle_label(struct honed *h, int model, int judged, int right);
 void cycle_tick(struct honed *h);
 void cycle_on_episode(void *ctx, const struct monitor_episode *e);       /* monitor hook         */

@@ -1,4 +1,5 @@
 /* From a frame to everyone who wants it: quality flags, store, predictor, monitor.  And labels. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,7 @@ static hn_status open_image(struct honed *h, int model, const struct hn_model *m
 	memcpy(copy, m->image, m->image_len);
 	free(h->image[model]);
 	h->image[model] = copy;
+	h->out_scale[model] = m->out_scale;
 	if (hd_net_open(&h->net[model], copy, m->image_len) != HD_OK)
 		return HN_EFORMAT;
 	if (h->net[model].arena <= h->arena_len)
@@ -80,6 +82,23 @@ static bool usable(const struct hn_frame *f)
 	return true;
 }
 
+/* Distance of the two largest probabilities, in 1/255: what "unsure" means, from int8 logits.
+ * Source of the measure: Scheffer, Decomain & Wrobel 2001, margin sampling. */
+static int margin_of(const int8_t *out, int n, double scale)
+{
+	double best = -1e9, second = -1e9, sum = 0;
+
+	for (int i = 0; i < n; i++) {
+		const double x = out[i] * scale;
+
+		second = x > best ? best : x > second ? x : second;
+		best = x > best ? x : best;
+	}
+	for (int i = 0; i < n; i++)
+		sum += exp(out[i] * scale - best);
+	return n > 1 ? (int)lround(255.0 * (1.0 - exp(second - best)) / sum) : 255;
+}
+
 static void predict(struct honed *h, int model, const struct hn_frame *f, struct predictor *p)
 {
 	const struct hd_net *net = &h->net[model];
@@ -97,9 +116,10 @@ static void predict(struct honed *h, int model, const struct hn_frame *f, struct
 	}
 	hd_net_run(net, in, h->arena, out);
 	q.class_index = hd_argmax(out, net->out_n, &margin);
-	q.margin = margin;
+	q.margin = margin_of(out, net->out_n, (double)h->out_scale[model]);
 	store_predict(h->store, &q);
 	monitor_prediction(h->monitor, &q);
+	h->predicted = q;
 }
 
 static void feed_predictor(struct honed *h, int model, const struct hn_frame *f)
@@ -156,10 +176,19 @@ hn_status intake_frame(void *ctx, const struct hn_frame *given)
 			continue;
 		if (r.gap)
 			predictor_of(h, m, f.stream)->n = 0;
+		h->predicted.margin = -1;
 		feed_predictor(h, m, &f);
+		if (h->predicted.margin >= 0)
+			cycle_prediction(h, &h->predicted);
 	}
 	monitor_frame(h->monitor, &f);
 	return HN_OK;
+}
+
+/* A device tells the distance of its two largest logits: the margin if there were no other class. */
+static int device_margin(int steps, double scale)
+{
+	return (int)lround(255.0 * tanh(0.5 * steps * scale));
 }
 
 void intake_prediction(void *ctx, int device, const struct deploy_prediction *p)
@@ -169,14 +198,17 @@ void intake_prediction(void *ctx, int device, const struct deploy_prediction *p)
 	const int model = conf_model_find(h->conf, d->model);
 	const struct version *v = registry_number(h->registry, model, (int)p->model_version);
 	struct store_prediction q = { .stream = conf_stream_find(h->conf, d->stream), .model = model,
-		.version = v ? v->id : 0, .class_index = p->class_index, .margin = p->margin, .device = true };
+		.version = v ? v->id : 0, .class_index = p->class_index, .device = true };
 	const struct version *champion = registry_champion(h->registry, model);
 
 	if (sources_time(h->sources, conf_source_find(h->conf, d->source), p->tick_us, &q.event_us) != HN_OK)
 		return;                  /* no frame yet that ties its clock to ours */
+	q.margin = device_margin(p->margin, (double)h->out_scale[model]);
 	store_predict(h->store, &q);
-	if (champion && v == champion)   /* a device that still runs the old one says nothing of the new */
-		monitor_prediction(h->monitor, &q);
+	if (!champion || v != champion)  /* a device that still runs the old one says nothing of the new */
+		return;
+	monitor_prediction(h->monitor, &q);
+	cycle_prediction(h, &q);
 }
 
 /* --- labels --------------------------------------------------------------------------------------- */

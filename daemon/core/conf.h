@@ -52,6 +52,9 @@ struct conf_model {
 		int64_t seed;
 		double rate, weight_decay, smoothing;
 		double holdout;          /* share of labelled windows held back for the gate   */
+		double holdout_recent;   /* the same for windows of the new regime; 0: all train */
+		double recent_share;     /* weight of the new regime in the fit; 0: as many as they are */
+		int    scaler_frames;    /* newest unlabelled frames that shape the scaler     */
 		double memory_max;       /* bytes                                              */
 		double time_max_s;       /* a job that runs longer is killed                   */
 		int    threads;
@@ -62,6 +65,9 @@ struct conf_model {
 		int    labels_min;       /* labelled windows since the last version            */
 		double label_budget;     /* labels it may ask for ...                          */
 		double label_period_s;   /* ... in this time                                   */
+		int    ask;              /* 0 in an episode, 1 in the stream, by uncertainty   */
+		double ask_margin;       /* [0..1] stream: below it a window is worth a label  */
+		double ask_spacing;      /* stream: predictions between two questions          */
 		double alarms_per_month; /* false-alarm budget of this model's monitors        */
 	} policy;
 	struct {

@@ -10,6 +10,7 @@ static const char *const task_names[] = { "classify", "regress", "autoencode", "
 _Static_assert(HN_CLASSIFY == 0 && HN_REGRESS == 1 && HN_AUTOENCODE == 2 && HN_FORECAST == 3,
                "task_names follows enum hn_task");
 static const char *const mode_names[] = { "auto", "advise", "manual", NULL };
+static const char *const ask_names[] = { "episode", "stream", NULL };
 
 #define DAY  86400.0
 #define YEAR (365 * DAY)
@@ -85,6 +86,12 @@ REAL ("train.smoothing",    train.smoothing, "0", 0, 0.5, "", CONF_RELOAD,
      "share of each label given to the other classes"),
 REAL ("train.holdout",      train.holdout, "0.2", 0.05, 0.9, "", CONF_RELOAD,
      "share of the labelled windows that only the gate sees"),
+REAL ("train.holdout_recent", train.holdout_recent, "0.2", 0, 0.9, "", CONF_RELOAD,
+     "the same for windows of the new regime; 0: all of them train, and the gate asks that they were learned"),
+REAL ("train.recent_share", train.recent_share, "0", 0, 0.95, "", CONF_RELOAD,
+     "weight of the windows of the new regime together; 0: as many as they are"),
+INT  ("train.scaler_frames", train.scaler_frames, "256", 0, 100000, "frames", CONF_RELOAD,
+     "newest frames of the new regime, labelled or not, that shape the input scaler"),
 SIZE ("train.memory_max",   train.memory_max, "64MB", MB, 64 * GB, CONF_RELOAD,
      "a job whose plan needs more does not start"),
 TIME ("train.time_max",     train.time_max_s, "30min", 1, 30 * DAY, CONF_RELOAD,
@@ -100,6 +107,12 @@ REAL ("policy.label_budget",     policy.label_budget, "20", 0, 1e9, "labels", CO
      "labels that it may ask for in one label_period"),
 TIME ("policy.label_period",     policy.label_period_s, "30d", 1, 10 * YEAR, CONF_RELOAD,
      "time that label_budget is for"),
+ENUM ("policy.ask",              policy.ask, "episode", ask_names, CONF_RELOAD,
+     "episode asks when drift was found, stream at every prediction that is unsure; then each label trains"),
+REAL ("policy.ask_margin",       policy.ask_margin, "0.9", 0, 1, "", CONF_RELOAD,
+     "stream: margin of the probabilities below which a window is worth a label"),
+REAL ("policy.ask_spacing",      policy.ask_spacing, "3", 0, 1e6, "predictions", CONF_RELOAD,
+     "stream: least distance of two questions"),
 REAL ("policy.alarms_per_month", policy.alarms_per_month, "1", 0.001, 1000, "", CONF_RELOAD,
      "false alarms that the monitors may raise"),
 INT  ("gate.windows_min",   gate.windows_min, "8", 1, 1000000, "windows", CONF_RELOAD,

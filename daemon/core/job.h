@@ -7,8 +7,8 @@
  *   window, hop, network, streams [names], period_s (0 = irregular)
  *   since_us   labels given at or after this are "recent": the new regime
  *   champion   version id to start from and to compare with, 0 = none
- *   train      { epochs, batch, patience, seed, rate, weight_decay, smoothing, holdout, recent_share,
- *                memory_max }
+ *   train      { epochs, batch, patience, seed, rate, weight_decay, smoothing, holdout, holdout_recent,
+ *                recent_share, scaler_frames, memory_max }
  *   dry_run    true: only the plan
  * From hone-train, on stdout, framed messages (proc.h) of these types and no others: */
 #ifndef JOB_H
@@ -25,6 +25,8 @@ enum job_message {
 /* REPORT:
  *   sets: { recent: {n, champion, challenger, both}, kept: {n, champion, challenger, both} }
  *         held-back windows and how many of them each got right with its int8 image
+ *   recent_trained   true: the recent windows were in the fit; then their counts only say that they
+ *         were learned (train.holdout_recent is 0)
  *   float_right, int8_right   challenger, all held-back windows
  *   majority                  held-back windows of the most frequent class
  *   confusion                 [classes][classes], row = truth, challenger int8, held-back

@@ -89,7 +89,8 @@ static double valid_share(const struct trainer_data *d)
 static hn_status run(const struct trainer_job *job, struct trainer_data *d, unsigned char **champion,
                      struct hn_err *err)
 {
-	const struct hn_split_cfg split_base = { .holdout = job->holdout, .classes = job->classes, .seed = 1 };
+	const struct hn_split_cfg split_base = { .holdout = job->holdout,
+		.holdout_recent = job->holdout_recent, .classes = job->classes, .seed = 1 };
 	struct hn_split_cfg split = split_base;
 	struct store_reader *r = NULL;
 	size_t len = 0;

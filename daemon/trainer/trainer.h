@@ -17,10 +17,10 @@ struct trainer_job {
 	enum hn_task task;
 	int classes, window, hop, n_streams;
 	char stream[TRAINER_STREAMS_MAX][HN_NAME_MAX];
-	double period_s, holdout, rate, weight_decay, smoothing, recent_share;
+	double period_s, holdout, holdout_recent, rate, weight_decay, smoothing, recent_share;
 	int64_t memory_max;
 	uint64_t seed;
-	int epochs, batch, patience;
+	int epochs, batch, patience, scaler_frames;
 	bool dry_run;
 };
 hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err);
@@ -34,6 +34,8 @@ struct trainer_data {
 	uint32_t labels, refused;        /* labels read; windows with gaps or doubtful values     */
 	uint32_t over;                   /* windows beyond the memory limit, not taken            */
 	uint32_t counts[HN_PARTS];
+	int32_t *fresh;                  /* (n_fresh, ch) newest frames since job.since_us        */
+	uint32_t n_fresh;
 };
 hn_status trainer_load(const struct trainer_job *job, struct store_reader *r, struct trainer_data *d,
                        struct hn_err *err);

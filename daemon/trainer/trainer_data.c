@@ -227,6 +227,44 @@ static hn_status channels_of(struct store_reader *r, const char *stream, uint16_
 	return HN_OK;
 }
 
+/* --- newest frames -------------------------------------------------------------------------------- */
+
+struct newest { struct trainer_data *d; uint32_t cap, seen; };
+
+static bool take_newest(void *ctx, const struct hn_frame *f)
+{
+	struct newest *k = ctx;
+
+	for (int i = 0; i < f->n; i++)
+		if (f->n != k->d->ch || (f->quality[i] != HN_GOOD && f->quality[i] != HN_NOT_EVALUATED))
+			return true;
+	memcpy(k->d->fresh + (size_t)(k->seen % k->cap) * f->n, f->raw, f->n * sizeof *f->raw);
+	k->seen++;
+	return true;
+}
+
+/* The newest frames of the new regime, shared among the streams; their order does not matter. */
+static hn_status load_fresh(const struct trainer_job *job, struct store_reader *r, struct trainer_data *d)
+{
+	const uint32_t each = (uint32_t)(job->scaler_frames / job->n_streams);
+	int32_t *all;
+
+	if (each == 0 || job->since_us == 0)
+		return HN_OK;
+	all = malloc((size_t)each * (size_t)job->n_streams * d->ch * sizeof *all);
+	if (!all)
+		return HN_ENOMEM;
+	for (int s = 0; s < job->n_streams; s++) {
+		struct newest k = { .d = d, .cap = each };
+
+		d->fresh = all + (size_t)d->n_fresh * d->ch;
+		(void)store_read(r, job->stream[s], job->since_us, INT64_MAX, take_newest, &k); /* fewer: fine */
+		d->n_fresh += k.seen < each ? k.seen : each;
+	}
+	d->fresh = all;
+	return HN_OK;
+}
+
 hn_status trainer_load(const struct trainer_job *job, struct store_reader *r, struct trainer_data *d,
                        struct hn_err *err)
 {
@@ -246,6 +284,8 @@ hn_status trainer_load(const struct trainer_job *job, struct store_reader *r, st
 	free(ring);
 	if (rc == HN_OK)
 		d->n = hn_dataset_unique(d->w, d->n);
+	if (rc == HN_OK && load_fresh(job, r, d) != HN_OK)
+		rc = hn_fail(err, HN_ENOMEM, "out of memory");
 	return rc;
 }
 
@@ -253,4 +293,5 @@ void trainer_data_done(struct trainer_data *d)
 {
 	free(d->w);
 	free(d->raw);
+	free(d->fresh);
 }

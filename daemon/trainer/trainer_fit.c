@@ -147,6 +147,7 @@ static hn_status fit_scaler(struct fit *f, struct hn_err *err)
 {
 	const struct hn_raw raw = { .v = f->d->raw, .n = f->d->n, .len = (uint16_t)f->job->window,
 	                            .ch = f->d->ch };
+	const struct hn_raw fresh = { .v = f->d->fresh, .n = f->d->n_fresh, .len = 1, .ch = f->d->ch };
 	float *weight = calloc(f->d->n + 1, sizeof *weight);
 	uint32_t k = 0;
 	hn_status rc;
@@ -156,7 +157,7 @@ static hn_status fit_scaler(struct fit *f, struct hn_err *err)
 	for (uint32_t i = 0; i < f->d->n; i++)   /* held-back windows do not shape the scaler */
 		if (f->d->w[i].part == HN_TRAIN)
 			weight[f->d->w[i].at] = f->weight[k++];
-	rc = hn_scaler_fit(&raw, weight, &f->scaler);
+	rc = hn_scaler_fit(&raw, weight, &fresh, &f->scaler);
 	free(weight);
 	return rc == HN_OK ? rc : hn_fail(err, rc, "scaler: %s", hn_status_text(rc));
 }
@@ -259,8 +260,10 @@ static void compare_one(struct fit *f, const struct hn_window *w, int mine, int 
 {
 	struct tally *t = w->recent ? &f->recent : &f->kept;
 
-	f->confusion[w->label][mine]++;
-	f->int8_right += mine == w->label;
+	if (w->part == HN_HOLDOUT) {
+		f->confusion[w->label][mine]++;
+		f->int8_right += mine == w->label;
+	}
 	t->n++;
 	t->challenger += mine == w->label;
 	t->champion += other == w->label;
@@ -279,9 +282,9 @@ static hn_status compare(struct fit *f, const unsigned char *champion, size_t ch
 	for (uint32_t i = 0; rc == HN_OK && i < f->d->n; i++) {
 		const struct hn_window *w = &f->d->w[i];
 
-		if (w->part != HN_HOLDOUT)
+		if (w->part != HN_HOLDOUT && !(w->recent && f->job->holdout_recent == 0))
 			continue;
-		n_class[w->label]++;
+		n_class[w->label] += w->part == HN_HOLDOUT;
 		compare_one(f, w, classify(&mine, f, w), has ? classify(&other, f, w) : -1);
 	}
 	for (int c = 0; c < HN_CLASSES_MAX; c++)
@@ -361,8 +364,9 @@ static void say_report(const struct fit *f, double seconds)
 	char hash[17];
 
 	label_hash(f, hash);
-	trainer_say_json(JOB_REPORT, json_pack("{s{so so} si si si so s{si si si si si} si ss sI sI sI sI si si sf sf "
+	trainer_say_json(JOB_REPORT, json_pack("{s{so so} sb si si si so s{si si si si si} si ss sI sI sI sI si si sf sf "
 		"sf sf sI}", "sets", "recent", tally_json(&f->recent), "kept", tally_json(&f->kept),
+		"recent_trained", (int)(f->job->holdout_recent == 0),
 		"float_right", f->float_right, "int8_right", f->int8_right, "majority", f->majority,
 		"confusion", confusion_json(f), "windows", "train", (int)f->n[HN_TRAIN], "valid",
 		(int)f->n[HN_VALID], "holdout", (int)f->n[HN_HOLDOUT], "refused", (int)f->d->refused,

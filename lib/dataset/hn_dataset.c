@@ -55,7 +55,9 @@ hn_status hn_dataset_split(struct hn_window *w, uint32_t n, const struct hn_spli
 {
 	uint32_t c[HN_PARTS] = { 0 };
 
-	if (!(cfg->holdout >= 0 && cfg->valid >= 0 && cfg->holdout + cfg->valid < 1) ||
+	const double most = cfg->holdout > cfg->holdout_recent ? cfg->holdout : cfg->holdout_recent;
+
+	if (!(cfg->holdout >= 0 && cfg->holdout_recent >= 0 && cfg->valid >= 0 && most + cfg->valid < 1) ||
 	    cfg->classes < 1 || cfg->classes > HN_CLASSES_MAX)
 		return HN_ERANGE;
 	for (uint32_t i = 0; i < n; i++)
@@ -63,8 +65,9 @@ hn_status hn_dataset_split(struct hn_window *w, uint32_t n, const struct hn_spli
 			return HN_ERANGE;
 	for (uint32_t i = 0; i < n; i++) {
 		const double u = share_of(&w[i], cfg->seed);
+		const double held = w[i].recent ? cfg->holdout_recent : cfg->holdout;
 
-		w[i].part = u < cfg->holdout ? HN_HOLDOUT : u < cfg->holdout + cfg->valid ? HN_VALID : HN_TRAIN;
+		w[i].part = u < held ? HN_HOLDOUT : u < held + cfg->valid ? HN_VALID : HN_TRAIN;
 	}
 	keep_classes(w, n, cfg->classes);
 	for (uint32_t i = 0; i < n; i++)
@@ -73,40 +76,41 @@ hn_status hn_dataset_split(struct hn_window *w, uint32_t n, const struct hn_spli
 	return HN_OK;
 }
 
-/* Weighted mean and variance of one channel, West 1979 (one pass). */
-static void channel_fit(const struct hn_raw *r, uint16_t ch, const float *weight, double *mean, double *var)
-{
-	double sum = 0, m = 0, s = 0;
+struct moments { double sum, mean, s; };
 
+/* Weighted moments of one channel, West 1979 (one pass). */
+static void channel_add(struct moments *a, const struct hn_raw *r, uint16_t ch, const float *weight)
+{
 	for (uint32_t i = 0; i < r->n; i++) {
 		const double k = weight ? (double)weight[i] : 1.0;
 
 		for (uint16_t t = 0; t < r->len && k > 0; t++) {
-			const double x = r->v[((size_t)i * r->len + t) * r->ch + ch], d = x - m;
+			const double x = r->v[((size_t)i * r->len + t) * r->ch + ch], d = x - a->mean;
 
-			sum += k;
-			m += d * k / sum;
-			s += k * d * (x - m);
+			a->sum += k;
+			a->mean += d * k / a->sum;
+			a->s += k * d * (x - a->mean);
 		}
 	}
-	*mean = m;
-	*var = sum > 0 ? s / sum : -1;
 }
 
-hn_status hn_scaler_fit(const struct hn_raw *raw, const float *weight, struct hn_scaler *s)
+hn_status hn_scaler_fit(const struct hn_raw *raw, const float *weight, const struct hn_raw *fresh,
+                        struct hn_scaler *s)
 {
 	struct hn_scaler out = { .n_ch = raw->ch };
 
 	if (raw->ch < 1 || raw->ch > sizeof out.mean / sizeof out.mean[0])
 		return HN_ERANGE;
 	for (uint16_t c = 0; c < raw->ch; c++) {
-		double mean, var;
+		struct moments a = { 0 };
 
-		channel_fit(raw, c, weight, &mean, &var);
-		if (raw->n == 0 || var < 0)
+		channel_add(&a, raw, c, weight);
+		if (fresh && fresh->n)
+			channel_add(&a, fresh, c, NULL);
+		if (!(a.sum > 0))
 			return HN_EDATA;
-		out.mean[c] = (float)nearbyint(mean);
-		out.std[c] = (float)fmax(sqrt(var), 1.0);
+		out.mean[c] = (float)nearbyint(a.mean);
+		out.std[c] = (float)fmax(sqrt(a.s / a.sum), 1.0);
 	}
 	*s = out;
 	return HN_OK;

@@ -20,7 +20,7 @@ struct hn_window {
 	bool    recent;          /* of the new regime                                          */
 };
 
-struct hn_split_cfg { double holdout, valid; int classes; uint64_t seed; };
+struct hn_split_cfg { double holdout, holdout_recent, valid; int classes; uint64_t seed; };
 
 /* Keep one window for each (stream, end): the one labelled last.  Sorts by (stream, end); returns
  * the number kept.  O(n log n). */
@@ -32,11 +32,13 @@ uint32_t hn_dataset_unique(struct hn_window *w, uint32_t n);
 hn_status hn_dataset_split(struct hn_window *w, uint32_t n, const struct hn_split_cfg *cfg,
                            uint32_t counts[HN_PARTS]);
 
-/* Mean and standard deviation a channel of raw (n, len, ch), weights (n,) or NULL; the mean is
- * rounded to whole counts (the device's scaler has no fraction), the deviation is at least one
- * count.  Errors: HN_EDATA (n == 0, all weights 0), HN_ERANGE (ch). */
+/* Mean and standard deviation a channel of raw (n, len, ch), weights (n,) or NULL, together with
+ * those of `fresh` (same ch, weight 1; NULL or n 0: none); the mean is rounded to whole counts (the
+ * device's scaler has no fraction), the deviation is at least one count.
+ * Errors: HN_EDATA (nothing, all weights 0), HN_ERANGE (ch). */
 struct hn_raw { const int32_t *v; uint32_t n; uint16_t len, ch; };
-hn_status hn_scaler_fit(const struct hn_raw *raw, const float *weight, struct hn_scaler *s);
+hn_status hn_scaler_fit(const struct hn_raw *raw, const float *weight, const struct hn_raw *fresh,
+                        struct hn_scaler *s);
 
 /* z = (raw - mean) / std of one window: raw (len, ch) -> x (len, ch). */
 void hn_scaler_apply(const struct hn_scaler *s, const int32_t *raw, uint16_t len, float *x);

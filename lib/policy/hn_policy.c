@@ -106,6 +106,8 @@ static const char *due(const struct step *s)
 
 	if (n < s->cfg->labels_min || n < 1)
 		return NULL;
+	if (s->cfg->eager)
+		return "labels that were asked for";
 	if (drifting(p))
 		return hn_verdict_names[p->verdict];
 	if (p->in_episode)               /* a faulty sensor teaches nothing */
@@ -167,7 +169,7 @@ static void try_ask(struct step *s)
 	const char *why = "";
 	int n;
 
-	if (s->cfg->mode == HN_POLICY_MANUAL || p->busy || p->rolling)
+	if (s->cfg->mode == HN_POLICY_MANUAL || s->cfg->eager || p->busy || p->rolling)
 		return;
 	n = wanted_labels(s, &why);
 	n = n < budget ? n : budget;
@@ -214,7 +216,8 @@ static void on_failed(struct step *s)
 	p->busy = false;
 	for (int i = 0; i < p->failures && wait < backoff_max_s; i++)
 		wait *= 2.0;
-	p->failures += p->failures < UINT8_MAX;
+	if (p->failures < UINT8_MAX)
+		p->failures++;
 	p->not_before_us = after(s->now, wait < backoff_max_s ? wait : backoff_max_s);
 }
 
