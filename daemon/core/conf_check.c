@@ -228,6 +228,17 @@ static const struct conf_place *place(const struct conf_doc *doc, int item, cons
 	return &doc->node[e >= 0 ? e : n].at;
 }
 
+/* "(streams: a, b, c)": as many names as there is room for. */
+static void offer_all(const struct conf_row *list, const char *items, int n, char *hint)
+{
+	int at = snprintf(hint, CONF_SAY_MAX, "(%s: ", list->key);
+
+	for (int i = 0; i < n && at < CONF_SAY_MAX - HN_NAME_MAX - 8; i++)
+		at += snprintf(hint + at, (size_t)(CONF_SAY_MAX - at), "%s%s", i ? ", " : "",
+		               items + (size_t)i * conf_item_size(list));
+	(void)snprintf(hint + at, (size_t)(CONF_SAY_MAX - at), "%s", ")");
+}
+
 static void offer(const struct conf *c, const struct rule *r, const char *value, char *hint)
 {
 	const struct conf_row *list = conf_row_find(conf_rows, r->names);
@@ -240,8 +251,7 @@ static void offer(const struct conf *c, const struct rule *r, const char *value,
 	if (near.best)
 		(void)snprintf(hint, CONF_SAY_MAX, "did you mean '%s'?", near.best);
 	else if (conf_count_get(list, c))
-		(void)snprintf(hint, CONF_SAY_MAX, "(the first of %d %s is '%s')",
-		               conf_count_get(list, c), r->names, items);
+		offer_all(list, items, conf_count_get(list, c), hint);
 	else
 		(void)snprintf(hint, CONF_SAY_MAX, "(there are no %s)", r->names);
 }

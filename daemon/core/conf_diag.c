@@ -202,9 +202,9 @@ static size_t distance(const char *a, const char *b)
 
 void conf_near_init(struct conf_near *n, const char *word)
 {
-	*n = (struct conf_near){ .word = word, .distance = strlen(word) / 3 + 2 };
-	if (strlen(word) < 3)
-		n->distance = 2;         /* one letter may differ */
+	const size_t len = strlen(word), most = len < 2 ? 0 : len < 6 ? 1 : len / 3;
+
+	*n = (struct conf_near){ .word = word, .distance = most + 1 };
 }
 
 void conf_near_try(struct conf_near *n, const char *candidate)

@@ -152,7 +152,7 @@ static void number_text(const struct conf_row *r, double v, char *out, size_t ca
 	else if (r->type == CONF_SIZE)
 		conf_size_text(v, out, cap);
 	else
-		(void)snprintf(out, cap, "%.16g", v);
+		(void)snprintf(out, cap, r->type == CONF_INT ? "%.0f" : "%g", v);
 }
 
 static void range_text(const struct conf_row *r, char *out, size_t cap)
@@ -317,6 +317,7 @@ void conf_row_expect(const struct conf_row *r, char *out, size_t cap)
 {
 	const bool is_number = r->type == CONF_INT || r->type == CONF_REAL ||
 	                       r->type == CONF_TIME || r->type == CONF_SIZE;
+	const char *sep = r->type == CONF_ENUM || r->type == CONF_DRIVER ? ";" : ",";
 	size_t at = say_kind(r, out, cap);
 	char range[100];
 
@@ -327,8 +328,10 @@ void conf_row_expect(const struct conf_row *r, char *out, size_t cap)
 	}
 	if ((r->type == CONF_INT || r->type == CONF_REAL) && r->unit && r->unit[0])
 		at = say(out, cap, say(out, cap, at, " "), r->unit);
-	if (r->flags & CONF_REQUIRED)
-		(void)say(out, cap, at, ", required");
-	else if (r->def && r->type != CONF_TEXTS)
-		(void)say(out, cap, say(out, cap, at, ", default "), r->def[0] ? r->def : "\"\"");
+	if (r->flags & CONF_REQUIRED) {
+		(void)say(out, cap, say(out, cap, at, sep), " required");
+	} else if (r->def && r->type != CONF_TEXTS) {
+		at = say(out, cap, say(out, cap, at, sep), " default ");
+		(void)say(out, cap, at, r->def[0] ? r->def : "\"\"");
+	}
 }
