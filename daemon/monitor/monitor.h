@@ -25,14 +25,17 @@
 /* Settings of one model's monitor.  0 in a field asks for the default in brackets. */
 struct monitor_cfg {
 	int    block;            /* frames in one block [the model's window]                    */
-	int    learn;            /* blocks that make the reference of the novelty chart [192],  */
-	                         /* at most 256; an alarm is possible after them                  */
+	int    learn;            /* blocks that make the reference of the novelty chart [128],  */
+	                         /* 16..256; an alarm is possible after them                    */
+	int    settle;           /* blocks after an alarm before windows are offered for labels */
+	                         /* [learn / 2]: the change may still be under way              */
 	int    level_blocks;     /* blocks averaged for one step of the level charts [16]       */
 	int    level_learn;      /* such steps before the level charts are armed [256]          */
 	double season_s;         /* length of a season removed from the levels [0 = none];      */
 	                         /* 86400 for a daily one; level_learn is raised to two seasons  */
 	int    margin_learn;     /* predictions before the margin chart is armed [128]          */
-	int    quiet_blocks;     /* calm blocks that end an episode without a new champion [8 x learn] */
+	int    quiet_blocks;     /* calm blocks in a row that end an episode without a new      */
+	                         /* champion [8 x learn]                                        */
 	double alarms_per_month; /* false-alarm budget of the whole model [policy's]            */
 	double labels_per_month; /* expected labels; scales the error chart [policy's budget]   */
 	char   errors[HN_NAME_MAX];      /* detector on labelled errors [bernoulli]             */
