@@ -13,7 +13,7 @@
 
 enum { RATE_US = 5000000 };
 
-/* --- life cycle helpers ----------------------------------------------------------------------------- */
+/* --- life cycle helpers -------------------------------------------------------------------- */
 
 static void store_free(struct store *s)
 {
@@ -40,7 +40,7 @@ void store_op_ended(struct store *s)
 		store_free(s);
 }
 
-/* --- append ----------------------------------------------------------------------------------------- */
+/* --- append -------------------------------------------------------------------------------- */
 
 static hn_status append_run(struct db_op *op, struct db *db)
 {
@@ -159,6 +159,21 @@ hn_status store_append(struct store *s, const struct hn_frame *f)
 	return rc;
 }
 
+bool store_has_room(struct store *s, int stream)
+{
+	bool room;
+
+	uv_mutex_lock(&s->lock);
+	room = store_batch_room(&s->batch[s->fill], (uint16_t)s->conf->streams[stream].n_channels);
+	uv_mutex_unlock(&s->lock);
+	if (room)
+		return true;
+	count_refused(s, stream);
+	if (!s->append_queued)
+		append_queue(s);
+	return false;
+}
+
 void store_flush(struct store *s)
 {
 	const bool waiting = n_waiting(s) > 0;
@@ -169,7 +184,7 @@ void store_flush(struct store *s)
 	db_flush(s->db);
 }
 
-/* --- retention -------------------------------------------------------------------------------------- */
+/* --- retention ----------------------------------------------------------------------------- */
 
 static hn_status retain_run(struct db_op *op, struct db *db)
 {
@@ -202,7 +217,7 @@ void store_retain(struct store *s, int64_t now_us)
 	s->retain_queued = store_submit(s, &s->retain.op) == HN_OK;
 }
 
-/* --- life cycle ------------------------------------------------------------------------------------- */
+/* --- life cycle ---------------------------------------------------------------------------- */
 
 /* Makes the rows of the streams, so that readers find them from the start. */
 static hn_status ready_run(struct db_op *op, struct db *db)
@@ -299,7 +314,7 @@ void store_close(struct store *s)
 		store_free(s);
 }
 
-/* --- status ----------------------------------------------------------------------------------------- */
+/* --- status -------------------------------------------------------------------------------- */
 
 static json_t *stream_json(const struct store *s, int i)
 {

@@ -47,6 +47,8 @@ void store_close(struct store *s);
 /* Copy one frame into the bounded buffer.  HN_EFULL: not taken (the caller's source decides: pause,
  * drop and count).  HN_EINVAL: no such stream, or another number of channels than it has. */
 hn_status store_append(struct store *s, const struct hn_frame *f);
+/* Would store_append take a frame of this stream?  If not, it counts as refused: on_room follows. */
+bool store_has_room(struct store *s, int stream);
 void store_flush(struct store *s);               /* commit what waits now                        */
 
 /* Keep a prediction (bounded buffer, oldest dropped and counted when full). */
@@ -60,7 +62,7 @@ void store_retain(struct store *s, int64_t now_us);
 
 json_t *store_json(const struct store *s);       /* streams with last frame time, rates, drops   */
 
-/* --- readers: own connection, any thread or process ------------------------------------------- */
+/* --- readers: own connection, any thread or process ---------------------------------------- */
 enum { STORE_READ_FRAMES = 65536 };
 
 struct store_reader;

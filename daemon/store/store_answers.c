@@ -10,7 +10,7 @@
 #include "log.h"
 #include "store_private.h"
 
-/* --- labels ----------------------------------------------------------------------------------------- */
+/* --- labels -------------------------------------------------------------------------------- */
 
 static hn_status label_run(struct db_op *op, struct db *db)
 {
@@ -67,7 +67,7 @@ hn_status store_label(struct store *s, const struct store_label *l)
 	return rc;
 }
 
-/* --- predictions ------------------------------------------------------------------------------------ */
+/* --- predictions --------------------------------------------------------------------------- */
 
 static hn_status predict_put(struct store *s, struct db *db, const struct store_prediction *p)
 {

@@ -37,13 +37,18 @@ void store_batch_clear(struct store_batch *b)
 	memset(b->of, 0, sizeof b->of);
 }
 
+bool store_batch_room(const struct store_batch *b, uint16_t n_channels)
+{
+	return b->n < b->n_max && packed_size(n_channels) <= b->cap - b->used;
+}
+
 hn_status store_batch_push(struct store_batch *b, const struct hn_frame *f)
 {
 	const struct packed head = { 0, f->event_us, f->ingest_us, f->n };
 	const size_t size = packed_size(f->n), at = b->used;
 
 	assert(f->stream >= 0 && f->stream < CONF_STREAMS_MAX && f->n <= HN_CHANNELS_MAX);
-	if (b->n >= b->n_max || size > b->cap - at)
+	if (!store_batch_room(b, f->n))
 		return HN_EFULL;
 	memcpy(b->mem + at, &head, sizeof head);
 	memcpy(b->mem + at + sizeof head, f->raw, f->n * sizeof f->raw[0]);

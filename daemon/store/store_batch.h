@@ -21,6 +21,9 @@ hn_status store_batch_init(struct store_batch *b, uint32_t n_max, uint16_t chann
 void store_batch_done(struct store_batch *b);
 void store_batch_clear(struct store_batch *b);
 
+/* Would a frame of so many channels be taken? */
+bool store_batch_room(const struct store_batch *b, uint16_t n_channels);
+
 /* HN_EFULL. */
 hn_status store_batch_push(struct store_batch *b, const struct hn_frame *f);
 

@@ -40,7 +40,7 @@ struct pass {
 	void   *ctx;
 };
 
-/* --- memory ----------------------------------------------------------------------------------------- */
+/* --- memory -------------------------------------------------------------------------------- */
 
 static void rows_free(struct rows *x)
 {
@@ -82,7 +82,7 @@ static hn_status buffers_fit(struct store_reader *r, uint16_t n_channels)
 	if (r->n_channels == n_channels)
 		return HN_OK;
 	buffers_free(r);
-	r->held_max = HELD_CELLS / n_channels;
+	r->held_max = (size_t)HELD_CELLS / n_channels;
 	if (r->held_max > STORE_READ_FRAMES)
 		r->held_max = STORE_READ_FRAMES;
 	rc = rows_alloc(&r->held, r->held_max, n_channels);
@@ -101,7 +101,7 @@ static hn_status buffers_fit(struct store_reader *r, uint16_t n_channels)
 	return HN_OK;
 }
 
-/* --- deliver and merge ------------------------------------------------------------------------------ */
+/* --- deliver and merge --------------------------------------------------------------------- */
 
 /* Frames of `held` before time `end` to the caller. */
 static void deliver(struct pass *p, int64_t end)
@@ -176,7 +176,7 @@ static bool shrink(struct pass *p)
 	return true;
 }
 
-/* --- blocks ----------------------------------------------------------------------------------------- */
+/* --- blocks -------------------------------------------------------------------------------- */
 
 /* Read a block by table and id into r->block.  HN_EFORMAT: damaged. */
 static hn_status fetch(struct store_reader *r, sqlite3_stmt *get, int64_t id)
@@ -263,7 +263,7 @@ static hn_status run_pass(struct pass *p)
 	return rc;
 }
 
-/* --- whole ------------------------------------------------------------------------------------------ */
+/* --- whole --------------------------------------------------------------------------------- */
 
 hn_status store_reader_open(struct store_reader **out, const char *db_path, struct hn_err *err)
 {
@@ -338,7 +338,7 @@ hn_status store_read(struct store_reader *r, const char *stream, int64_t t0, int
 	return rc == HN_OK && r->damaged != damaged ? HN_EFORMAT : rc;
 }
 
-/* --- labels ----------------------------------------------------------------------------------------- */
+/* --- labels -------------------------------------------------------------------------------- */
 
 static bool label_row(sqlite3_stmt *row, struct store_label *l)
 {

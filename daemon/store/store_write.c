@@ -14,7 +14,7 @@
 
 enum { CODEC_BLOCK = 1 };
 
-/* --- streams ---------------------------------------------------------------------------------------- */
+/* --- streams ------------------------------------------------------------------------------- */
 
 static char *channels_text(const struct conf_stream *s)
 {
@@ -146,7 +146,7 @@ hn_status store_writer_ready(struct store_writer *w, struct db *db)
 	return rc;
 }
 
-/* --- blocks ----------------------------------------------------------------------------------------- */
+/* --- blocks -------------------------------------------------------------------------------- */
 
 /* Bind what hot and chunk share: 1 stream, 2 t0, 3 t1, 4 n, 5 data. */
 static bool bind_block(struct store_writer *w, sqlite3_stmt *stmt, int stream, size_t len)
@@ -236,7 +236,7 @@ static hn_status push_all(struct store_writer *w, struct db *db, int stream,
 	return rc;
 }
 
-/* --- sealing ---------------------------------------------------------------------------------------- */
+/* --- sealing ------------------------------------------------------------------------------- */
 
 /* A hot block that cannot be read stays as a chunk: readers count it, nothing is destroyed. */
 static hn_status keep_damaged(struct store_writer *w, struct db *db, int stream, int64_t seq)
@@ -337,7 +337,7 @@ hn_status store_writer_batch(struct store_writer *w, struct db *db, const struct
 	return rc;
 }
 
-/* --- life cycle ------------------------------------------------------------------------------------- */
+/* --- life cycle ---------------------------------------------------------------------------- */
 
 static uint16_t channels_max(const struct conf *conf)
 {
