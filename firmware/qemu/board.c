@@ -136,42 +136,42 @@ uint32_t board_now_us(void)
 	return f * frame_us + (frame_ticks - 1 - value) / US_TICKS;
 }
 
-size_t board_peek(enum board_uart n, const uint8_t **bytes)
+size_t board_peek(enum board_uart u, const uint8_t **bytes)
 {
-	struct uart *u = &uarts[n];
-	uint32_t at = u->rx_tail % RX_RING, have = u->rx_head - u->rx_tail;
+	struct uart *r = &uarts[u];
+	uint32_t at = r->rx_tail % RX_RING, have = r->rx_head - r->rx_tail;
 
-	*bytes = u->rx + at;
+	*bytes = r->rx + at;
 	return have < RX_RING - at ? have : RX_RING - at;
 }
 
-void board_skip(enum board_uart n, size_t count)
+void board_skip(enum board_uart u, size_t n)
 {
-	uarts[n].rx_tail += (uint32_t)count;
+	uarts[u].rx_tail += (uint32_t)n;
 }
 
-uint32_t board_lost(enum board_uart n)
+uint32_t board_lost(enum board_uart u)
 {
 	uint32_t lost;
 
 	board_lock();
-	lost = uarts[n].lost;
-	uarts[n].lost = 0;
+	lost = uarts[u].lost;
+	uarts[u].lost = 0;
 	board_unlock();
 	return lost;
 }
 
-bool board_send(enum board_uart n, const uint8_t *bytes, size_t count)
+bool board_send(enum board_uart u, const uint8_t *bytes, size_t n)
 {
-	struct uart *u = &uarts[n];
+	struct uart *r = &uarts[u];
 
-	if (count > TX_RING - (u->tx_head - u->tx_tail))
+	if (n > TX_RING - (r->tx_head - r->tx_tail))
 		return false;
-	for (size_t i = 0; i < count; i++)
-		u->tx[(u->tx_head + i) % TX_RING] = bytes[i];
+	for (size_t i = 0; i < n; i++)
+		r->tx[(r->tx_head + i) % TX_RING] = bytes[i];
 	board_lock();
-	u->tx_head += (uint32_t)count;
-	on_tx(u);
+	r->tx_head += (uint32_t)n;
+	on_tx(r);
 	board_unlock();
 	return true;
 }

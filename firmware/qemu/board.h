@@ -35,8 +35,8 @@ uint32_t board_lost(enum board_uart u);
 /* Queue all `n` bytes or none. */
 bool board_send(enum board_uart u, const uint8_t *bytes, size_t n);
 
-/* Sleep until an interrupt, unless something arrived or a frame was sampled since `frames`. */
-void board_wait(uint32_t frames);
+/* Sleep until an interrupt, unless something arrived or a frame was sampled since `seen`. */
+void board_wait(uint32_t seen);
 
 /* Keep interrupts out: around what an interrupt also touches. */
 void board_lock(void);
