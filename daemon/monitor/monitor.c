@@ -20,6 +20,15 @@ const char *stream_name(const struct model *m, int stream)
 	return stream >= 0 && stream < m->owner->n_streams ? m->owner->deps.conf->streams[stream].name : "";
 }
 
+uint32_t hash_bytes(uint32_t h, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ p[i]) * 16777619u;
+	return h;
+}
+
 /* --- settings ------------------------------------------------------------------------------------- */
 
 static void or_default(int *x, int def)
@@ -128,7 +137,8 @@ static hn_status model_open(struct model *m, struct hn_err *err)
 	if (rc != HN_OK)
 		return rc;
 	m->kept.size = sizeof m->kept;
-	m->kept.fingerprint = (uint32_t)(m->cfg.margin_learn * 31 + 1);
+	m->kept.fingerprint = hash_bytes(hash_bytes(HASH_START, &m->cfg.margin_learn, sizeof m->cfg.margin_learn),
+	                                 m->cfg.errors, strlen(m->cfg.errors));
 	m->kept.episode_stream = -1;
 	answer_open(m);
 	(void)snprintf(labels, sizeof labels, "model=\"%s\"", m->conf->name);
@@ -282,6 +292,8 @@ static void on_opened(struct model *m, enum monitor_event event)
 	if (event == MONITOR_OPENED) {
 		m->kept.episode_id = m->owner->next_episode++;
 		m->kept.alarms++;
+		for (int i = 0; i < m->n_units; i++)
+			unit_opened(&m->unit[i]);
 		metric_add(m->alarms, 1.0);
 	}
 	hn_query_expire(&m->query, m->kept.since_us);

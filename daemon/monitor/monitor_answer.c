@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { RECENT = 16 };                    /* predictions looked through for the same window      */
+
 static const double month_s = 30.0 * 86400.0;
 /* A gate has few windows: an accuracy of 100 % does not mean that no error may come. */
 static const double error_rate_min = 0.05, error_rate_max = 0.9;
@@ -87,7 +89,7 @@ static struct remembered *same_window(const struct model *m, const struct store_
 	const double period_us = m->owner->deps.conf->streams[p->stream].period_s * 1e6;
 	const double near_us = 0.5 * period_us * (m->conf->hop > 0 ? m->conf->hop : 1);
 
-	for (uint32_t i = 0; i < m->n && i < 16; i++) {
+	for (uint32_t i = 0; i < m->n && i < RECENT; i++) {
 		struct remembered *r = at(m, i);
 
 		if (r->stream == p->stream && fabs((double)r->event_us - (double)p->event_us) <= near_us)
@@ -119,6 +121,19 @@ bool answer_prediction(struct model *m, const struct store_prediction *p)
 		return false;
 	margin_step(m, p->event_us, p->margin);
 	return m->kept.margin.score >= 1.0;
+}
+
+void answer_find(const struct model *m, int stream, int64_t from_us, struct hn_query_item *item)
+{
+	for (uint32_t i = 0; i < m->n && i < RECENT; i++) {
+		const struct remembered *r = at(m, i);
+
+		if (r->stream != stream || r->event_us <= from_us || r->event_us > item->event_us)
+			continue;
+		item->event_us = r->event_us;
+		item->margin = r->margin;
+		return;
+	}
 }
 
 void answer_asked(struct model *m, int stream, int64_t event_us)

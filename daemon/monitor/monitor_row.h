@@ -130,6 +130,8 @@ struct hn_novelty *unit_novelty(const struct unit *u, unsigned which);
 float *unit_shift(const struct unit *u);
 /* One frame; true when a block is complete and the charts have moved. */
 bool unit_frame(struct unit *u, struct model *m, const struct hn_frame *f);
+/* An episode begins: so does the sample of the new regime. */
+void unit_opened(struct unit *u);
 /* The episode is over because a new champion serves: next reference. */
 void unit_rearm(struct unit *u, const struct model *m, bool was_open);
 /* What this unit shows. */
@@ -148,6 +150,8 @@ void answer_open(struct model *m);
 void answer_rearm(struct model *m);
 bool answer_prediction(struct model *m, const struct store_prediction *p);
 int answer_label(struct model *m, const struct store_label *l, double tolerance_us, int *right);
+/* Newest prediction of the stream after from_us: its end and margin into the item, if there is one. */
+void answer_find(const struct model *m, int stream, int64_t from_us, struct hn_query_item *item);
 void answer_asked(struct model *m, int stream, int64_t event_us);
 
 /* --- monitor_save.c */
@@ -166,5 +170,8 @@ void chart_step(struct chart *c, const char *detector, double x);
 /* Samples between false alarms, when `a_month` samples come in a month and `charts` charts share a
  * quarter of the model's budget. */
 double chart_arl(const struct model *m, double a_month, double charts);
+/* FNV-1a: fingerprints of settings. */
+#define HASH_START 2166136261u
+uint32_t hash_bytes(uint32_t h, const void *data, size_t len);
 const char *stream_name(const struct model *m, int stream);
 #endif

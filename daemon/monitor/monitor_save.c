@@ -1,11 +1,13 @@
 /* monitor_save.c - what survives a restart: rows of monitor_state and episode.
  *
- * monitor_state holds one row a model x stream and one a model (stream ''). */
+ * monitor_state holds one row a model x stream and one a model (stream '').  data = CRC-32C of the
+ * rest, then the bytes of unit_kept or model_kept: what does not check is dropped. */
 #include "monitor_row.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "hd_crc32c.h"
 #include "log.h"
 
 struct save {
@@ -13,7 +15,7 @@ struct save {
 	char model[HN_NAME_MAX], stream[HN_NAME_MAX];
 	int64_t now_us;
 	size_t len;
-	unsigned char data[];
+	unsigned char data[];            /* crc u32, then len - 4 bytes                         */
 };
 
 static hn_status save_run(struct db_op *op, struct db *db)
@@ -41,13 +43,16 @@ static void save_done(struct db_op *op, hn_status rc)
 
 static void save_one(struct model *m, const char *stream, const void *data, size_t len, int64_t now_us)
 {
-	struct save *w = malloc(sizeof *w + len);
+	const uint32_t crc = hd_crc32c(0, data, len);
+	struct save *w = malloc(sizeof *w + sizeof crc + len);
 
 	if (w) {
-		*w = (struct save){ .op = { .run = save_run, .done = save_done }, .now_us = now_us, .len = len };
+		*w = (struct save){ .op = { .run = save_run, .done = save_done }, .now_us = now_us,
+			.len = sizeof crc + len };
 		(void)snprintf(w->model, sizeof w->model, "%s", m->conf->name);
 		(void)snprintf(w->stream, sizeof w->stream, "%s", stream);
-		memcpy(w->data, data, len);
+		memcpy(w->data, &crc, sizeof crc);
+		memcpy(w->data + sizeof crc, data, len);
 		if (db_submit(m->owner->deps.db, &w->op) == HN_OK)
 			return;
 	}
@@ -74,8 +79,11 @@ static void load_model(struct model *m, const void *data, size_t len)
 	if (len != sizeof k)
 		return;
 	memcpy(&k, data, sizeof k);
-	if (k.size == m->kept.size && k.fingerprint == m->kept.fingerprint)
-		m->kept = k;
+	if (k.size != m->kept.size || k.fingerprint != m->kept.fingerprint)
+		return;
+	m->kept = k;
+	if (k.episode_stream >= m->owner->n_streams)
+		m->kept.episode_stream = m->n_units ? m->unit[0].stream : -1;
 }
 
 static void load_unit(struct unit *u, const void *data, size_t len)
@@ -86,12 +94,24 @@ static void load_unit(struct unit *u, const void *data, size_t len)
 	if (len != u->kept_size)
 		return;
 	memcpy(&head, data, sizeof head);
-	if (head.size == k->size && head.fingerprint == k->fingerprint && head.active <= 1)
+	if (head.size == k->size && head.fingerprint == k->fingerprint)
 		memcpy(u->kept, data, len);
 }
 
-static void load_row(struct monitor *mon, const char *model, const char *stream, const void *data, size_t len)
+static void load_row(struct monitor *mon, const char *model, const char *stream, const unsigned char *data,
+                     size_t len)
 {
+	uint32_t crc;
+
+	if (len < sizeof crc)
+		return;
+	memcpy(&crc, data, sizeof crc);
+	data += sizeof crc;
+	len -= sizeof crc;
+	if (crc != hd_crc32c(0, data, len)) {
+		log_warn("event=monitor_state_damaged model=%s stream=%s next=\"it learns anew\"", model, stream);
+		return;
+	}
 	for (int i = 0; i < mon->n_models; i++) {
 		struct model *m = &mon->model[i];
 

@@ -61,6 +61,11 @@ static struct hn_novelty *reference(const struct unit *u)
 	return unit_novelty(u, u->kept->active);
 }
 
+void unit_opened(struct unit *u)
+{
+	hn_novelty_clear(unit_novelty(u, !u->kept->active));
+}
+
 static struct hn_novelty *successor(const struct unit *u)
 {
 	return unit_novelty(u, !u->kept->active);
@@ -73,11 +78,8 @@ static uint32_t fingerprint(const struct unit *u, const struct model *m)
 	const uint32_t parts[] = { 1 /* layout */, u->n_ch, u->dim, (uint32_t)m->cfg.block,
 		(uint32_t)m->cfg.learn, (uint32_t)m->cfg.level_blocks, (uint32_t)m->cfg.level_learn,
 		(uint32_t)(m->cfg.season_s), (uint32_t)u->kept_size };
-	uint32_t h = 2166136261u;                /* FNV-1a over the words */
 
-	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-		h = (h ^ parts[i]) * 16777619u;
-	return h;
+	return hash_bytes(hash_bytes(HASH_START, parts, sizeof parts), m->cfg.levels, strlen(m->cfg.levels));
 }
 
 static hn_status unit_alloc(struct unit *u, const struct model *m)
@@ -289,8 +291,11 @@ static void novelty_block(struct unit *u, struct model *m)
 
 static void offer(struct unit *u, struct model *m)
 {
-	const struct hn_query_item item = { .event_us = u->kept->last_us, .stream = u->stream, .margin = -1 };
+	const double block_us = m->owner->deps.conf->streams[u->stream].period_s * 1e6 * (m->cfg.block - 1);
+	struct hn_query_item item = { .event_us = u->kept->last_us, .stream = u->stream, .margin = -1 };
 
+	/* The prediction may have come before its last frame: then its window is the one to ask for. */
+	answer_find(m, u->stream, u->kept->last_us - (int64_t)block_us, &item);
 	(void)hn_query_add(&m->query, &item, u->x);
 }
 
