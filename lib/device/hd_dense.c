@@ -22,7 +22,7 @@ static uint32_t dense_check(const struct hd_layer *l, uint32_t room)
 	for (o = 0; o < out; o++) {
 		int s = (int8_t)shift[o];
 
-		if (s < HD_SHIFT_MIN || s > HD_SHIFT_MAX || hd_get32(mult + 4 * o) > INT32_MAX)
+		if (s < HD_SHIFT_MIN || s > HD_SHIFT_MAX || hd_load32(mult + 4 * o) > INT32_MAX)
 			return 0;
 	}
 	return need;
@@ -37,12 +37,12 @@ static const uint8_t *dense_run(const struct hd_layer *l, const int8_t *x, int8_
 	int32_t low = (int8_t)l->constants[2] - zp_out, high = (int8_t)l->constants[3] - zp_out;
 
 	for (o = 0; o < out; o++) {
-		uint32_t sum = hd_get32(bias + 4 * o);   /* unsigned: a hostile image may wrap it */
+		uint32_t sum = hd_load32(bias + 4 * o);   /* unsigned: a hostile image may wrap it */
 		int32_t v;
 
 		for (i = 0; i < in; i++)
 			sum += (uint32_t)((int8_t)*w++ * (x[i] - zp_in));
-		v = hd_rq((int32_t)sum, (int32_t)hd_get32(mult + 4 * o), (int8_t)shift[o]);
+		v = hd_rq((int32_t)sum, (int32_t)hd_load32(mult + 4 * o), (int8_t)shift[o]);
 		v = v < low ? low : v > high ? high : v;
 		y[o] = (int8_t)(v + zp_out);
 	}

@@ -3,9 +3,9 @@
 #include <string.h>
 #include "hd_stage.h"
 
-enum { CREDITS_MAX = 8, AT_VERSION = 20, AT_MODEL = 24, AT_DIGEST = 48, HELLO_ASK_LEN = 7 };
+enum { CREDITS_MAX = 8, HELLO_ASK_LEN = 7 };
 
-/* --- out ----------------------------------------------------------------------------------------- */
+/* --- out -------------------------------------------------------------------------------------- */
 
 static void frame_begin(struct hd_device *d, struct hd_tx *t, uint8_t type)
 {
@@ -39,8 +39,8 @@ static uint8_t credits(const struct hd_device *d)
 
 static void say_hello(struct hd_device *d)
 {
-	const uint8_t *active = hd_stage_active(d);
-	const struct hd_flash *f = d->cfg.flash;
+	const uint8_t *active = d->active;
+	const struct hd_flash *f = d->flash;
 	uint8_t body[HD_HELLO_LEN];
 	struct hd_hello h;
 
@@ -60,19 +60,19 @@ static void say_hello(struct hd_device *d)
 	h.flags = d->want != NULL;
 	h.build = d->cfg.build;
 	if (active) {
-		h.active_version = hd_get32(active + AT_VERSION);
-		h.active_model = hd_get32(active + AT_MODEL);
-		memcpy(h.active_digest, active + AT_DIGEST, sizeof h.active_digest);
+		h.active_version = hd_load32(active + HD_AT_VERSION);
+		h.active_model = hd_load32(active + HD_AT_MODEL);
+		memcpy(h.active_digest, active + HD_AT_DIGEST, sizeof h.active_digest);
 	}
 	if (hd_stage_is_open(d))
-		memcpy(h.staged_digest, (const uint8_t *)d->header + AT_DIGEST, sizeof h.staged_digest);
+		memcpy(h.staged_digest, (const uint8_t *)d->header + HD_AT_DIGEST, sizeof h.staged_digest);
 	hd_hello_write(&h, body);
 	say(d, HD_HELLO, body, sizeof body);
 }
 
 static void say_status(struct hd_device *d)
 {
-	const uint8_t *active = hd_stage_active(d);
+	const uint8_t *active = d->active;
 	uint8_t body[HD_REPORT_LEN];
 	struct hd_report r;
 
@@ -86,8 +86,8 @@ static void say_status(struct hd_device *d)
 		r.bitmap = d->bitmap;
 	}
 	if (active) {
-		r.active_version = hd_get32(active + AT_VERSION);
-		r.active_model = hd_get32(active + AT_MODEL);
+		r.active_version = hd_load32(active + HD_AT_VERSION);
+		r.active_model = hd_load32(active + HD_AT_MODEL);
 	}
 	r.floor = d->slots.floor;
 	r.due = d->due;
@@ -110,14 +110,14 @@ static void say_event(struct hd_device *d, uint8_t code, uint32_t argument)
 
 static void tell(struct hd_device *d)
 {
-	const uint8_t *active = hd_stage_active(d);
+	const uint8_t *active = d->active;
 	uint8_t what = d->tell;
 
 	d->tell = 0;
 	if (what & HD_TELL_HELLO)
 		say_hello(d);
 	if (what & HD_TELL_BOOT)
-		say_event(d, HD_EVENT_BOOT, active ? hd_get32(active + AT_VERSION) : 0);
+		say_event(d, HD_EVENT_BOOT, active ? hd_load32(active + HD_AT_VERSION) : 0);
 	if (what & HD_TELL_REVERT)
 		say_event(d, HD_EVENT_REVERT, d->event_arg);
 	if (what & HD_TELL_FLASH)
@@ -126,7 +126,7 @@ static void tell(struct hd_device *d)
 		say_status(d);
 }
 
-/* --- in ------------------------------------------------------------------------------------------ */
+/* --- in --------------------------------------------------------------------------------------- */
 
 /* A new session changes our nonce: recorded commands of an old session stay worthless even when its
  * HELLO_ASK is played back.  A repeated HELLO_ASK changes nothing. */
@@ -138,8 +138,8 @@ static void meet(struct hd_device *d)
 
 	if (f->len != HELLO_ASK_LEN)
 		return;
-	nonce = hd_get32(f->body);
-	session = hd_get16(f->body + 4);
+	nonce = hd_load32(f->body);
+	session = hd_load16(f->body + 4);
 	if (session == 0)
 		return;
 	if (session != d->session || nonce != d->nonce_gw)
@@ -205,12 +205,12 @@ static bool work(struct hd_device *d, uint32_t idle_us)
 /* 0 = none.  Not the active slot's: that may have changed since the last hd_service(). */
 static uint32_t model_in_service(const struct hd_device *d)
 {
-	const struct hd_flash *f = d->cfg.flash;
+	const struct hd_flash *f = d->flash;
 
-	return d->cur ? hd_get32(f->map(f->ctx, f->slot_at[d->cur == &d->net[1]]) + AT_MODEL) : 0;
+	return d->cur ? hd_load32(f->map(f->ctx, f->slot_at[d->cur == &d->net[1]]) + HD_AT_MODEL) : 0;
 }
 
-/* --- the firmware's side ------------------------------------------------------------------------- */
+/* --- the firmware's side ---------------------------------------------------------------------- */
 
 hd_status hd_init(struct hd_device *d, const struct hd_config *cfg)
 {
@@ -220,6 +220,7 @@ hd_status hd_init(struct hd_device *d, const struct hd_config *cfg)
 	d->cfg = *cfg;
 	if (d->cfg.credits == 0 || d->cfg.credits > CREDITS_MAX)
 		d->cfg.credits = d->cfg.credits ? CREDITS_MAX : 1;
+	d->flash = cfg->flash;
 	d->nonce_dev = cfg->nonce;
 	d->trial_left = cfg->trial_inferences;
 	hd_rx_init(&d->rx);

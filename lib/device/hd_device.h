@@ -66,23 +66,26 @@ bool hd_send_samples(struct hd_device *d, uint32_t tick_us, uint32_t period_us, 
 bool hd_send_prediction(struct hd_device *d, uint32_t tick_us, uint32_t count,
                         uint8_t class_index, uint8_t margin);
 
-struct hd_device {                       /* private: use the functions                     */
-	struct hd_config cfg;
-	struct hd_slots  slots;
-	struct hd_rx     rx;
-	struct hd_frame  frame;          /* the command that waits, in rx.buf              */
-	struct hd_net    net[2];         /* opened image of each slot                      */
-	const struct hd_net *cur, *want; /* in service; to be in service after hd_service  */
-	struct hd_sha256 hash;
-	uint32_t header[HD_PACKAGE_HEADER / 4];  /* staged header, programmed last; words: aligned */
-	uint32_t payload_len, next, bitmap, hash_at;
-	uint32_t erase_at, erase_to;     /* offsets in the spare slot: erased so far, wanted */
-	uint32_t nonce_dev, nonce_gw, due, missed, trial_left, lost_tx, lost_rx, event_arg;
-	uint16_t session;
+struct hd_device {                       /* private: use the functions; small and hot first */
 	uint8_t  state, error, seq, re, re_error;
-	uint8_t  tell;                   /* frames to send, see hd_device.c                */
+	uint8_t  tell;                   /* frames to send, see hd_stage.h                 */
 	uint8_t  tail;                   /* bytes of the waiting CHUNK that are programmed */
 	uint8_t  vector;                 /* self-test: 0 = not opened, i + 1 = vector i is next */
 	bool     waiting, used;          /* used: something was programmed since the erase */
+	uint16_t session;
+	const struct hd_flash *flash;
+	const uint8_t *active, *spare;   /* mapped slots: in service or NULL; the other    */
+	uint32_t spare_at;               /* flash address of the spare slot                */
+	uint32_t payload_len, next, bitmap, hash_at;
+	uint32_t erase_at, erase_to;     /* offsets in the spare slot: erased so far, wanted */
+	const struct hd_net *cur, *want; /* in service; to be in service after hd_service  */
+	uint32_t nonce_dev, nonce_gw, due, missed, trial_left, lost_tx, lost_rx, event_arg;
+	struct hd_frame  frame;          /* the command that waits, in rx.buf              */
+	struct hd_slots  slots;
+	struct hd_config cfg;
+	struct hd_net    net[2];         /* opened image of each slot                      */
+	struct hd_sha256 hash;
+	uint32_t header[HD_PACKAGE_HEADER / 4];  /* staged header, programmed last; words: aligned */
+	struct hd_rx     rx;
 };
 #endif

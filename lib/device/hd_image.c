@@ -28,12 +28,12 @@ static void layer_read(struct hd_layer *l, const uint8_t *table, unsigned i)
 	const uint8_t *row = table + i * HD_LAYER_ENTRY;
 
 	l->op = row[0];
-	l->in_len = hd_get16(row + 4);
-	l->in_ch = hd_get16(row + 6);
-	l->out_len = hd_get16(row + 8);
-	l->out_ch = hd_get16(row + 10);
-	l->p = hd_get16(row + 12);
-	l->q = hd_get16(row + 14);
+	l->in_len = hd_load16(row + 4);
+	l->in_ch = hd_load16(row + 6);
+	l->out_len = hd_load16(row + 8);
+	l->out_ch = hd_load16(row + 10);
+	l->p = hd_load16(row + 12);
+	l->q = hd_load16(row + 14);
 }
 
 static uint32_t pad4(uint32_t n)
@@ -71,16 +71,16 @@ static bool header_read(struct hd_net *n, const uint8_t *image, uint32_t len)
 {
 	uint32_t front;
 
-	if (len < HD_IMAGE_HEADER || (len & 3) != 0 || hd_get32(image) != HD_IMAGE_MAGIC
-	    || hd_get32(image + 4) != len || (image[25] | image[26] | image[27]) != 0)
+	if (len < HD_IMAGE_HEADER || (len & 3) != 0 || hd_load32(image) != HD_IMAGE_MAGIC
+	    || hd_load32(image + 4) != len || (image[25] | image[26] | image[27]) != 0)
 		return false;
 	n->image = image;
 	n->len = len;
-	n->arch = hd_get32(image + 8);
-	n->arena = hd_get32(image + 12);
-	n->in_len = hd_get16(image + 16);
-	n->in_ch = hd_get16(image + 18);
-	n->out_n = hd_get16(image + 20);
+	n->arch = hd_load32(image + 8);
+	n->arena = hd_load32(image + 12);
+	n->in_len = hd_load16(image + 16);
+	n->in_ch = hd_load16(image + 18);
+	n->out_n = hd_load16(image + 20);
 	n->n_layers = image[22];
 	n->rq_mode = image[23];
 	n->in_zp = (int8_t)image[24];
@@ -102,9 +102,9 @@ static bool scaler_ok(const struct hd_net *n)
 
 	for (ch = 0; ch < n->in_ch; ch++) {
 		const uint8_t *e = n->scaler + ch * HD_SCALER_ENTRY;
-		int32_t shift = (int32_t)hd_get32(e + 8);
+		int32_t shift = (int32_t)hd_load32(e + 8);
 
-		if (hd_get32(e + 4) > INT32_MAX || shift < HD_SHIFT_MIN || shift > HD_SHIFT_MAX)
+		if (hd_load32(e + 4) > INT32_MAX || shift < HD_SHIFT_MIN || shift > HD_SHIFT_MAX)
 			return false;
 	}
 	return true;
@@ -125,7 +125,7 @@ static bool layers_ok(const struct hd_net *n, uint32_t *arena)
 		layer_read(&l, n->layers, i);
 		row = hd_op_find(l.op);
 		if (!row || l.in_len != have_len || l.in_ch != have_ch || !values_ok(l.out_len, l.out_ch)
-		    || (hd_get32(n->layers + i * HD_LAYER_ENTRY) >> 8) != 0)
+		    || (hd_load32(n->layers + i * HD_LAYER_ENTRY) >> 8) != 0)
 			return false;
 		took = row->check(&l, room);
 		if (took == 0)
@@ -161,8 +161,8 @@ hd_status hd_net_open(struct hd_net *net, const uint8_t *image, uint32_t len)
 int8_t hd_net_scale(const struct hd_net *net, uint16_t ch, int32_t raw)
 {
 	const uint8_t *e = net->scaler + (uint32_t)ch * HD_SCALER_ENTRY;
-	int32_t x = (int32_t)((uint32_t)raw - hd_get32(e));
-	int32_t v = hd_rq(x, (int32_t)hd_get32(e + 4), (int)(int32_t)hd_get32(e + 8));
+	int32_t x = (int32_t)((uint32_t)raw - hd_load32(e));
+	int32_t v = hd_rq(x, (int32_t)hd_load32(e + 4), (int)(int32_t)hd_load32(e + 8));
 	int32_t low = -128 - net->in_zp, high = 127 - net->in_zp;
 
 	v = v < low ? low : v > high ? high : v;

@@ -3,119 +3,65 @@
 #include <string.h>
 #include "hd_sha256.h"
 
-static uint8_t *put32(uint8_t *p, uint32_t v)
+/* The structs are laid out as the bodies are. */
+typedef char hd_hello_is_its_body[sizeof(struct hd_hello) == HD_HELLO_LEN ? 1 : -1];
+typedef char hd_report_is_its_body[sizeof(struct hd_report) == HD_REPORT_LEN ? 1 : -1];
+
+/* Numbers of a body between the machine's order and the wire's; bit i of `words`: word i is one. */
+static void order(uint8_t *body, uint32_t words)
 {
-	hd_put32(p, v);
-	return p + 4;
+#if HD_LITTLE_ENDIAN
+	(void)body;
+	(void)words;
+#else
+	for (; words != 0; words >>= 1, body += 4) {
+		uint32_t v;
+
+		memcpy(&v, body, sizeof v);
+		if (words & 1)
+			hd_put32(body, v);
+	}
+#endif
 }
 
-static uint8_t *put(uint8_t *p, const uint8_t *bytes, size_t n)
+static void order_hello(uint8_t *body)
 {
-	memcpy(p, bytes, n);
-	return p + n;
-}
+	order(body, 0x170f8);            /* nonce_dev..floor, slot_bytes..erase_us, build */
+#if !HD_LITTLE_ENDIAN
+	uint8_t low = body[61];          /* boots */
 
-static const uint8_t *get32(const uint8_t *p, uint32_t *v)
-{
-	*v = hd_get32(p);
-	return p + 4;
-}
-
-static const uint8_t *get(const uint8_t *p, uint8_t *bytes, size_t n)
-{
-	memcpy(bytes, p, n);
-	return p + n;
+	body[61] = body[60];
+	body[60] = low;
+#endif
 }
 
 void hd_hello_write(const struct hd_hello *h, uint8_t out[HD_HELLO_LEN])
 {
-	uint8_t *p = out;
-
-	*p++ = h->proto;
-	*p++ = h->state;
-	*p++ = h->credits;
-	*p++ = h->chunk;
-	p = put(p, h->uid, sizeof h->uid);
-	p = put32(p, h->nonce_dev);
-	p = put32(p, h->arch);
-	p = put32(p, h->active_version);
-	p = put32(p, h->active_model);
-	p = put32(p, h->floor);
-	p = put(p, h->active_digest, sizeof h->active_digest);
-	p = put(p, h->staged_digest, sizeof h->staged_digest);
-	p = put32(p, h->slot_bytes);
-	p = put32(p, h->arena_bytes);
-	p = put32(p, h->erase_us);
-	p = put32(p, h->boots | (uint32_t)h->flags << 16 | (uint32_t)h->reserved << 24);
-	put32(p, h->build);
+	memcpy(out, h, HD_HELLO_LEN);
+	order_hello(out);
 }
 
 hd_status hd_hello_read(struct hd_hello *h, const uint8_t *body, size_t n)
 {
-	const uint8_t *p = body;
-
 	if (n != HD_HELLO_LEN)
 		return HD_EFORMAT;
-	h->proto = *p++;
-	h->state = *p++;
-	h->credits = *p++;
-	h->chunk = *p++;
-	p = get(p, h->uid, sizeof h->uid);
-	p = get32(p, &h->nonce_dev);
-	p = get32(p, &h->arch);
-	p = get32(p, &h->active_version);
-	p = get32(p, &h->active_model);
-	p = get32(p, &h->floor);
-	p = get(p, h->active_digest, sizeof h->active_digest);
-	p = get(p, h->staged_digest, sizeof h->staged_digest);
-	p = get32(p, &h->slot_bytes);
-	p = get32(p, &h->arena_bytes);
-	p = get32(p, &h->erase_us);
-	h->boots = hd_get16(p);
-	h->flags = p[2];
-	h->reserved = p[3];
-	get32(p + 4, &h->build);
+	memcpy(h, body, HD_HELLO_LEN);
+	order_hello((uint8_t *)h);
 	return HD_OK;
 }
 
 void hd_report_write(const struct hd_report *r, uint8_t out[HD_REPORT_LEN])
 {
-	uint8_t *p = out;
-
-	*p++ = r->state;
-	*p++ = r->error;
-	*p++ = r->credits;
-	*p++ = r->re;
-	p = put32(p, r->next);
-	p = put32(p, r->bitmap);
-	p = put32(p, r->active_version);
-	p = put32(p, r->active_model);
-	p = put32(p, r->floor);
-	p = put32(p, r->due);
-	p = put32(p, r->missed);
-	p = put32(p, r->trial_left);
-	put32(p, r->overruns);
+	memcpy(out, r, HD_REPORT_LEN);
+	order(out, 0x3fe);               /* all but the first word */
 }
 
 hd_status hd_report_read(struct hd_report *r, const uint8_t *body, size_t n)
 {
-	const uint8_t *p = body;
-
 	if (n != HD_REPORT_LEN)
 		return HD_EFORMAT;
-	r->state = *p++;
-	r->error = *p++;
-	r->credits = *p++;
-	r->re = *p++;
-	p = get32(p, &r->next);
-	p = get32(p, &r->bitmap);
-	p = get32(p, &r->active_version);
-	p = get32(p, &r->active_model);
-	p = get32(p, &r->floor);
-	p = get32(p, &r->due);
-	p = get32(p, &r->missed);
-	p = get32(p, &r->trial_left);
-	get32(p, &r->overruns);
+	memcpy(r, body, HD_REPORT_LEN);
+	order((uint8_t *)r, 0x3fe);
 	return HD_OK;
 }
 

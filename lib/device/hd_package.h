@@ -33,6 +33,14 @@ enum {
 	HD_KEY_LEN = 32, HD_VECTORS_MAX = 16
 };
 
+/* Offsets of the fields above. */
+enum {
+	HD_AT_MAGIC = 0, HD_AT_FORMAT = 4, HD_AT_KIND = 6, HD_AT_KEY_ID = 7, HD_AT_UID = 8,
+	HD_AT_ARCH = 16, HD_AT_VERSION = 20, HD_AT_MODEL = 24, HD_AT_IMAGE_LEN = 28,
+	HD_AT_N_VECTORS = 32, HD_AT_VECTOR_LEN = 34, HD_AT_PAYLOAD_LEN = 36, HD_AT_BASE = 40,
+	HD_AT_DIGEST = 48, HD_AT_MAC = 80, HD_AT_CRC = 124
+};
+
 struct hd_package {
 	uint8_t  kind, key_id;
 	uint8_t  uid[HD_UID_LEN];
@@ -42,6 +50,9 @@ struct hd_package {
 	uint8_t  digest[HD_DIGEST_LEN];
 	uint8_t  mac[HD_DIGEST_LEN];
 };
+
+/* Is this a header?  Errors: HD_EFORMAT, as hd_package_read. */
+hd_status hd_package_check(const uint8_t raw[HD_PACKAGE_HEADER]);
 
 /* Decode a header.  Errors: HD_EFORMAT (magic, format, kind, CRC, lengths that do not add up). */
 hd_status hd_package_read(struct hd_package *p, const uint8_t raw[HD_PACKAGE_HEADER]);

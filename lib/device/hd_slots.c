@@ -45,32 +45,42 @@ uint32_t hd_slots_payload_at(const struct hd_flash *f, uint8_t slot)
 	return f->slot_at[slot] + HD_PACKAGE_HEADER;     /* every write unit divides it */
 }
 
-hd_status hd_slots_header(const struct hd_slots *s, uint8_t slot, struct hd_package *p)
+/* Mapped header of a slot that holds a complete package, or NULL. */
+static const uint8_t *header_of(const struct hd_slots *s, uint8_t slot)
 {
 	const struct hd_flash *f = s->flash;
-	hd_status rc = hd_package_read(p, f->map(f->ctx, f->slot_at[slot]));
+	const uint8_t *raw;
 
-	if (rc == HD_OK && p->payload_len > f->slot_bytes - HD_PACKAGE_HEADER)
-		rc = HD_EFORMAT;
-	return rc;
+	if (slot > 1)
+		return NULL;
+	raw = f->map(f->ctx, f->slot_at[slot]);
+	if (hd_package_check(raw) != HD_OK
+	    || hd_load32(raw + HD_AT_PAYLOAD_LEN) > f->slot_bytes - HD_PACKAGE_HEADER)
+		return NULL;
+	return raw;
+}
+
+hd_status hd_slots_header(const struct hd_slots *s, uint8_t slot, struct hd_package *p)
+{
+	const uint8_t *raw = header_of(s, slot);
+
+	return raw ? hd_package_read(p, raw) : HD_EFORMAT;
 }
 
 /* Does the slot hold a complete package whose payload has its digest? */
 static bool slot_good(const struct hd_slots *s, uint8_t slot)
 {
-	const struct hd_flash *f = s->flash;
+	const uint8_t *raw = header_of(s, slot);
 	struct hd_sha256 hash;
-	struct hd_package p;
 	uint8_t digest[HD_DIGEST_LEN];
 
-	if (slot > 1 || hd_slots_header(s, slot, &p) != HD_OK)
+	if (!raw)
 		return false;
 	hd_sha256_init(&hash);
-	hd_sha256_add(&hash, f->map(f->ctx, hd_slots_payload_at(f, slot)), p.payload_len);
+	hd_sha256_add(&hash, raw + HD_PACKAGE_HEADER, hd_load32(raw + HD_AT_PAYLOAD_LEN));
 	hd_sha256_end(&hash, digest);
-	return memcmp(digest, p.digest, sizeof digest) == 0;
+	return memcmp(digest, raw + HD_AT_DIGEST, sizeof digest) == 0;
 }
-
 
 /* Append the record at the next free place.  The page with the last good record is left alone until
  * the other one holds newer ones. */

@@ -5,15 +5,13 @@
 enum {
 	SLICE = 64,              /* bytes programmed at a time: whole units of up to 32        */
 	HASH_SLICE = 256,
-	AT_UID = 8, AT_ARCH = 16, AT_VERSION = 20, AT_IMAGE_LEN = 28, AT_N_VECTORS = 32,
-	AT_VECTOR_LEN = 34, AT_DIGEST = 48,      /* in a package header                        */
 	ORDER_LEN = 4 + HD_TAG_LEN,
 	AHEAD_MAX = 32           /* bits of the bitmap                                         */
 };
 
 static uint8_t spare(const struct hd_device *d)
 {
-	return d->slots.active == 0 ? 1 : 0;
+	return d->slots.active == 0;
 }
 
 static const uint8_t *staged(const struct hd_device *d)
@@ -21,21 +19,9 @@ static const uint8_t *staged(const struct hd_device *d)
 	return (const uint8_t *)d->header;
 }
 
-static const uint8_t *map(const struct hd_device *d, uint32_t at)
-{
-	return d->cfg.flash->map(d->cfg.flash->ctx, at);
-}
-
 static const uint8_t *payload(const struct hd_device *d)
 {
-	return map(d, hd_slots_payload_at(d->cfg.flash, spare(d)));
-}
-
-const uint8_t *hd_stage_active(const struct hd_device *d)
-{
-	if (d->slots.active == HD_SLOT_NONE)
-		return NULL;
-	return map(d, d->cfg.flash->slot_at[d->slots.active]);
+	return d->spare + HD_PACKAGE_HEADER;
 }
 
 bool hd_stage_is_open(const struct hd_device *d)
@@ -56,9 +42,15 @@ static void enter(struct hd_device *d, uint8_t state)
 	d->tell |= HD_TELL_STATUS;
 }
 
-/* The spare slot changed or is in an unknown state: it must be erased before use. */
+/* The spare slot is another one or in an unknown state: it must be erased before use. */
 static void spare_unknown(struct hd_device *d)
 {
+	const struct hd_flash *f = d->flash;
+	uint8_t active = d->slots.active;
+
+	d->spare_at = f->slot_at[spare(d)];
+	d->spare = f->map(f->ctx, d->spare_at);
+	d->active = active == HD_SLOT_NONE ? NULL : f->map(f->ctx, f->slot_at[active]);
 	d->erase_at = d->erase_to = 0;
 	d->used = false;
 }
@@ -81,7 +73,7 @@ static hd_status flash_failed(struct hd_device *d, uint32_t at)
 
 static bool may_erase(const struct hd_device *d, uint32_t idle_us)
 {
-	return idle_us > d->cfg.flash->erase_us || (!d->cur && !d->want);
+	return idle_us > d->flash->erase_us || (!d->cur && !d->want);
 }
 
 /* A journal record may need the erase of a journal page. */
@@ -95,82 +87,80 @@ static hd_status note(struct hd_device *d, uint8_t kind, uint8_t slot, uint16_t 
 {
 	hd_status rc = hd_slots_note(&d->slots, kind, slot, boots, floor);
 
-	return rc == HD_OK ? HD_OK : flash_failed(d, d->cfg.flash->journal_at);
+	return rc == HD_OK ? HD_OK : flash_failed(d, d->flash->journal_at);
 }
 
-/* --- BEGIN --------------------------------------------------------------------------------------- */
-
-static bool for_me(const struct hd_device *d, const struct hd_package *p)
-{
-	static const uint8_t group[HD_UID_LEN];
-
-	return memcmp(p->uid, d->cfg.uid, HD_UID_LEN) == 0 || memcmp(p->uid, group, HD_UID_LEN) == 0;
-}
+/* --- BEGIN ------------------------------------------------------------------------------------ */
 
 /* Is it from our gateway, for this device? */
-static hd_status authentic(const struct hd_device *d, struct hd_package *p)
+static hd_status authentic(const struct hd_device *d, const uint8_t *raw)
 {
-	hd_status rc = d->frame.len == HD_PACKAGE_HEADER ? hd_package_read(p, d->frame.body) : HD_EFORMAT;
+	static const uint8_t group[HD_UID_LEN];
+	const uint8_t *uid = raw + HD_AT_UID;
 
-	if (rc != HD_OK)
-		return rc;
-	if (!for_me(d, p))
+	if (d->frame.len != HD_PACKAGE_HEADER || hd_package_check(raw) != HD_OK)
+		return HD_EFORMAT;
+	if (memcmp(uid, d->cfg.uid, HD_UID_LEN) != 0 && memcmp(uid, group, HD_UID_LEN) != 0)
 		return HD_EDEVICE;
-	return p->key_id == d->cfg.key_id ? hd_package_auth(d->frame.body, d->cfg.key) : HD_EAUTH;
+	return raw[HD_AT_KEY_ID] == d->cfg.key_id ? hd_package_auth(raw, d->cfg.key) : HD_EAUTH;
 }
 
 /* Can it be used here, now? */
-static hd_status usable(const struct hd_device *d, const struct hd_package *p)
+static hd_status usable(const struct hd_device *d, const uint8_t *raw)
 {
-	if (d->cfg.arch != 0 && p->arch != d->cfg.arch)
+	if (d->cfg.arch != 0 && hd_load32(raw + HD_AT_ARCH) != d->cfg.arch)
 		return HD_EARCH;
-	if (p->version <= d->slots.floor)
+	if (hd_load32(raw + HD_AT_VERSION) <= d->slots.floor)
 		return HD_EVERSION;
-	if (p->payload_len > d->cfg.flash->slot_bytes - HD_PACKAGE_HEADER)
+	if (hd_load32(raw + HD_AT_PAYLOAD_LEN) > d->flash->slot_bytes - HD_PACKAGE_HEADER)
 		return HD_ESIZE;
 	return d->state == HD_TRIAL ? HD_ESTATE : HD_OK;  /* the spare slot is the way back */
 }
 
-static void stage(struct hd_device *d, const struct hd_package *p)
+static bool same_weights(const uint8_t *a, const uint8_t *b)
 {
-	uint32_t sector = d->cfg.flash->sector;
+	return memcmp(a + HD_AT_DIGEST, b + HD_AT_DIGEST, HD_DIGEST_LEN) == 0;
+}
+
+static void stage(struct hd_device *d, uint32_t payload_len)
+{
+	uint32_t sector = d->flash->sector;
 
 	if (d->used)
 		spare_unknown(d);
-	d->payload_len = p->payload_len;
+	d->payload_len = payload_len;
 	d->next = d->bitmap = d->hash_at = 0;
-	d->erase_to = (HD_PACKAGE_HEADER + p->payload_len + sector - 1) & ~(sector - 1);
+	d->erase_to = (HD_PACKAGE_HEADER + payload_len + sector - 1) & ~(sector - 1);
 	hd_sha256_init(&d->hash);
 	d->state = HD_ERASING;
 }
 
 int hd_stage_begin(struct hd_device *d)
 {
-	const uint8_t *active = hd_stage_active(d);
+	const uint8_t *raw = d->frame.body;      /* a multiple of 4: head of 4 bytes in rx.buf */
 	bool open = hd_stage_is_open(d);
-	struct hd_package p;
-	hd_status rc = authentic(d, &p);
+	hd_status rc = authentic(d, raw);
 
-	if (rc == HD_OK && d->want && memcmp(p.digest, active + AT_DIGEST, HD_DIGEST_LEN) == 0) {
+	if (rc == HD_OK && d->want && same_weights(raw, d->active)) {
 		if (d->state != HD_TRIAL)
 			d->state = HD_IDLE;      /* these weights are in service already */
 		return HD_OK;
 	}
 	if (rc == HD_OK)
-		rc = usable(d, &p);
+		rc = usable(d, raw);
 	if (rc != HD_OK) {
 		if (!open && d->state != HD_TRIAL)
 			refuse(d, rc);
 		return (int)rc;
 	}
-	if (!open || memcmp(p.digest, staged(d) + AT_DIGEST, HD_DIGEST_LEN) != 0)
-		stage(d, &p);
+	if (!open || !same_weights(raw, staged(d)))
+		stage(d, hd_load32(raw + HD_AT_PAYLOAD_LEN));
 	if (d->state != HD_VERIFYING)
-		memcpy(d->header, d->frame.body, HD_PACKAGE_HEADER);
+		memcpy(d->header, raw, HD_PACKAGE_HEADER);
 	return HD_OK;
 }
 
-/* --- CHUNK --------------------------------------------------------------------------------------- */
+/* --- CHUNK ------------------------------------------------------------------------------------ */
 
 /* Place of offset `at` after the first missing chunk: 0 = the first missing one itself,
  * i + 1 = bit i.  Returns -1 when it is not a chunk that may come now. */
@@ -207,13 +197,13 @@ static void mark(struct hd_device *d, int place, uint32_t chunk)
  * has been checked. */
 static hd_status program_slice(struct hd_device *d, uint32_t at, uint32_t n)
 {
-	const struct hd_flash *f = d->cfg.flash;
+	const struct hd_flash *f = d->flash;
 	uint8_t *p = d->rx.buf + HD_FRAME_HEAD + HD_CHUNK_HEAD + d->tail;
 	uint32_t left = n - d->tail, len = left < SLICE ? left : SLICE;
 	uint32_t whole = (len + f->unit - 1) & ~(f->unit - 1);
 
 	memset(p + len, f->erased, whole - len);
-	at += hd_slots_payload_at(f, spare(d)) + d->tail;
+	at += d->spare_at + HD_PACKAGE_HEADER + d->tail;
 	d->used = true;
 	if (hd_flash_write(f, at, p, whole) != HD_OK)
 		return flash_failed(d, at);
@@ -223,7 +213,7 @@ static hd_status program_slice(struct hd_device *d, uint32_t at, uint32_t n)
 
 int hd_stage_chunk(struct hd_device *d)
 {
-	uint32_t chunk = hd_stage_chunk_bytes(d->cfg.flash), at, n, left;
+	uint32_t chunk = hd_stage_chunk_bytes(d->flash), at, n, left;
 	hd_status rc;
 	int place;
 
@@ -231,7 +221,7 @@ int hd_stage_chunk(struct hd_device *d)
 		return HD_ESTATE;
 	if (d->frame.len <= HD_CHUNK_HEAD)
 		return HD_EFORMAT;
-	at = hd_get32(d->frame.body);
+	at = hd_load32(d->frame.body);
 	n = (uint32_t)d->frame.len - HD_CHUNK_HEAD;
 	if (at < d->next)
 		return HD_OK;            /* a duplicate: its bytes are in flash */
@@ -252,7 +242,7 @@ int hd_stage_chunk(struct hd_device *d)
 	return HD_OK;
 }
 
-/* --- ACTIVATE, CONFIRM, REVERT ------------------------------------------------------------------- */
+/* --- ACTIVATE, CONFIRM, REVERT ---------------------------------------------------------------- */
 
 /* Back to the other slot, or to no image when this was the first. */
 static hd_status go_back(struct hd_device *d)
@@ -277,7 +267,7 @@ static int activate(struct hd_device *d, uint32_t version, bool is_active)
 		return HD_OK;
 	if (!ready && d->state != HD_VERIFYING)
 		return HD_ESTATE;
-	if (version != hd_get32(staged(d) + AT_VERSION))
+	if (version != hd_load32(staged(d) + HD_AT_VERSION))
 		return HD_EVERSION;
 	if (ready) {
 		d->vector = 0;
@@ -296,14 +286,13 @@ static int confirm(struct hd_device *d, uint32_t version, bool is_active)
 		return HD_EFLASH;
 	d->state = HD_IDLE;
 	spare_unknown(d);
-	d->erase_to = d->cfg.flash->slot_bytes;  /* now, when nobody waits for it */
+	d->erase_to = d->flash->slot_bytes;  /* now, when nobody waits for it */
 	return HD_OK;
 }
 
 int hd_stage_order(struct hd_device *d, uint32_t idle_us)
 {
 	const struct hd_frame *f = &d->frame;
-	const uint8_t *active = hd_stage_active(d);
 	uint8_t tag[HD_TAG_LEN];
 	uint32_t version;
 	bool is_active;
@@ -312,11 +301,11 @@ int hd_stage_order(struct hd_device *d, uint32_t idle_us)
 		return HD_EFORMAT;
 	if (d->state == HD_TRIAL && !may_note(d, idle_us))
 		return HD_LATER;
-	version = hd_get32(f->body);
+	version = hd_load32(f->body);
 	hd_tag(d->cfg.key, f->type, d->session, d->nonce_dev, d->nonce_gw, version, tag);
 	if (!hd_equal(tag, f->body + 4, sizeof tag))
 		return HD_EAUTH;
-	is_active = active && version == hd_get32(active + AT_VERSION);
+	is_active = d->active && version == hd_load32(d->active + HD_AT_VERSION);
 	if (f->type == HD_ACTIVATE)
 		return activate(d, version, is_active);
 	if (f->type == HD_CONFIRM)
@@ -326,14 +315,14 @@ int hd_stage_order(struct hd_device *d, uint32_t idle_us)
 	return d->state == HD_TRIAL ? (int)go_back(d) : HD_ESTATE;
 }
 
-/* --- work ---------------------------------------------------------------------------------------- */
+/* --- work ------------------------------------------------------------------------------------- */
 
 /* Erase one sector of the spare slot.  Not while the image in it may be in service still. */
 static bool erase_one(struct hd_device *d, uint32_t idle_us)
 {
-	const struct hd_flash *f = d->cfg.flash;
+	const struct hd_flash *f = d->flash;
 	struct hd_slots *s = &d->slots;
-	uint32_t at = f->slot_at[spare(d)] + d->erase_at;
+	uint32_t at = d->spare_at + d->erase_at;
 
 	if (d->erase_at >= d->erase_to || !may_erase(d, idle_us) || d->cur == &d->net[spare(d)])
 		return false;
@@ -358,17 +347,17 @@ static hd_status open_staged(struct hd_device *d)
 	hd_status rc;
 
 	hd_sha256_end(&d->hash, digest);
-	if (memcmp(digest, header + AT_DIGEST, sizeof digest) != 0)
+	if (memcmp(digest, header + HD_AT_DIGEST, sizeof digest) != 0)
 		return HD_EDIGEST;
-	rc = hd_net_open(net, payload(d), hd_get32(header + AT_IMAGE_LEN));
+	rc = hd_net_open(net, payload(d), hd_load32(header + HD_AT_IMAGE_LEN));
 	if (rc != HD_OK)
 		return rc;
-	if (net->arch != hd_get32(header + AT_ARCH))
+	if (net->arch != hd_load32(header + HD_AT_ARCH))
 		return HD_EARCH;
 	if (net->arena > d->cfg.arena_bytes)
 		return HD_ESIZE;
 	vector_len = (uint32_t)net->in_len * net->in_ch + net->out_n;
-	return header[AT_N_VECTORS] == 0 || vector_len == hd_get16(header + AT_VECTOR_LEN)
+	return header[HD_AT_N_VECTORS] == 0 || vector_len == hd_load16(header + HD_AT_VECTOR_LEN)
 		? HD_OK : HD_EFORMAT;
 }
 
@@ -377,7 +366,7 @@ static hd_status self_test(struct hd_device *d, uint32_t i)
 {
 	const uint8_t *header = staged(d);
 	const struct hd_net *net = &d->net[spare(d)];
-	const uint8_t *in = payload(d) + net->len + i * hd_get16(header + AT_VECTOR_LEN);
+	const uint8_t *in = payload(d) + net->len + i * hd_load16(header + HD_AT_VECTOR_LEN);
 	int8_t out[256];
 
 	hd_net_run(net, (const int8_t *)in, d->cfg.arena, out);
@@ -388,11 +377,10 @@ static hd_status self_test(struct hd_device *d, uint32_t i)
 /* Everything is proven: header last, then the journal, then the pointer. */
 static hd_status commit(struct hd_device *d)
 {
-	uint32_t at = d->cfg.flash->slot_at[spare(d)];
 	uint8_t slot = spare(d);
 
-	if (hd_flash_write(d->cfg.flash, at, staged(d), HD_PACKAGE_HEADER) != HD_OK)
-		return flash_failed(d, at);
+	if (hd_flash_write(d->flash, d->spare_at, staged(d), HD_PACKAGE_HEADER) != HD_OK)
+		return flash_failed(d, d->spare_at);
 	if (note(d, HD_REC_TRIAL, slot, d->cfg.trial_boots, d->slots.floor) != HD_OK)
 		return HD_EFLASH;
 	d->want = &d->net[slot];
@@ -408,7 +396,7 @@ static bool verify(struct hd_device *d, uint32_t idle_us)
 
 	if (d->vector == 0) {
 		rc = open_staged(d);
-	} else if (d->vector <= staged(d)[AT_N_VECTORS]) {
+	} else if (d->vector <= staged(d)[HD_AT_N_VECTORS]) {
 		rc = self_test(d, d->vector - 1u);
 	} else {
 		if (!may_note(d, idle_us))
@@ -427,7 +415,7 @@ bool hd_stage_work(struct hd_device *d, uint32_t idle_us)
 
 	if (d->state == HD_TRIAL && d->cfg.trial_inferences != 0 && d->trial_left == 0
 	    && may_note(d, idle_us)) {
-		d->event_arg = hd_get32(hd_stage_active(d) + AT_VERSION);
+		d->event_arg = hd_load32(d->active + HD_AT_VERSION);
 		d->tell |= HD_TELL_REVERT;
 		d->trial_left = go_back(d) != HD_OK;     /* on failure again after an inference */
 		return true;
@@ -450,19 +438,15 @@ bool hd_stage_work(struct hd_device *d, uint32_t idle_us)
 	return d->state == HD_VERIFYING && verify(d, idle_us);
 }
 
-/* --- boot ---------------------------------------------------------------------------------------- */
+/* --- boot -------------------------------------------------------------------------------------- */
 
-static bool open_slot(struct hd_device *d, uint8_t slot)
+/* `slot` holds a sound package, mapped at `raw`. */
+static bool open_slot(struct hd_device *d, uint8_t slot, const uint8_t *raw)
 {
-	const struct hd_flash *f = d->cfg.flash;
-	uint32_t image_len;
+	struct hd_net *net = &d->net[slot];
 
-	if (slot == HD_SLOT_NONE)
-		return false;
-	image_len = hd_get32(map(d, f->slot_at[slot]) + AT_IMAGE_LEN);
-	return hd_net_open(&d->net[slot], map(d, hd_slots_payload_at(f, slot)), image_len) == HD_OK
-		&& d->net[slot].arena <= d->cfg.arena_bytes
-		&& (d->cfg.arch == 0 || d->net[slot].arch == d->cfg.arch);
+	return hd_net_open(net, raw + HD_PACKAGE_HEADER, hd_load32(raw + HD_AT_IMAGE_LEN)) == HD_OK
+		&& net->arena <= d->cfg.arena_bytes && (d->cfg.arch == 0 || net->arch == d->cfg.arch);
 }
 
 hd_status hd_stage_boot(struct hd_device *d)
@@ -471,10 +455,11 @@ hd_status hd_stage_boot(struct hd_device *d)
 	bool trial = s->kind == HD_REC_TRIAL;
 	hd_status rc = HD_OK;
 
+	spare_unknown(d);
 	d->state = trial ? HD_TRIAL : HD_IDLE;
-	if (open_slot(d, s->active))
+	if (d->active && open_slot(d, s->active, d->active))
 		d->want = &d->net[s->active];
-	if (trial && !open_slot(d, s->other))
+	if (s->other != HD_SLOT_NONE && !open_slot(d, s->other, d->spare))
 		s->other = HD_SLOT_NONE;
 	if (trial && !d->want) {
 		s->fell_back = true;

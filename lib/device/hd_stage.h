@@ -30,7 +30,5 @@ bool hd_stage_work(struct hd_device *d, uint32_t idle_us);
 /* Open the image of the active slot, and on trial that of the other.  Once, at boot. */
 hd_status hd_stage_boot(struct hd_device *d);
 
-/* Mapped header of the active package, or NULL. */
-const uint8_t *hd_stage_active(const struct hd_device *d);
 bool hd_stage_is_open(const struct hd_device *d);       /* a package is on its way in */
 #endif

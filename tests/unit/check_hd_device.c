@@ -95,7 +95,7 @@ START_TEST(a_swap_on_a_perfect_wire_goes_through_all_states)
 }
 END_TEST
 
-/* --- refused at BEGIN ---------------------------------------------------------------------------- */
+/* --- refused at BEGIN ------------------------------------------------------------------------- */
 
 static void edit_uid(struct t_package *k) { k->head.uid[3] ^= 1; t_package_sign(k); }
 static void edit_key_id(struct t_package *k) { k->head.key_id = 2; t_package_sign(k); }
@@ -161,7 +161,7 @@ START_TEST(a_group_package_is_accepted)
 }
 END_TEST
 
-/* --- refused at ACTIVATE ------------------------------------------------------------------------- */
+/* --- refused at ACTIVATE ---------------------------------------------------------------------- */
 
 static void edit_payload(struct t_package *k) { k->payload[200] ^= 1; }
 
@@ -243,7 +243,7 @@ START_TEST(another_architecture_is_accepted_when_the_firmware_names_none)
 }
 END_TEST
 
-/* --- commands out of place ----------------------------------------------------------------------- */
+/* --- commands out of place -------------------------------------------------------------------- */
 
 START_TEST(orders_need_the_right_tag_state_and_version)
 {
@@ -321,7 +321,7 @@ START_TEST(recorded_orders_are_worthless_in_a_replayed_session)
 }
 END_TEST
 
-/* --- the transfer -------------------------------------------------------------------------------- */
+/* --- the transfer ----------------------------------------------------------------------------- */
 
 START_TEST(the_active_digest_is_a_no_op_of_one_answer)
 {
@@ -448,7 +448,7 @@ START_TEST(a_reset_at_any_time_of_a_transfer_starts_it_again)
 }
 END_TEST
 
-/* --- trial --------------------------------------------------------------------------------------- */
+/* --- trial ------------------------------------------------------------------------------------ */
 
 START_TEST(the_switch_happens_at_the_window_boundary_only)
 {
@@ -576,7 +576,7 @@ START_TEST(firmware_that_cannot_run_the_trial_image_goes_back_at_boot)
 }
 END_TEST
 
-/* --- time and trouble ---------------------------------------------------------------------------- */
+/* --- time and trouble ------------------------------------------------------------------------- */
 
 START_TEST(an_erase_waits_for_idle_time_unless_nothing_is_in_service)
 {
