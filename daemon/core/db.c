@@ -14,7 +14,7 @@
 #include "db_file.h"
 #include "log.h"
 
-enum { STMTS_MAX = 256, CLOSE_ROUNDS = 64, CLOSE_RETRY_MS = 300 };
+enum { STMTS_MAX = 256, CLOSE_ROUNDS = 64, CLOSE_RETRY_MS = 300, RETRY_DOUBLINGS = 5 };
 
 struct list { struct db_op *head, **tail; };
 
@@ -44,7 +44,7 @@ struct db {
 	struct log_limit op_limit, disk_limit;
 };
 
-/* --- lists ------------------------------------------------------------------------------------------ */
+/* --- lists --------------------------------------------------------------------------------- */
 
 static void list_clear(struct list *l)
 {
@@ -68,7 +68,7 @@ static void list_join(struct list *l, struct list *more)
 	list_clear(more);
 }
 
-/* --- statements ------------------------------------------------------------------------------------- */
+/* --- statements ---------------------------------------------------------------------------- */
 
 static size_t text_hash(const char *text)
 {
@@ -126,7 +126,7 @@ static void stmts_done(struct db *db)
 	}
 }
 
-/* --- one transaction -------------------------------------------------------------------------------- */
+/* --- one transaction ----------------------------------------------------------------------- */
 
 /* Errors of the disk or of another connection that may pass: the transaction is tried again. */
 static bool may_pass(int code)
@@ -218,10 +218,13 @@ undo:
 	return false;
 }
 
-/* Wait between two tries.  False: db_close has no more patience. */
-static bool retry_wait(struct db *db, int *tries_left)
+/* Wait after the n-th try (from 0): a lock or a hiccup passes soon, a full disk does not.  False:
+ * db_close has no more patience. */
+static bool retry_wait(struct db *db, int n, int *tries_left)
 {
-	const uint64_t until = uv_hrtime() + (uint64_t)DB_RETRY_MS * 1000000u;
+	const uint64_t ms = n < RETRY_DOUBLINGS ? (uint64_t)DB_RETRY_MS >> (RETRY_DOUBLINGS - n) :
+	                    (uint64_t)DB_RETRY_MS;
+	const uint64_t until = uv_hrtime() + ms * 1000000u;
 	bool closing;
 
 	uv_mutex_lock(&db->lock);
@@ -243,10 +246,9 @@ static void batch_run(struct db *db, struct db_op *head)
 	while (!transaction(db, head)) {
 		if (log_allow(&db->disk_limit, 3, 60.0, &skipped))
 			log_err("event=db_disk error=\"%s\" code=%d skipped=%u next=\"the transaction is "
-			        "tried again in %d ms\"", sqlite3_errstr(db->code), db->code, skipped,
-			        DB_RETRY_MS);
-		tries++;
-		if (retry_wait(db, &tries_left))
+			        "tried again, every %d ms at last\"", sqlite3_errstr(db->code),
+			        db->code, skipped, DB_RETRY_MS);
+		if (retry_wait(db, tries++, &tries_left))
 			continue;
 		log_err("event=db_close error=\"the disk refuses the last operations: not saved\"");
 		for (struct db_op *op = head; op; op = op->next)
@@ -257,7 +259,7 @@ static void batch_run(struct db *db, struct db_op *head)
 		log_note("event=db_disk state=recovered tries=%d", tries);
 }
 
-/* --- writer ----------------------------------------------------------------------------------------- */
+/* --- writer -------------------------------------------------------------------------------- */
 
 /* With the lock: until there is something to commit and it is time. */
 static void work_wait(struct db *db)
@@ -303,7 +305,7 @@ static void writer(void *arg)
 	uv_mutex_unlock(&db->lock);
 }
 
-/* --- loop side -------------------------------------------------------------------------------------- */
+/* --- loop side ----------------------------------------------------------------------------- */
 
 static void deliver(struct db *db)
 {
@@ -379,7 +381,7 @@ bool db_damaged(const struct db *db)
 	return atomic_load(&db->damaged);
 }
 
-/* --- life cycle ------------------------------------------------------------------------------------- */
+/* --- life cycle ---------------------------------------------------------------------------- */
 
 /* Handles of libuv that db needs; on failure nothing is left behind. */
 static hn_status sync_init(struct db *db, uv_loop_t *loop)

@@ -4,8 +4,8 @@
  * (WAL, synchronous=FULL); then `done` is called on the loop thread, in the order of submission.
  * What `done` has seen with HN_OK is durable.  The loop never waits for the disk.
  *
- * When the disk is full or fails, the whole transaction is undone and tried again every
- * DB_RETRY_MS until it succeeds; meanwhile the queue fills up and db_submit says HN_EFULL. */
+ * When the disk is full or fails, the whole transaction is undone and tried again, at last every
+ * DB_RETRY_MS, until it succeeds; meanwhile the queue fills up and db_submit says HN_EFULL. */
 #ifndef DB_H
 #define DB_H
 
@@ -16,7 +16,7 @@
 
 enum {
 	DB_QUEUE_MAX = 4096,
-	DB_RETRY_MS = 1000,      /* between two tries of a transaction that the disk refused   */
+	DB_RETRY_MS = 1000,      /* longest wait between two tries of a refused transaction    */
 	DB_CLOSE_TRIES = 3       /* after it, db_close gives up and `done` gets HN_EIO         */
 };
 

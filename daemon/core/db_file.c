@@ -47,7 +47,7 @@ static void sync_directory(const char *path)
 	(void)close(fd);
 }
 
-/* --- lock ----------------------------------------------------------------------------------------- */
+/* --- lock ---------------------------------------------------------------------------------- */
 
 static hn_status lock_take(struct db_file *f, const char *path, bool *seen, bool *unclean,
                            struct hn_err *err)
@@ -100,7 +100,7 @@ static void lock_remove(const char *path)
 		(void)unlink(name);      /* at worst it stays */
 }
 
-/* --- open and migrate ------------------------------------------------------------------------------ */
+/* --- open and migrate ---------------------------------------------------------------------- */
 
 static int exec(sqlite3 *conn, const char *sql)
 {
@@ -198,7 +198,7 @@ static int conn_open(sqlite3 **out, const char *path, bool check, struct hn_err 
 	return rc;
 }
 
-/* --- corrupt file ----------------------------------------------------------------------------------- */
+/* --- corrupt file -------------------------------------------------------------------------- */
 
 /* Rename the file and its WAL; `aside` gets the new name. */
 static hn_status set_aside(const char *path, char aside[DB_PATH_MAX], struct hn_err *err)
@@ -244,7 +244,7 @@ static hn_status start_anew(struct db_file *f, const char *path, struct hn_err *
 	return HN_OK;
 }
 
-/* --- whole ------------------------------------------------------------------------------------------ */
+/* --- whole --------------------------------------------------------------------------------- */
 
 hn_status db_file_open(struct db_file *f, const char *path, struct hn_err *err)
 {

@@ -36,7 +36,7 @@ static const struct { const char *key; bool number; } columns[] = {
 };
 enum { N_COLUMNS = sizeof columns / sizeof columns[0] };
 
-/* --- JSON ------------------------------------------------------------------------------------------- */
+/* --- JSON ---------------------------------------------------------------------------------- */
 
 static void put_time(json_t *o, int64_t t_us)
 {
@@ -102,7 +102,7 @@ static json_t *row_json(sqlite3_stmt *row)
 	return o;
 }
 
-/* --- log line --------------------------------------------------------------------------------------- */
+/* --- log line ------------------------------------------------------------------------------ */
 
 struct line { char text[LINE_MAX_]; size_t len; };
 
@@ -169,7 +169,7 @@ static void write_line(json_t *entry)
 	log_note("event=%s%s", kind ? json_string_value(kind) : "unknown", l.text);
 }
 
-/* --- database --------------------------------------------------------------------------------------- */
+/* --- database ------------------------------------------------------------------------------ */
 
 static const char insert_sql[] =
 	"INSERT INTO journal(id,t,kind,model,device,stream,episode,job,version,rollout,actor,reason,"
@@ -241,7 +241,7 @@ static void save(struct journal *j, json_t *entry)
 	}
 }
 
-/* --- memory ----------------------------------------------------------------------------------------- */
+/* --- memory -------------------------------------------------------------------------------- */
 
 static void keep(struct journal *j, int64_t id, json_t *entry)
 {

@@ -18,7 +18,7 @@ enum kind { COL_EVENT, COL_INGEST, COL_RAW, COL_QUALITY };
 
 struct column { enum kind kind; uint16_t channel; };
 
-/* --- differences ------------------------------------------------------------------------------------ */
+/* --- differences --------------------------------------------------------------------------- */
 
 struct history { uint64_t value, diff; };        /* of the frame before                        */
 
@@ -73,7 +73,7 @@ static unsigned bits_of(uint64_t v)
 	return v ? 64u - (unsigned)__builtin_clzll(v) : 0;
 }
 
-/* --- columns of a block ----------------------------------------------------------------------------- */
+/* --- columns of a block -------------------------------------------------------------------- */
 
 static uint64_t cell(const struct hn_block *b, struct column c, uint32_t i)
 {
@@ -100,7 +100,7 @@ static void cell_put(struct hn_block *b, struct column c, uint32_t i, uint64_t v
 	}
 }
 
-/* --- writing ---------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------- */
 
 struct writer {
 	uint8_t *p;
@@ -263,7 +263,7 @@ hn_status hn_block_write(const struct hn_block *b, const uint32_t *order, uint8_
 	return HN_OK;
 }
 
-/* --- reading ---------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------- */
 
 struct reader {
 	const uint8_t *p, *end;
@@ -433,7 +433,7 @@ hn_status hn_block_read(const uint8_t *p, size_t len, struct hn_block *b)
 	return HN_OK;
 }
 
-/* --- frames ----------------------------------------------------------------------------------------- */
+/* --- frames -------------------------------------------------------------------------------- */
 
 hn_status hn_block_push(struct hn_block *b, const struct hn_frame *f)
 {

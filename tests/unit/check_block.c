@@ -49,7 +49,7 @@ static void teardown(void)
 	free(bytes);
 }
 
-/* --- kinds of data: a new row is tested the day it is added ------------------------------------------- */
+/* --- kinds of data: a new row is tested the day it is added -------------------------------- */
 
 static int64_t time_regular(struct hn_rng *r, uint32_t i)   { (void)r; return 1700000000000000 + (int64_t)i * 10000; }
 static int64_t time_equal(struct hn_rng *r, uint32_t i)     { (void)r; (void)i; return 42; }
@@ -74,7 +74,11 @@ static uint8_t flag_mixed(struct hn_rng *r, uint32_t i)
 	(void)i;
 	return all[hn_rng_below(r, 5)];
 }
-static uint8_t flag_rare(struct hn_rng *r, uint32_t i)      { (void)i; return hn_rng_below(r, 200) ? HN_GOOD : HN_MISSING; }
+static uint8_t flag_rare(struct hn_rng *r, uint32_t i)
+{
+	(void)i;
+	return hn_rng_below(r, 200) ? HN_GOOD : HN_MISSING;
+}
 static uint8_t flag_any(struct hn_rng *r, uint32_t i)       { (void)i; return (uint8_t)hn_rng_u64(r); }
 
 static int64_t (*const times[])(struct hn_rng *, uint32_t) = {

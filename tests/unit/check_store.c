@@ -206,7 +206,6 @@ START_TEST(a_full_buffer_refuses_and_tells_when_there_is_room)
 	struct hn_frame f;
 	uint64_t n = 0;
 
-	t_store_shut((t_store_open(&t, 0.01), &t));      /* the streams' rows exist */
 	t_store_open(&t, 0.5);
 	for (;; n++) {                                   /* the loop does not turn meanwhile */
 		t_frame(t.conf, 0, n, &f);
@@ -250,7 +249,7 @@ START_TEST(a_flush_does_not_wait_for_commit_every)
 }
 END_TEST
 
-/* --- labels and predictions ------------------------------------------------------------------------- */
+/* --- labels and predictions ---------------------------------------------------------------- */
 
 static struct store_label labels[16];
 static int n_labels;
@@ -323,7 +322,9 @@ START_TEST(predictions_are_kept_and_the_oldest_dropped_when_too_many_wait)
 	struct metric *lost = metric_counter("honed_store_predictions_dropped_total", "", "");
 	const double before = metric_value(lost);
 
-	t_store_open(&t, 1);
+	t_store_open(&t, 30);
+	for (int i = 0; i < 1000 && db_backlog(t.db) > 0; i++)
+		(void)uv_run(&t.loop, UV_RUN_ONCE);      /* the streams' rows exist */
 	for (int i = 0; i < 5000; i++) {
 		p.event_us = i;
 		store_predict(t.store, &p);
@@ -337,7 +338,7 @@ START_TEST(predictions_are_kept_and_the_oldest_dropped_when_too_many_wait)
 }
 END_TEST
 
-/* --- damage, change, retention ---------------------------------------------------------------------- */
+/* --- damage, change, retention ------------------------------------------------------------- */
 
 static void sql_write(const char *sql)
 {
