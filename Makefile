@@ -56,7 +56,7 @@ $(B)/libdaemon.a: $(call obj,$(DAEMON_C))
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(B)/honed:      $(call obj,daemon/main.c) $(B)/libdaemon.a $(B)/libhone.a
+$(B)/honed:      $(call obj,$(wildcard daemon/*.c)) $(B)/libdaemon.a $(B)/libhone.a
 $(B)/honed:      LIBS := $(LIBS_honed)
 $(B)/hone-train: $(call obj,$(wildcard daemon/trainer/*.c)) $(B)/libdaemon.a $(B)/libhone.a
 $(B)/hone-train: LIBS := $(LIBS_train)
@@ -81,13 +81,15 @@ $(CHECKS): $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libho
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS) $(WRAP) -o $@ $(filter %.o,$^) $(B)/libdaemon.a $(B)/libhone.a $(LIBS_honed) $(LIBS_check) $(LIBS)
 
+$(B)/tests/unit/check_pump $(B)/tests/unit/check_app: $(call obj,$(wildcard firmware/common/*.c))
+
 # Everything that `scripts/check` runs.
 .PHONY: check unit generated system
 check: unit generated layers banned system
 	@echo "check: all passed"
 unit: $(CHECKS) $(PROGRAMS)
 	$(Q)scripts/run-checks $(B) $(CHECKS)
-system: $(PROGRAMS) $(FIRMWARE)
+system: $(PROGRAMS) firmware
 	$(Q)scripts/run-system $(B)
 
 # Documentation that the configuration table generates; `make docs` writes it, `make generated` compares.
@@ -122,12 +124,27 @@ lint: layers banned
 ARM_CC   := $(shell command -v $(CROSS)gcc 2>/dev/null)
 FIRMWARE := $(if $(ARM_CC),build/firmware/an386/pump.elf)
 
+AN386_O   := $(patsubst %.c,build/firmware/an386/%.o,$(wildcard lib/device/*.c firmware/common/*.c firmware/qemu/*.c))
+AN386_CPU := -mcpu=cortex-m4 -mthumb -mfloat-abi=soft
+build/firmware/an386/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC-ARM  $<"
+	$(Q)$(CROSS)gcc -std=c11 $(AN386_CPU) -Os -g -ffreestanding -ffunction-sections -fdata-sections $(WARN) \
+		-MMD -MP -Ilib/device -Ifirmware/common -Ifirmware/qemu -c -o $@ $<
+build/firmware/an386/pump.elf: $(AN386_O) firmware/qemu/an386.ld
+	@echo "  LINK    $@"
+	$(Q)$(CROSS)gcc $(AN386_CPU) -specs=nano.specs -nostartfiles -Wl,--gc-sections -Wl,--fatal-warnings \
+		-T firmware/qemu/an386.ld -o $@ $(AN386_O)
+.PHONY: firmware
+firmware: $(FIRMWARE)
+-include $(AN386_O:.o=.d)
+
 # --- the loop, to be looked at ------------------------------------------------------------------
 CYCLES ?= 1
 .PHONY: demo demo-gas
 demo:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release all
-	$(Q)$(if $(ARM_CC),$(MAKE) --no-print-directory build/firmware/an386/pump.elf)
+	$(Q)$(MAKE) --no-print-directory firmware
 	$(Q)scripts/demo-pump build/release $(CYCLES)
 demo-gas:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release all
