@@ -244,19 +244,19 @@ static void on_syntax_error(struct reader *r, const yaml_parser_t *p)
 	const char *hint = "";
 
 	r->stop = true;
-	if (p->error == YAML_MEMORY_ERROR) {
+	if (p->error == YAML_MEMORY_ERROR || !p->problem) {      /* some paths do not set `error` */
 		r->no_memory = true;
 		return;
 	}
 	if (p->error == YAML_READER_ERROR)
 		at = place_of_byte(r->diag, p->problem_offset);
-	if (p->problem && strstr(p->problem, "cannot start any token"))
+	if (strstr(p->problem, "cannot start any token"))
 		hint = "is it a tab? Indent with spaces; put quotes around a value that begins so";
 	if (p->context)
 		conf_diag_add(r->diag, &at, hint, "%s %s (line %lu)", p->problem, p->context,
 		              (unsigned long)p->context_mark.line + 1);
 	else
-		conf_diag_add(r->diag, &at, hint, "%s", p->problem ? p->problem : "not YAML");
+		conf_diag_add(r->diag, &at, hint, "%s", p->problem);
 }
 
 static void read_events(struct reader *r)
