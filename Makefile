@@ -33,11 +33,12 @@ PKG_INC  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS_honed := $(shell pkg-config --libs libuv sqlite3 yaml-0.1 libmicrohttpd jansson libsodium 2>/dev/null) -lm
 LIBS_train := $(shell pkg-config --libs sqlite3 jansson 2>/dev/null) -lm
 LIBS_ctl   := $(shell pkg-config --libs libcurl jansson 2>/dev/null)
+LIBS_demo  := $(shell pkg-config --libs libuv jansson libcurl libsodium 2>/dev/null) -lm
 LIBS_check := $(shell pkg-config --libs check 2>/dev/null)
 
 LIB_DIRS    := $(patsubst %/,%,$(wildcard lib/*/))
-DAEMON_DIRS := $(filter-out daemon/trainer daemon/ctl,$(patsubst %/,%,$(wildcard daemon/*/)))
-INC    := $(addprefix -I,$(LIB_DIRS) $(DAEMON_DIRS) daemon/trainer daemon/ctl firmware/common tests/unit)
+DAEMON_DIRS := $(filter-out daemon/trainer daemon/ctl daemon/demo,$(patsubst %/,%,$(wildcard daemon/*/)))
+INC    := $(addprefix -I,$(LIB_DIRS) $(DAEMON_DIRS) daemon daemon/trainer daemon/ctl daemon/demo firmware/common tests/unit)
 CFLAGS := $(BASE) $(OPT_$(FLAVOUR)) $(INC) $(PKG_INC)
 LDFLAGS:= -pthread $(LD_$(FLAVOUR))
 
@@ -46,7 +47,7 @@ LIB_C    := $(foreach d,$(LIB_DIRS),$(wildcard $(d)/*.c))
 DAEMON_C := $(foreach d,$(DAEMON_DIRS),$(wildcard $(d)/*.c))
 obj       = $(patsubst %.c,$(B)/%.o,$(1))
 
-PROGRAMS := $(B)/honed $(B)/hone-train $(B)/honectl $(B)/hone-sim
+PROGRAMS := $(B)/honed $(B)/hone-train $(B)/honectl $(B)/hone-sim $(B)/hone-demo
 .PHONY: all
 all: $(PROGRAMS)
 
@@ -62,6 +63,8 @@ $(B)/hone-train: $(call obj,$(wildcard daemon/trainer/*.c)) $(B)/libdaemon.a $(B
 $(B)/hone-train: LIBS := $(LIBS_train)
 $(B)/honectl:    $(call obj,$(wildcard daemon/ctl/*.c))
 $(B)/honectl:    LIBS := $(LIBS_ctl)
+$(B)/hone-demo:  $(call obj,$(wildcard daemon/demo/*.c)) $(B)/libdaemon.a $(B)/libhone.a
+$(B)/hone-demo:  LIBS := $(LIBS_demo)
 $(B)/hone-sim:   $(call obj,$(wildcard firmware/sim/*.c firmware/common/*.c)) $(B)/libhone.a
 $(B)/hone-sim:   LIBS := -lm
 $(PROGRAMS):
@@ -145,7 +148,7 @@ CYCLES ?= 1
 demo:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release all
 	$(Q)$(MAKE) --no-print-directory firmware
-	$(Q)scripts/demo-pump build/release $(CYCLES)
+	$(Q)build/release/hone-demo --cycles $(CYCLES) --report build/report/demo.json
 demo-gas:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release all
 	$(Q)scripts/demo-gas build/release
