@@ -16,13 +16,11 @@ static uint32_t dense_check(const struct hd_layer *l, uint32_t room)
 
 	/* in and out are at most HD_VALUES_MAX = 2^14: the product fits. */
 	need = ZERO_POINTS + 8 * out + pad4(out) + pad4(in * out);
-	if (l->out_len != 1 || l->p != 0 || l->q != 0 || room < need
+	if (((l->out_len ^ 1) | l->p | l->q) != 0 || room < need
 	    || (int8_t)l->constants[2] > (int8_t)l->constants[3])
 		return 0;
 	for (o = 0; o < out; o++) {
-		int s = (int8_t)shift[o];
-
-		if (s < HD_SHIFT_MIN || s > HD_SHIFT_MAX || hd_load32(mult + 4 * o) > INT32_MAX)
+		if (!hd_scale_ok(hd_load32(mult + 4 * o), (int8_t)shift[o]))
 			return 0;
 	}
 	return need;

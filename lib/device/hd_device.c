@@ -37,9 +37,14 @@ static uint8_t credits(const struct hd_device *d)
 	return d->state == HD_RECEIVING ? d->cfg.credits : 0;
 }
 
+/* A number from the header of the active package, 0 = none. */
+static uint32_t active_word(const struct hd_device *d, unsigned at)
+{
+	return d->active ? hd_load32(d->active + at) : 0;
+}
+
 static void say_hello(struct hd_device *d)
 {
-	const uint8_t *active = d->active;
 	const struct hd_flash *f = d->flash;
 	uint8_t body[HD_HELLO_LEN];
 	struct hd_hello h;
@@ -59,11 +64,10 @@ static void say_hello(struct hd_device *d)
 	h.boots = d->slots.boots;
 	h.flags = d->want != NULL;
 	h.build = d->cfg.build;
-	if (active) {
-		h.active_version = hd_load32(active + HD_AT_VERSION);
-		h.active_model = hd_load32(active + HD_AT_MODEL);
-		memcpy(h.active_digest, active + HD_AT_DIGEST, sizeof h.active_digest);
-	}
+	h.active_version = active_word(d, HD_AT_VERSION);
+	h.active_model = active_word(d, HD_AT_MODEL);
+	if (d->active)
+		memcpy(h.active_digest, d->active + HD_AT_DIGEST, sizeof h.active_digest);
 	if (hd_stage_is_open(d))
 		memcpy(h.staged_digest, (const uint8_t *)d->header + HD_AT_DIGEST, sizeof h.staged_digest);
 	hd_hello_write(&h, body);
@@ -72,7 +76,6 @@ static void say_hello(struct hd_device *d)
 
 static void say_status(struct hd_device *d)
 {
-	const uint8_t *active = d->active;
 	uint8_t body[HD_REPORT_LEN];
 	struct hd_report r;
 
@@ -85,10 +88,8 @@ static void say_status(struct hd_device *d)
 		r.next = d->next;
 		r.bitmap = d->bitmap;
 	}
-	if (active) {
-		r.active_version = hd_load32(active + HD_AT_VERSION);
-		r.active_model = hd_load32(active + HD_AT_MODEL);
-	}
+	r.active_version = active_word(d, HD_AT_VERSION);
+	r.active_model = active_word(d, HD_AT_MODEL);
 	r.floor = d->slots.floor;
 	r.due = d->due;
 	r.missed = d->missed;
@@ -110,18 +111,16 @@ static void say_event(struct hd_device *d, uint8_t code, uint32_t argument)
 
 static void tell(struct hd_device *d)
 {
-	const uint8_t *active = d->active;
-	uint8_t what = d->tell;
+	uint8_t what = d->tell, code;
 
 	d->tell = 0;
 	if (what & HD_TELL_HELLO)
 		say_hello(d);
-	if (what & HD_TELL_BOOT)
-		say_event(d, HD_EVENT_BOOT, active ? hd_load32(active + HD_AT_VERSION) : 0);
-	if (what & HD_TELL_REVERT)
-		say_event(d, HD_EVENT_REVERT, d->event_arg);
-	if (what & HD_TELL_FLASH)
-		say_event(d, HD_EVENT_FLASH, d->event_arg);
+	for (code = HD_EVENT_BOOT; code <= HD_EVENT_FLASH; code++) {
+		if (what >> code & 1)
+			say_event(d, code, code == HD_EVENT_FLASH ? d->fault_at
+			                   : active_word(d, HD_AT_VERSION));
+	}
 	if (what & HD_TELL_STATUS)
 		say_status(d);
 }
@@ -161,20 +160,15 @@ static int obey(struct hd_device *d, uint32_t idle_us)
 	}
 	if (d->session == 0 || f->session != d->session)
 		return HD_OK;
-	switch (f->type) {
-	case HD_BEGIN:
+	if (f->type == HD_BEGIN) {
 		rc = hd_stage_begin(d);
-		break;
-	case HD_CHUNK:
+	} else if (f->type == HD_CHUNK) {
 		rc = hd_stage_chunk(d);
-		break;
-	case HD_ACTIVATE: case HD_CONFIRM: case HD_REVERT:
+	} else if (f->type >= HD_ACTIVATE && f->type <= HD_REVERT) {
 		rc = hd_stage_order(d, idle_us);
-		break;
-	case HD_STATUS_ASK: case HD_TIME:
+	} else if (f->type == HD_STATUS_ASK || f->type == HD_TIME) {
 		rc = HD_OK;
-		break;
-	default:
+	} else {
 		d->lost_rx++;
 		return HD_OK;
 	}

@@ -79,7 +79,7 @@ struct hd_device {                       /* private: use the functions; small an
 	uint32_t payload_len, next, bitmap, hash_at;
 	uint32_t erase_at, erase_to;     /* offsets in the spare slot: erased so far, wanted */
 	const struct hd_net *cur, *want; /* in service; to be in service after hd_service  */
-	uint32_t nonce_dev, nonce_gw, due, missed, trial_left, lost_tx, lost_rx, event_arg;
+	uint32_t nonce_dev, nonce_gw, due, missed, trial_left, lost_tx, lost_rx, fault_at;
 	struct hd_frame  frame;          /* the command that waits, in rx.buf              */
 	struct hd_slots  slots;
 	struct hd_config cfg;

@@ -53,9 +53,15 @@ static bool stays(const struct hd_op_row *row, unsigned i)
 	return row->in_place && i > 0;
 }
 
-static bool values_ok(uint32_t len, uint32_t ch)
+/* 1 <= x <= max */
+static bool within(uint32_t x, uint32_t max)
 {
-	return len != 0 && ch != 0 && len * ch <= HD_VALUES_MAX;
+	return x - 1 < max;
+}
+
+bool hd_scale_ok(uint32_t mult, int shift)
+{
+	return mult <= INT32_MAX && shift >= HD_SHIFT_MIN && shift <= HD_SHIFT_MAX;
 }
 
 uint32_t hd_image_arch(const uint8_t *image)
@@ -66,45 +72,29 @@ uint32_t hd_image_arch(const uint8_t *image)
 	return hd_crc32c(crc, image + table, (size_t)HD_LAYER_ENTRY * image[22]);
 }
 
-/* Decode the 28 bytes of the header.  False when a field is out of range. */
-static bool header_read(struct hd_net *n, const uint8_t *image, uint32_t len)
+/* The 28 bytes of the header.  Differences are collected: cheaper than a branch for each. */
+static bool header_ok(const uint8_t *image, uint32_t len)
 {
-	uint32_t front;
+	uint32_t in_len, in_ch, wrong;
 
-	if (len < HD_IMAGE_HEADER || (len & 3) != 0 || hd_load32(image) != HD_IMAGE_MAGIC
-	    || hd_load32(image + 4) != len || (image[25] | image[26] | image[27]) != 0)
+	if (len < HD_IMAGE_HEADER)
 		return false;
-	n->image = image;
-	n->len = len;
-	n->arch = hd_load32(image + 8);
-	n->arena = hd_load32(image + 12);
-	n->in_len = hd_load16(image + 16);
-	n->in_ch = hd_load16(image + 18);
-	n->out_n = hd_load16(image + 20);
-	n->n_layers = image[22];
-	n->rq_mode = image[23];
-	n->in_zp = (int8_t)image[24];
-	if (n->in_len > 4096 || n->in_ch > 256 || !values_ok(n->in_len, n->in_ch)
-	    || n->out_n == 0 || n->out_n > 256 || n->n_layers == 0 || n->n_layers > HD_LAYERS_MAX
-	    || n->rq_mode != 0)
-		return false;
-	front = HD_IMAGE_HEADER + (uint32_t)HD_SCALER_ENTRY * n->in_ch
-		+ (uint32_t)HD_LAYER_ENTRY * n->n_layers;
-	n->scaler = image + HD_IMAGE_HEADER;
-	n->layers = n->scaler + (uint32_t)HD_SCALER_ENTRY * n->in_ch;
-	n->constants = image + front;
-	return front <= len;
+	wrong = (hd_load32(image) ^ HD_IMAGE_MAGIC) | (hd_load32(image + 4) ^ len) | (len & 3)
+		| image[23] | hd_load32(image + 24) >> 8;        /* rq_mode, reserved */
+	in_len = hd_load16(image + 16);
+	in_ch = hd_load16(image + 18);
+	return wrong == 0 && in_len <= 4096 && in_ch <= 256 && within(in_len * in_ch, HD_VALUES_MAX)
+		&& within(hd_load16(image + 20), 256) && within(image[22], HD_LAYERS_MAX)
+		&& len >= HD_IMAGE_HEADER + HD_SCALER_ENTRY * in_ch
+			  + (uint32_t)HD_LAYER_ENTRY * image[22];
 }
 
 static bool scaler_ok(const struct hd_net *n)
 {
-	unsigned ch;
+	const uint8_t *e;
 
-	for (ch = 0; ch < n->in_ch; ch++) {
-		const uint8_t *e = n->scaler + ch * HD_SCALER_ENTRY;
-		int32_t shift = (int32_t)hd_load32(e + 8);
-
-		if (hd_load32(e + 4) > INT32_MAX || shift < HD_SHIFT_MIN || shift > HD_SHIFT_MAX)
+	for (e = n->scaler; e < n->layers; e += HD_SCALER_ENTRY) {
+		if (!hd_scale_ok(hd_load32(e + 4), (int)(int32_t)hd_load32(e + 8)))
 			return false;
 	}
 	return true;
@@ -113,8 +103,8 @@ static bool scaler_ok(const struct hd_net *n)
 /* Walk the layers: shapes chain and every constant lies inside.  `*arena` = bytes needed. */
 static bool layers_ok(const struct hd_net *n, uint32_t *arena)
 {
-	uint16_t have_len = n->in_len, have_ch = n->in_ch;
-	uint32_t room = n->len - (uint32_t)(n->constants - n->image), held = 0, took;
+	uint32_t room = n->len - (uint32_t)(n->constants - n->image), held = 0, took, size;
+	uint32_t have_len = n->in_len, have_ch = n->in_ch, wrong;
 	const struct hd_op_row *row;
 	struct hd_layer l;
 	unsigned i;
@@ -124,23 +114,26 @@ static bool layers_ok(const struct hd_net *n, uint32_t *arena)
 	for (i = 0; i < n->n_layers; i++) {
 		layer_read(&l, n->layers, i);
 		row = hd_op_find(l.op);
-		if (!row || l.in_len != have_len || l.in_ch != have_ch || !values_ok(l.out_len, l.out_ch)
-		    || (hd_load32(n->layers + i * HD_LAYER_ENTRY) >> 8) != 0)
+		wrong = (l.in_len ^ have_len) | (l.in_ch ^ have_ch)
+			| hd_load32(n->layers + i * HD_LAYER_ENTRY) >> 8;        /* reserved */
+		have_len = l.out_len;
+		have_ch = l.out_ch;
+		if (!row || wrong != 0 || !within(have_len * have_ch, HD_VALUES_MAX))
 			return false;
 		took = row->check(&l, room);
 		if (took == 0)
 			return false;
 		l.constants += took;
 		room -= took;
-		have_len = l.out_len;
-		have_ch = l.out_ch;
+		size = out_bytes(&l);
 		if (i + 1 < n->n_layers && !stays(row, i)) {
-			if (held + out_bytes(&l) > *arena)
-				*arena = held + out_bytes(&l);
-			held = out_bytes(&l);
+			held += size;
+			if (held > *arena)
+				*arena = held;
+			held = size;
 		}
 	}
-	return room == 0 && (uint32_t)have_len * have_ch == n->out_n;
+	return (room | (have_len * have_ch ^ n->out_n)) == 0;
 }
 
 hd_status hd_net_open(struct hd_net *net, const uint8_t *image, uint32_t len)
@@ -148,7 +141,22 @@ hd_status hd_net_open(struct hd_net *net, const uint8_t *image, uint32_t len)
 	struct hd_net n;
 	uint32_t arena;
 
-	if (!header_read(&n, image, len) || !scaler_ok(&n) || !layers_ok(&n, &arena))
+	if (!header_ok(image, len))
+		return HD_EFORMAT;
+	n.image = image;
+	n.len = len;
+	n.arch = hd_load32(image + 8);
+	n.arena = hd_load32(image + 12);
+	n.in_len = hd_load16(image + 16);
+	n.in_ch = hd_load16(image + 18);
+	n.out_n = hd_load16(image + 20);
+	n.n_layers = image[22];
+	n.rq_mode = image[23];
+	n.in_zp = (int8_t)image[24];
+	n.scaler = image + HD_IMAGE_HEADER;
+	n.layers = n.scaler + (uint32_t)HD_SCALER_ENTRY * n.in_ch;
+	n.constants = n.layers + (uint32_t)HD_LAYER_ENTRY * n.n_layers;
+	if (!scaler_ok(&n) || !layers_ok(&n, &arena))
 		return HD_EFORMAT;
 	if (n.arch != hd_image_arch(image))
 		return HD_EARCH;

@@ -5,10 +5,9 @@ enum { LUT_BYTES = 256 };
 
 static uint32_t lut_check(const struct hd_layer *l, uint32_t room)
 {
-	if (l->in_len != l->out_len || l->in_ch != l->out_ch || l->p != 0 || l->q != 0
-	    || room < LUT_BYTES)
-		return 0;
-	return LUT_BYTES;
+	int wrong = (l->in_len ^ l->out_len) | (l->in_ch ^ l->out_ch) | l->p | l->q;
+
+	return wrong == 0 && room >= LUT_BYTES ? LUT_BYTES : 0;
 }
 
 static const uint8_t *lut_run(const struct hd_layer *l, const int8_t *x, int8_t *y)

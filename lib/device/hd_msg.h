@@ -49,7 +49,7 @@ enum hd_msg {
 /* Code of an EVENT.  Permanent. */
 enum hd_event {
 	HD_EVENT_BOOT = 1,   /* argument: version of the active package, 0 = none     */
-	HD_EVENT_REVERT = 2, /* went back by itself; argument: version it went from, 0 = at boot */
+	HD_EVENT_REVERT = 2, /* went back by itself; argument: as for BOOT            */
 	HD_EVENT_FLASH = 3   /* erase or program failed; argument: flash address      */
 };
 

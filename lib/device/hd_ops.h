@@ -15,6 +15,9 @@ struct hd_op_row {
 	const uint8_t *(*run)(const struct hd_layer *l, const int8_t *x, int8_t *y);
 };
 
+/* May hd_rq have these? */
+bool hd_scale_ok(uint32_t mult, int shift);
+
 extern const struct hd_op_row hd_dense, hd_lut;
 
 /* Row of an op number, or NULL.  For loops over all: hd_ops[0 .. hd_n_ops). */

@@ -146,44 +146,35 @@ static bool record_ok(const uint8_t *r)
 		&& (r[5] <= 1 || (r[5] == HD_SLOT_NONE && r[4] != HD_REC_TRIAL));
 }
 
-static bool says_same(const struct hd_slots *s, const uint8_t *r)
-{
-	return s->kind == r[4] && s->active == r[5] && s->boots == hd_get16(r + 6)
-		&& s->floor == hd_get32(r + 8);
-}
-
-static void adopt(struct hd_slots *s, const uint8_t *r, uint8_t page)
-{
-	s->seq = hd_get32(r);
-	s->kind = r[4];
-	s->active = r[5];
-	s->boots = hd_get16(r + 6);
-	s->floor = hd_get32(r + 8);
-	s->journal_page = page;
-}
-
 /* Find the last good record.  `*settled`: the one before it, in the same page, says the same. */
 static hd_status scan(struct hd_slots *s, bool *settled)
 {
 	const struct hd_flash *f = s->flash;
 	uint32_t size = record_size(f), at;
+	uint8_t r[RECORD], last[RECORD];
 	bool alone = true;
-	uint8_t r[RECORD];
 
 	*settled = false;
+	memset(last, 0, sizeof last);
 	for (at = 0; at < 2 * f->sector; at += size) {
 		uint8_t page = at >= f->sector;
 
 		if (f->read(f->ctx, f->journal_at + at, r, sizeof r) != 0)
 			return HD_EFLASH;
-		if (!record_ok(r) || (s->kind != 0 && hd_get32(r) <= s->seq))
+		if (!record_ok(r) || hd_get32(r) <= hd_get32(last))
 			continue;
-		alone = s->kind == 0 || page != s->journal_page;
-		*settled = !alone && says_same(s, r);
-		adopt(s, r, page);
+		alone = page != s->journal_page || hd_get32(last) == 0;
+		*settled = !alone && memcmp(r + 4, last + 4, RECORD_CRC - 4) == 0;
+		memcpy(last, r, sizeof last);
+		s->journal_page = page;
 	}
 	if (alone)                       /* its page was cut off: that one is erased next */
 		s->journal_page ^= 1;
+	s->seq = hd_get32(last);         /* 0: none; the first has 1 */
+	s->kind = last[4];
+	s->active = last[5];
+	s->boots = hd_get16(last + 6);
+	s->floor = hd_get32(last + 8);
 	return HD_OK;
 }
 
@@ -194,14 +185,15 @@ hd_status hd_slots_boot(struct hd_slots *s, const struct hd_flash *flash, uint8_
 
 	memset(s, 0, sizeof *s);
 	s->flash = flash;
-	s->active = s->other = HD_SLOT_NONE;
+	s->other = HD_SLOT_NONE;
 	if (!geometry_ok(flash))
 		return HD_EFORMAT;
 	rc = scan(s, &settled);
 	if (rc != HD_OK)
 		return rc;
-	if (s->kind == 0) {
-		s->kind = HD_REC_EMPTY;  /* nothing written: a new device */
+	if (s->seq == 0) {               /* nothing written: a new device */
+		s->kind = HD_REC_EMPTY;
+		s->active = HD_SLOT_NONE;
 		return HD_OK;
 	}
 	good = slot_good(s, s->active);

@@ -63,7 +63,7 @@ static void refuse(struct hd_device *d, hd_status why)
 
 static hd_status flash_failed(struct hd_device *d, uint32_t at)
 {
-	d->event_arg = at;
+	d->fault_at = at;
 	d->tell |= HD_TELL_FLASH;
 	spare_unknown(d);
 	if (hd_stage_is_open(d))
@@ -415,7 +415,6 @@ bool hd_stage_work(struct hd_device *d, uint32_t idle_us)
 
 	if (d->state == HD_TRIAL && d->cfg.trial_inferences != 0 && d->trial_left == 0
 	    && may_note(d, idle_us)) {
-		d->event_arg = hd_load32(d->active + HD_AT_VERSION);
 		d->tell |= HD_TELL_REVERT;
 		d->trial_left = go_back(d) != HD_OK;     /* on failure again after an inference */
 		return true;

@@ -13,7 +13,8 @@
 enum { HD_MORE = 100, HD_LATER = 101 };  /* did some of it; must wait for idle time */
 
 enum hd_tell {
-	HD_TELL_HELLO = 1, HD_TELL_BOOT = 2, HD_TELL_REVERT = 4, HD_TELL_FLASH = 8, HD_TELL_STATUS = 16
+	HD_TELL_HELLO = 1, HD_TELL_BOOT = 1 << HD_EVENT_BOOT, HD_TELL_REVERT = 1 << HD_EVENT_REVERT,
+	HD_TELL_FLASH = 1 << HD_EVENT_FLASH, HD_TELL_STATUS = 16
 };
 
 /* Payload bytes of a CHUNK: whole write units and whole words. */

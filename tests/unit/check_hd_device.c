@@ -503,7 +503,7 @@ START_TEST(a_trial_that_nobody_confirms_ends_after_its_inferences)
 	t_pair_settle(&pair);
 	ck_assert(t_serves(&pair, &v1));
 	ck_assert_uint_eq(pair.event, HD_EVENT_REVERT);
-	ck_assert_uint_eq(pair.event_arg, 2);
+	ck_assert_uint_eq(pair.event_arg, 1);
 	ck_assert_uint_eq(pair.report.state, HD_IDLE);
 	ck_assert_uint_eq(pair.report.due, 100);
 	ck_assert_uint_eq(pair.report.missed, 1);
@@ -534,7 +534,7 @@ START_TEST(boots_without_a_confirmation_end_a_trial)
 	t_pair_settle(&pair);
 	ck_assert(t_serves(&pair, &v1));
 	ck_assert_uint_eq(pair.event, HD_EVENT_REVERT);
-	ck_assert_uint_eq(pair.event_arg, 0);
+	ck_assert_uint_eq(pair.event_arg, 1);
 }
 END_TEST
 
