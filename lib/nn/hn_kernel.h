@@ -6,6 +6,7 @@
 #ifndef HN_KERNEL_H
 #define HN_KERNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct hn_gemm {
 	float *c;
 	size_t ldc;
 	const float *bias;       /* (m,) start of every sum in row i, or NULL = 0             */
+	bool add;                /* start from C instead of 0; not together with a bias       */
 };
 
 struct hn_adam_args {
@@ -49,6 +51,15 @@ struct hn_mse_args {
 	float *dy;               /* (m, lanes) share * 2 (y - t) / m, or NULL                 */
 };
 
+struct hn_pool_args {
+	size_t n;                /* floats of one block, a multiple of HN_LANES               */
+	size_t taps, step;       /* blocks pooled into one, floats from one to the next       */
+	const float *x;          /* first block of the input */
+	float *y;                /* (n,) */
+	const float *dy;         /* (n,) */
+	float *dx;               /* first block; gradients are added to it                    */
+};
+
 struct hn_kernels {
 	const char *name;
 	void (*gemm)(const struct hn_gemm *g);
@@ -66,6 +77,18 @@ struct hn_kernels {
 	void (*log)(const float *x, float *y, size_t n);
 	/* Softmax over the rows of y (m, lanes): p = exp(y - max) / sum; mx, sum (lanes,). */
 	void (*softmax)(const float *y, const size_t m_lanes[2], float *p, float *mx, float *sum);
+	/* y = min(max(x, 0), hi) */
+	void (*bound)(const float *x, float *y, float hi, size_t n);
+	void (*bound_back)(const float *y, const float *dy, float *dx, float hi, size_t n);
+	/* y = x >= 0 ? x : slope x, slope > 0 */
+	void (*leaky)(const float *x, float *y, float slope, size_t n);
+	void (*leaky_back)(const float *y, const float *dy, float *dx, float slope, size_t n);
+	void (*sigmoid)(const float *x, float *y, size_t n);
+	void (*sigmoid_back)(const float *y, const float *dy, float *dx, size_t n);
+	void (*max_pool)(const struct hn_pool_args *a);  /* reads x, writes y                 */
+	void (*max_pool_back)(const struct hn_pool_args *a);     /* reads x, y, dy; adds to dx */
+	void (*avg_pool)(const struct hn_pool_args *a);
+	void (*avg_pool_back)(const struct hn_pool_args *a);     /* reads dy; adds to dx      */
 	void (*mse)(const struct hn_mse_args *a);
 	void (*adam)(const struct hn_adam_args *a);
 };

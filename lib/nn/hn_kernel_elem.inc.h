@@ -1,0 +1,203 @@
+/* hn_kernel_elem.inc.h - part of hn_kernel.inc.h: functions of single elements and of columns. */
+
+/* --- element by element ----------------------------------------------------------------------- */
+
+/* A NaN stays a NaN in all of these: the guard of the fit loop must see it. */
+
+K_FN static void FN(relu)(const float *x, float *y, size_t n)
+{
+	for (size_t i = 0; i < n; i += VL) {
+		const vf v = LD(x + i);
+
+		ST(y + i, (vf)(~(vi)(v < 0.0f) & (vi)v));
+	}
+}
+
+K_FN static void FN(relu_back)(const float *y, const float *dy, float *dx, size_t n)
+{
+	for (size_t i = 0; i < n; i += VL)
+		ST(dx + i, (vf)((vi)(LD(y + i) > 0.0f) & (vi)LD(dy + i)));
+}
+
+K_FN static void FN(tanh_back)(const float *y, const float *dy, float *dx, size_t n)
+{
+	for (size_t i = 0; i < n; i += VL) {
+		const vf v = LD(y + i);
+
+		ST(dx + i, LD(dy + i) * K_FMA(-v, v, SPLAT(1.0f)));
+	}
+}
+
+K_FN static void FN(bound)(const float *x, float *y, float hi, size_t n)
+{
+	for (size_t i = 0; i < n; i += VL) {
+		vf v = LD(x + i);
+
+		v = (vf)(~(vi)(v < 0.0f) & (vi)v);
+		ST(y + i, PICK(v > hi, SPLAT(hi), v));
+	}
+}
+
+K_FN static void FN(bound_back)(const float *y, const float *dy, float *dx, float hi, size_t n)
+{
+	for (size_t i = 0; i < n; i += VL) {
+		const vf v = LD(y + i);
+
+		ST(dx + i, (vf)((vi)(v > 0.0f) & (vi)(v < hi) & (vi)LD(dy + i)));
+	}
+}
+
+K_FN static void FN(leaky)(const float *x, float *y, float slope, size_t n)
+{
+	for (size_t i = 0; i < n; i += VL) {
+		const vf v = LD(x + i);
+
+		ST(y + i, PICK(v < 0.0f, v * slope, v));
+	}
+}
+
+K_FN static void FN(leaky_back)(const float *y, const float *dy, float *dx, float slope, size_t n)
+{
+	for (size_t i = 0; i < n; i += VL) {
+		const vf v = LD(dy + i);
+
+		ST(dx + i, PICK(LD(y + i) > 0.0f, v, v * slope));
+	}
+}
+
+/* exp: x = k ln 2 + r, |r| <= ln 2 / 2, and a polynomial of degree 6 in r.  Arguments beyond
+ * [-87.3, 88.3] are taken as the bound.  ln 2 in two parts: Cody & Waite 1980. */
+INLINE vf FN(vexp)(vf x)
+{
+	const vf magic = SPLAT(12582912.0f);     /* 1.5 * 2^23: adding it rounds to an integer */
+	vf k, r, p;
+
+	x = PICK(x < -87.3f, SPLAT(-87.3f), x);
+	x = PICK(x > 88.3f, SPLAT(88.3f), x);
+	k = K_FMA(x, SPLAT(1.44269504f), magic);
+	r = k - magic;
+	x = K_FMA(r, SPLAT(-0.693359375f), x);
+	x = K_FMA(r, SPLAT(2.12194440e-4f), x);
+	p = SPLAT(EXP_C6);
+	p = K_FMA(p, x, SPLAT(EXP_C5));
+	p = K_FMA(p, x, SPLAT(EXP_C4));
+	p = K_FMA(p, x, SPLAT(EXP_C3));
+	p = K_FMA(p, x, SPLAT(EXP_C2));
+	p = K_FMA(p, x, SPLAT(1.0f));
+	p = K_FMA(p, x, SPLAT(1.0f));
+	return p * (vf)(((vi)k << 23) + (127 << 23));
+}
+
+K_FN static void FN(exp)(const float *x, float *y, size_t n)
+{
+	for (size_t i = 0; i < n; i += VL)
+		ST(y + i, FN(vexp)(LD(x + i)));
+}
+
+/* 1 / (1 + exp(-x)) */
+K_FN static void FN(sigmoid)(const float *x, float *y, size_t n)
+{
+	for (size_t i = 0; i < n; i += VL)
+		ST(y + i, 1.0f / (1.0f + FN(vexp)(-LD(x + i))));
+}
+
+K_FN static void FN(sigmoid_back)(const float *y, const float *dy, float *dx, size_t n)
+{
+	for (size_t i = 0; i < n; i += VL) {
+		const vf v = LD(y + i);
+
+		ST(dx + i, LD(dy + i) * K_FMA(-v, v, v));
+	}
+}
+
+/* log: x = 2^k m, m in [sqrt(1/2), sqrt(2)); log m = 2 atanh(s), s = (m - 1) / (m + 1), as an odd
+ * polynomial.  x must be a positive normal number. */
+INLINE vf FN(vlog)(vf x)
+{
+	const vi k = ((vi)x - 0x3f3504f3) >> 23;         /* 0x3f3504f3: sqrt(1/2) */
+	const vf m = (vf)((vi)x - (k << 23)), s = (m - 1.0f) / (m + 1.0f), q = s * s;
+	const vf kf = __builtin_convertvector(k, vf);
+	vf p = SPLAT(LOG_C9);
+
+	p = K_FMA(p, q, SPLAT(LOG_C7));
+	p = K_FMA(p, q, SPLAT(LOG_C5));
+	p = K_FMA(p, q, SPLAT(LOG_C3));
+	p = p * q;
+	p = K_FMA(p, s, s + s);                          /* 2 atanh(s) */
+	p = K_FMA(kf, SPLAT(-2.12194440e-4f), p);
+	p = K_FMA(kf, SPLAT(0.693359375f), p);
+	return PICK(x == x, p, x);
+}
+
+K_FN static void FN(log)(const float *x, float *y, size_t n)
+{
+	for (size_t i = 0; i < n; i += VL)
+		ST(y + i, FN(vlog)(LD(x + i)));
+}
+
+/* tanh: x P(x^2) / Q(x^2) on [-TANH_MAX, TANH_MAX], where float tanh has reached 1. */
+K_FN static void FN(tanh)(const float *x, float *y, size_t n)
+{
+	for (size_t i = 0; i < n; i += VL) {
+		vf v = LD(x + i), q, a, b;
+
+		v = PICK(v < -TANH_MAX, SPLAT(-TANH_MAX), v);
+		v = PICK(v > TANH_MAX, SPLAT(TANH_MAX), v);
+		q = v * v;
+		a = K_FMA(SPLAT(TANH_P4), q, SPLAT(TANH_P3));
+		a = K_FMA(a, q, SPLAT(TANH_P2));
+		a = K_FMA(a, q, SPLAT(TANH_P1));
+		a = K_FMA(a, q, SPLAT(TANH_P0));
+		b = K_FMA(SPLAT(TANH_Q4), q, SPLAT(TANH_Q3));
+		b = K_FMA(b, q, SPLAT(TANH_Q2));
+		b = K_FMA(b, q, SPLAT(TANH_Q1));
+		b = K_FMA(b, q, SPLAT(1.0f));
+		ST(y + i, v * a / b);
+	}
+}
+
+K_FN static void FN(softmax)(const float *y, const size_t m_lanes[2], float *p, float *mx,
+                             float *sum)
+{
+	const size_t m = m_lanes[0], lanes = m_lanes[1];
+
+	for (size_t j = 0; j < lanes; j += VL) {
+		vf top = LD(y + j), s = { 0 };
+
+		for (size_t i = 1; i < m; i++) {
+			const vf v = LD(y + i * lanes + j);
+
+			top = PICK(v < top, top, v);     /* a NaN in v wins */
+		}
+		for (size_t i = 0; i < m; i++) {
+			const vf e = FN(vexp)(LD(y + i * lanes + j) - top);
+
+			ST(p + i * lanes + j, e);
+			s += e;
+		}
+		ST(mx + j, top);
+		ST(sum + j, s);
+		s = 1.0f / s;
+		for (size_t i = 0; i < m; i++)
+			ST(p + i * lanes + j, LD(p + i * lanes + j) * s);
+	}
+}
+
+K_FN static void FN(mse)(const struct hn_mse_args *q)
+{
+	const float inv = 1.0f / (float)q->m;
+
+	for (size_t j = 0; j < q->lanes; j += VL) {
+		const vf share = LD(q->share + j) * (2.0f * inv);
+		vf sum = { 0 };
+
+		for (size_t i = j; i < q->m * q->lanes; i += q->lanes) {
+			const vf d = LD(q->y + i) - LD(q->t + i);
+
+			sum = K_FMA(d, d, sum);
+			if (q->dy)
+				ST(q->dy + i, d * share);
+		}
+		ST(q->loss + j, sum * inv);
+	}
+}

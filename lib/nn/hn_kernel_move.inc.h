@@ -1,0 +1,124 @@
+/* hn_kernel_move.inc.h - part of hn_kernel.inc.h: transposes and sums. */
+
+/* --- moving and summing ----------------------------------------------------------------------- */
+
+#define MIX(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+
+/* Squares of 4 x 4 or 8 x 8 are transposed in registers by interleaving pairs of rows. */
+#if VL == 4
+enum { FN(SQ) = 4 };
+#define SQ FN(SQ)
+typedef vf FN(vq);
+
+INLINE void FN(flip)(vf r[SQ])
+{
+	const vf a = MIX(r[0], r[1], 0, 4, 1, 5), b = MIX(r[0], r[1], 2, 6, 3, 7);
+	const vf c = MIX(r[2], r[3], 0, 4, 1, 5), d = MIX(r[2], r[3], 2, 6, 3, 7);
+
+	r[0] = MIX(a, c, 0, 1, 4, 5);
+	r[1] = MIX(a, c, 2, 3, 6, 7);
+	r[2] = MIX(b, d, 0, 1, 4, 5);
+	r[3] = MIX(b, d, 2, 3, 6, 7);
+}
+#else
+enum { FN(SQ) = 8 };
+#define SQ FN(SQ)
+typedef float FN(vq) __attribute__((vector_size(32), aligned(4), may_alias));
+#define LOW1(a, b) MIX(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define TOP1(a, b) MIX(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+#define LOW2(a, b) MIX(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+#define TOP2(a, b) MIX(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+#define LOW4(a, b) MIX(a, b, 0, 1, 2, 3, 8, 9, 10, 11)
+#define TOP4(a, b) MIX(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
+
+INLINE void FN(flip)(FN(vq) r[SQ])
+{
+	const FN(vq) a0 = LOW1(r[0], r[1]), a1 = TOP1(r[0], r[1]), a2 = LOW1(r[2], r[3]);
+	const FN(vq) a3 = TOP1(r[2], r[3]), a4 = LOW1(r[4], r[5]), a5 = TOP1(r[4], r[5]);
+	const FN(vq) a6 = LOW1(r[6], r[7]), a7 = TOP1(r[6], r[7]);
+	const FN(vq) b0 = LOW2(a0, a2), b1 = TOP2(a0, a2), b2 = LOW2(a1, a3), b3 = TOP2(a1, a3);
+	const FN(vq) b4 = LOW2(a4, a6), b5 = TOP2(a4, a6), b6 = LOW2(a5, a7), b7 = TOP2(a5, a7);
+
+	r[0] = LOW4(b0, b4);
+	r[1] = LOW4(b1, b5);
+	r[2] = LOW4(b2, b6);
+	r[3] = LOW4(b3, b7);
+	r[4] = TOP4(b0, b4);
+	r[5] = TOP4(b1, b5);
+	r[6] = TOP4(b2, b6);
+	r[7] = TOP4(b3, b7);
+}
+#endif
+
+#define LDQ(p) (*(const FN(vq) *)(const void *)(p))
+#define STQ(p, v) (*(FN(vq) *)(void *)(p) = (v))
+
+INLINE void FN(flip_square)(const float *src, size_t lds, float *dst, size_t ldd)
+{
+	FN(vq) r[SQ];
+
+	for (size_t i = 0; i < SQ; i++)
+		r[i] = LDQ(src + i * lds);
+	FN(flip)(r);
+	for (size_t i = 0; i < SQ; i++)
+		STQ(dst + i * ldd, r[i]);
+}
+
+K_FN static void FN(transpose)(const float *src, size_t lds, float *dst, size_t ldd,
+                               const size_t mn[2])
+{
+	const size_t m = mn[0], n = mn[1], m8 = m / SQ * SQ, n8 = n / SQ * SQ;
+
+	for (size_t i = 0; i < m8; i += SQ)
+		for (size_t j = 0; j < n8; j += SQ)
+			FN(flip_square)(src + i * lds + j, lds, dst + j * ldd + i, ldd);
+	for (size_t i = 0; i < m; i++)
+		for (size_t j = i < m8 ? n8 : 0; j < n; j++)
+			dst[j * ldd + i] = src[i * lds + j];
+}
+
+/* Sum of 16 lanes, halves folded onto each other. */
+INLINE float FN(fold)(const float s[HN_LANES])
+{
+	float a[8];
+
+	for (int i = 0; i < 8; i++)
+		a[i] = s[i] + s[i + 8];
+	for (int i = 0; i < 4; i++)
+		a[i] += a[i + 4];
+	return (a[0] + a[2]) + (a[1] + a[3]);
+}
+
+K_FN static void FN(row_sums)(const float *x, size_t m, size_t lanes, float *out)
+{
+	for (size_t i = 0; i < m; i++, x += lanes) {
+		float s[HN_LANES];
+
+		for (size_t v = 0; v < HN_LANES; v += VL) {
+			vf acc = LD(x + v);
+
+			for (size_t j = HN_LANES + v; j < lanes; j += HN_LANES)
+				acc += LD(x + j);
+			ST(s + v, acc);
+		}
+		out[i] = FN(fold)(s);
+	}
+}
+
+K_FN static double FN(sum_sq)(const float *x, size_t n)
+{
+	float s[HN_LANES] = { 0 };
+	size_t i = 0;
+	double tail = 0;
+
+	for (size_t v = 0; v < HN_LANES; v += VL) {
+		vf acc = { 0 };
+
+		for (i = 0; i + HN_LANES <= n; i += HN_LANES)
+			acc = K_FMA(LD(x + i + v), LD(x + i + v), acc);
+		ST(s + v, acc);
+	}
+	for (; i < n; i++)
+		tail += (double)x[i] * (double)x[i];
+	return (double)FN(fold)(s) + tail;
+}
