@@ -44,11 +44,12 @@ static void save_done(struct db_op *op, hn_status rc)
 
 static void save(struct honed *h, int model)
 {
-	const struct cycle *c = &h->cycle[model];
+	struct cycle *c = &h->cycle[model];
 	struct save *w = calloc(1, sizeof *w);
 
 	if (!w)
 		return;
+	c->dirty = false;
 	w->op = (struct db_op){ .run = save_run, .done = save_done };
 	(void)snprintf(w->model, sizeof w->model, "%s", name_of(h, model));
 	w->s.policy = c->policy;
@@ -291,8 +292,10 @@ void cycle_event(struct honed *h, int model, enum hn_policy_kind kind, int n)
 
 	for (int i = 0; i < k; i++)
 		act(h, model, &out[i]);
-	if (kind != HN_POLICY_TICK || k > 0)
+	if (k > 0 || (kind != HN_POLICY_TICK && kind != HN_POLICY_LABELS))
 		save(h, model);
+	else if (kind == HN_POLICY_LABELS)
+		c->dirty = true;         /* many may come at once: the next tick saves */
 }
 
 void cycle_on_episode(void *ctx, const struct monitor_episode *e)
@@ -359,6 +362,8 @@ void cycle_tick(struct honed *h)
 	for (int m = 0; m < h->conf->n_models; m++) {
 		cycle_event(h, m, HN_POLICY_TICK, 0);
 		watch(h, m);
+		if (h->cycle[m].dirty)
+			save(h, m);
 	}
 	cycle_hold(h);
 }

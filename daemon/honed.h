@@ -42,6 +42,7 @@ struct cycle {
 	int32_t labels;                  /* usable labels since the champion was made             */
 	int32_t asked, answered;         /* since the start of the daemon                         */
 	int64_t now_us;                  /* event clock: newest frame of its streams              */
+	bool dirty;                      /* to be saved by the next tick                          */
 	bool deciding;                   /* between a job's result and its durable outcome        */
 };
 

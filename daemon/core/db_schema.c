@@ -1,7 +1,7 @@
 /* db_schema.c - the tables.  A released step is never edited: a change is a new step at the end.
  *
- * Times are us since 1970-01-01 UTC.  `stream`, `model`, `version`, `job` ... hold the id of a row of
- * that table, except in `journal`, which keeps names so that its lines outlive what they are about. */
+ * Times are us since 1970-01-01 UTC.  In the tables of frames, labels and predictions `stream` is the id
+ * of its row; the tables of the loop, which people read, say the names of streams and models. */
 #include "db.h"
 
 /* hot:   one compressed block (hn_block.h) per commit and stream, in order of arrival.
@@ -31,32 +31,32 @@ static const char frames[] =
 	" device INTEGER NOT NULL, made INTEGER NOT NULL);"
 	"CREATE INDEX prediction_time ON prediction(stream, t);"
 
-	"CREATE TABLE label_request(id INTEGER PRIMARY KEY, model INTEGER, stream INTEGER,"
+	"CREATE TABLE label_request(id INTEGER PRIMARY KEY, model TEXT, stream TEXT,"
 	" t INTEGER, asked INTEGER, why TEXT, answered INTEGER);"
 	"CREATE INDEX label_request_time ON label_request(stream, t);"
 	"CREATE TABLE model(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, champion INTEGER,"
 	" next_rollout INTEGER);"
-	"CREATE TABLE version(id INTEGER PRIMARY KEY, model INTEGER, number INTEGER, digest TEXT,"
+	"CREATE TABLE version(id INTEGER PRIMARY KEY, model TEXT, number INTEGER, digest TEXT,"
 	" state TEXT, parent INTEGER, job INTEGER, created INTEGER, blob BLOB, metrics TEXT,"
 	" who TEXT, why TEXT);"
 	"CREATE INDEX version_model ON version(model, number);"
-	"CREATE TABLE job(id INTEGER PRIMARY KEY, model INTEGER, state TEXT, kind TEXT,"
+	"CREATE TABLE job(id INTEGER PRIMARY KEY, model TEXT, state TEXT, kind TEXT,"
 	" reason TEXT, actor TEXT, created INTEGER, started INTEGER, ended INTEGER,"
 	" progress TEXT, report TEXT, error TEXT);"
 	"CREATE INDEX job_model ON job(model);"
-	"CREATE TABLE episode(id INTEGER PRIMARY KEY, model INTEGER, stream INTEGER, kind TEXT,"
+	"CREATE TABLE episode(id INTEGER PRIMARY KEY, model TEXT, stream TEXT, kind TEXT,"
 	" state TEXT, opened INTEGER, closed INTEGER, evidence TEXT);"
 	"CREATE INDEX episode_model ON episode(model, stream);"
 	"CREATE TABLE device(name TEXT PRIMARY KEY, uid TEXT, state TEXT, seen INTEGER);"
-	"CREATE TABLE rollout(id INTEGER PRIMARY KEY, model INTEGER, version INTEGER, state TEXT,"
+	"CREATE TABLE rollout(id INTEGER PRIMARY KEY, model TEXT, version INTEGER, state TEXT,"
 	" created INTEGER, ended INTEGER, reason TEXT, plan TEXT);"
 	"CREATE INDEX rollout_model ON rollout(model);"
 	"CREATE TABLE rollout_device(rollout INTEGER NOT NULL, device TEXT NOT NULL, state TEXT,"
 	" package_version INTEGER, attempts INTEGER, error TEXT, started INTEGER, ended INTEGER,"
 	" PRIMARY KEY(rollout, device));"
-	"CREATE TABLE monitor_state(model INTEGER NOT NULL, stream INTEGER NOT NULL,"
+	"CREATE TABLE monitor_state(model TEXT NOT NULL, stream TEXT NOT NULL,"
 	" saved INTEGER, data BLOB, PRIMARY KEY(model, stream));"
-	"CREATE TABLE policy_state(model INTEGER PRIMARY KEY, data TEXT);"
+	"CREATE TABLE policy_state(model TEXT PRIMARY KEY, data BLOB);"
 	"CREATE TABLE journal(id INTEGER PRIMARY KEY, t INTEGER NOT NULL, kind TEXT NOT NULL,"
 	" model TEXT, device TEXT, stream TEXT, episode INTEGER, job INTEGER, version INTEGER,"
 	" rollout INTEGER, actor TEXT, reason TEXT, evidence TEXT);";
