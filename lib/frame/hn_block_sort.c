@@ -8,7 +8,9 @@
 
 static bool before(const struct hn_block *b, uint32_t x, uint32_t y)
 {
-	return b->event_us[x] < b->event_us[y] || (b->event_us[x] == b->event_us[y] && x < y);
+	const int64_t tx = b->event_us[x], ty = b->event_us[y];
+
+	return tx < ty || (tx == ty && x < y);
 }
 
 static void sift(const struct hn_block *b, uint32_t *order, uint32_t root, uint32_t n)
