@@ -58,6 +58,10 @@ int conf_load_text(struct conf **out, const char *name, const char *text, size_t
 		(void)fprintf(to, "%s: error: out of memory\n", name);
 		return -1;
 	}
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {        /* a byte order mark */
+		text += 3;
+		len -= 3;
+	}
 	diag->file = name;
 	diag->text = text;
 	diag->len = len;

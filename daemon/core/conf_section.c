@@ -18,6 +18,7 @@ static int add_drivers(struct conf_section *out, int n, int cap)
 
 int conf_sections(struct conf_section *out, int cap)
 {
+	struct conf_section fresh;
 	int n = 1;
 
 	out[0] = (struct conf_section){ .id = "settings", .rows = conf_rows };
@@ -25,11 +26,11 @@ int conf_sections(struct conf_section *out, int cap)
 		for (const struct conf_row *r = out[i].rows; r->key && n < cap; r++) {
 			if (r->type != CONF_LIST)
 				continue;
-			out[n] = (struct conf_section){ .rows = r->item, .list = r };
-			(void)snprintf(out[n].name, sizeof out[n].name, "%.30s%s%.28s[]",
+			fresh = (struct conf_section){ .rows = r->item, .list = r };
+			(void)snprintf(fresh.name, sizeof fresh.name, "%.30s%s%.28s[]",
 			               out[i].name, i ? "." : "", r->key);
-			(void)snprintf(out[n].id, sizeof out[n].id, "%s", r->key);
-			n++;
+			(void)snprintf(fresh.id, sizeof fresh.id, "%s", r->key);
+			out[n++] = fresh;
 		}
 	return add_drivers(out, n, cap);
 }

@@ -154,7 +154,7 @@ START_TEST(an_empty_file_and_empty_sections_give_the_defaults)
 {
 	static const char *const empty[] = {
 		"", "# nothing\n", "---\n", "~\n", "sources:\nstreams: []\nmodels: ~\ndevices: null\n",
-		"store:\nlog: {}\n", "\xef\xbb\xbfstore:\n", NULL
+		"store:\nlog: {}\n", "\xef\xbb\xbfstore:\n", "\xef\xbb\xbf%YAML 1.1\n---\n", NULL
 	};
 	struct conf *fresh = conf_new();
 

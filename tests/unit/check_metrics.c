@@ -77,8 +77,8 @@ END_TEST
 START_TEST(numbers_that_are_none_have_their_names)
 {
 	static const struct { double v; const char *text; } t[] = {
-		{ NAN, "\nhoned_odd NaN\n" }, { INFINITY, "\nhoned_odd +Inf\n" },
-		{ -INFINITY, "\nhoned_odd -Inf\n" }
+		{ (double)NAN, "\nhoned_odd NaN\n" }, { (double)INFINITY, "\nhoned_odd +Inf\n" },
+		{ -(double)INFINITY, "\nhoned_odd -Inf\n" }
 	};
 	struct metric *g = metric_gauge("honed_odd", "", "Odd.");
 
