@@ -1,8 +1,8 @@
 /* conf.h - the daemon's settings, read from YAML by one table (conf_rows.c).
  *
  * From the rows and nothing else: defaults, parsing, range checks, the sample file, docs/config.md,
- * the JSON schema, --help-config.  A list (sources, streams, channels, models, devices) is a row that
- * names the rows of its items; an item of `sources` also takes the rows of its driver (`type:`). */
+ * the JSON schema, --help-config.  A list (sources, streams, channels, models, devices) is a row
+ * that names the rows of its items; an item of `sources` also takes the rows of its driver (`type:`). */
 #ifndef CONF_H
 #define CONF_H
 

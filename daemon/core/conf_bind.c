@@ -1,5 +1,5 @@
 /* Walks the tree with an explicit stack: a frame is one mapping or one list that is being read.  A
- * nested mapping ("train:") is not a struct of its own; its keys are the dotted keys of its item. */
+ * nested mapping ("train:") is no struct of its own: its keys are the dotted keys of its item. */
 #include "conf_bind.h"
 
 #include <assert.h>

@@ -1,4 +1,4 @@
-/* conf_bind.h - the tree of a file meets the rows: values go into a struct conf, errors into a diag. */
+/* conf_bind.h - the tree of a file meets the rows: values go into a struct conf, errors elsewhere. */
 #ifndef CONF_BIND_H
 #define CONF_BIND_H
 

@@ -1,4 +1,4 @@
-/* What one setting says about another.  First what follows from the settings, then one row a rule. */
+/* What one setting says about another: one row a rule.  Before, what follows from the settings. */
 #include "conf_bind.h"
 
 #include <ctype.h>
@@ -192,9 +192,12 @@ static const struct rule {
 	{ "streams", "source",   stream_source,      "there is no source of this name", "sources" },
 	{ "streams", "min",      channel_range,      "min is greater than max", NULL },
 	{ "models",  "streams",  model_streams,      "there is no stream of this name", "streams" },
-	{ "models",  "streams",  model_has_stream,   "it has no stream, neither of its own nor of a device", NULL },
-	{ "models",  "streams",  model_width,        "all streams of a model have the same number of channels", NULL },
-	{ "models",  "classes",  model_classes,      "a model that classifies needs 2 classes or more", NULL },
+	{ "models",  "streams",  model_has_stream,
+	  "it has no stream, neither of its own nor of a device", NULL },
+	{ "models",  "streams",  model_width,
+	  "all streams of a model have the same number of channels", NULL },
+	{ "models",  "classes",  model_classes,
+	  "a model that classifies needs 2 classes or more", NULL },
 	{ "models",  "window",   model_input,        "window times channels is more than 16384", NULL },
 	{ "devices", "uid",      device_uid,         "expected 16 hex digits", NULL },
 	{ "devices", "uid",      device_uid_once,    "another device has this uid", NULL },

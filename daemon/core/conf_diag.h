@@ -40,8 +40,8 @@ void conf_diag_secret(struct conf_diag *d, const struct conf_place *at);
 
 void conf_diag_print(struct conf_diag *d, FILE *out);
 
-/* The candidate nearest to `word`: one of its letters, or up to a third, differ (insert, delete, replace,
- * swap of neighbours).  best == NULL: none is near. */
+/* The candidate nearest to `word`: one of its letters, or up to a third, differ (insert, delete,
+ * replace, swap of neighbours).  best == NULL: none is near. */
 struct conf_near { const char *word, *best; size_t distance; };
 void conf_near_init(struct conf_near *n, const char *word);
 void conf_near_try(struct conf_near *n, const char *candidate);

@@ -13,7 +13,7 @@ bool conf_value_set(const struct conf_row *r, void *base, const char *text, char
 /* Check one name (CONF_NAME) or text of fewer than `size` bytes. */
 bool conf_text_check(const char *text, size_t size, unsigned flags, char *why);
 
-/* Store the defaults of `rows` (ended by key == NULL) into the struct at `base`, which is zeroed. */
+/* Store the defaults of `rows` (ended by key == NULL) into the zeroed struct at `base`. */
 void conf_value_defaults(const struct conf_row *rows, void *base);
 
 /* "whole number 1..65535, default 0" into out. */

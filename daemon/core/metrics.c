@@ -1,4 +1,4 @@
-/* Series live in one hash table and, by name, in one chain a family, so that the text groups them. */
+/* Series live in one hash table and, by name, in one chain a family: the text groups them so. */
 #include "metrics.h"
 
 #include <assert.h>

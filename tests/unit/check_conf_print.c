@@ -190,7 +190,8 @@ static void change(const struct conf_row *r, void *base)
 }
 
 /* Every row of `rows` alone: its key is named, and it asks for a restart unless reloadable. */
-static void each_row(const struct conf *old, const struct conf_row *rows, size_t off, const char *at)
+static void each_row(const struct conf *old, const struct conf_row *rows, size_t off,
+                     const char *at)
 {
 	struct conf *fresh = malloc(sizeof *fresh);
 	char line[128], *said;

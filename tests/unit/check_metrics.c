@@ -37,7 +37,8 @@ START_TEST(series_of_one_name_stand_together_under_one_help_and_type)
 	                 "# HELP honed_backlog Frames that wait.\\nSee \\\\docs.\n"
 	                 "# TYPE honed_backlog gauge\n"
 	                 "honed_backlog -2.5\n"
-	                 "# HELP honed_metrics_overflow_total Updates of series for which the table had no room.\n"
+	                 "# HELP honed_metrics_overflow_total "
+	                 "Updates of series for which the table had no room.\n"
 	                 "# TYPE honed_metrics_overflow_total counter\n"
 	                 "honed_metrics_overflow_total 0\n");
 	free(text);
@@ -56,7 +57,9 @@ END_TEST
 
 START_TEST(a_value_is_read_back_exactly)
 {
-	static const double v[] = { 0, 1, 0.1, 1.0 / 3, 123456789012345678.0, 1e300, -5e-324, 1700000000.123456 };
+	static const double v[] = {
+		0, 1, 0.1, 1.0 / 3, 123456789012345678.0, 1e300, -5e-324, 1700000000.123456
+	};
 	struct metric *g = metric_gauge("honed_exact", "", "Exact.");
 
 	for (size_t i = 0; i < sizeof v / sizeof v[0]; i++) {

@@ -26,7 +26,9 @@ static bool put(const void *data, size_t n)
 
 static bool head(uint8_t type, uint32_t n)
 {
-	const uint8_t h[5] = { (uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), (uint8_t)(n >> 24), type };
+	const uint8_t h[5] = {
+		(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), (uint8_t)(n >> 24), type
+	};
 
 	return put(h, sizeof h);
 }
