@@ -198,8 +198,10 @@ static void on_labels(struct hn_policy *p, int n)
 		p->outstanding = p->outstanding > came ? p->outstanding - came : 0;
 }
 
-static void on_promoted(struct hn_policy *p)
+static void on_promoted(struct hn_policy *p, int64_t now)
 {
+	if (p->ask_us == 0)
+		p->ask_us = now;         /* audits are counted from here */
 	p->busy = false;
 	p->rolling = p->has_version = true;
 	p->failures = 0;
@@ -256,7 +258,7 @@ static void update(struct step *s, const struct hn_policy_event *ev)
 	case HN_POLICY_LABELS: on_labels(p, ev->n); break;
 	case HN_POLICY_ASKED: if (ev->n > 0) remember_ask(s, ev->n); break;
 	case HN_POLICY_JOB_STARTED: p->busy = true; p->job_us = s->now; break;
-	case HN_POLICY_JOB_PROMOTED: on_promoted(p); break;
+	case HN_POLICY_JOB_PROMOTED: on_promoted(p, s->now); break;
 	case HN_POLICY_JOB_REJECTED: p->busy = false; p->failures = 0; p->labels_tried = p->labels; break;
 	case HN_POLICY_JOB_FAILED: on_failed(s); break;
 	case HN_POLICY_CONFIRMED: p->rolling = false; break;

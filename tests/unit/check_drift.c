@@ -46,13 +46,22 @@ static double run(const struct hn_detector *d, int n, bool changed)
 	return peak;
 }
 
+/* Over many runs: ddm has no false-alarm promise and is unlucky in one of five. */
 START_TEST(stationary_is_quiet_and_a_step_is_found)
 {
 	const struct hn_detector *d = hn_detectors[_i];
+	enum { RUNS = 100 };
+	int quiet = 0, found = 0;
 
-	start(d);
-	ck_assert_msg(run(d, 500, false) < 1.0, "%s: false alarm", d->name);
-	ck_assert_msg(run(d, 60, true) >= 1.0, "%s: missed the step", d->name);
+	for (int k = 0; k < RUNS; k++) {
+		start(d);
+		hn_rng_seed(&rng, SEED + (uint64_t)k);
+		quiet += run(d, 500, false) < 1.0;
+		found += run(d, 60, true) >= 1.0;
+	}
+	printf("%-14s quiet in %d, step found within 60 in %d of %d runs\n", d->name, quiet, found, RUNS);
+	ck_assert_msg(quiet >= 75, "%s: quiet in %d runs", d->name, quiet);
+	ck_assert_msg(found >= 90, "%s: found in %d runs", d->name, found);
 }
 END_TEST
 
