@@ -21,9 +21,10 @@ static bool frame_end(struct hd_device *d, struct hd_tx *t)
 	return sent;
 }
 
-static bool say(struct hd_device *d, uint8_t type, const uint8_t *body, size_t n)
+/* A short frame: n <= HD_HELLO_LEN. */
+static HD_NOINLINE bool say(struct hd_device *d, uint8_t type, const uint8_t *body, size_t n)
 {
-	uint8_t wire[HD_WIRE_MAX];
+	uint8_t wire[HD_FRAME_HEAD + HD_HELLO_LEN + HD_FRAME_CRC + 2];   /* one COBS code, one zero */
 	struct hd_tx t;
 
 	t.out = wire;
@@ -43,10 +44,9 @@ static uint32_t active_word(const struct hd_device *d, unsigned at)
 	return d->active ? hd_load32(d->active + at) : 0;
 }
 
-static void say_hello(struct hd_device *d)
+static HD_NOINLINE void say_hello(struct hd_device *d)
 {
 	const struct hd_flash *f = d->flash;
-	uint8_t body[HD_HELLO_LEN];
 	struct hd_hello h;
 
 	memset(&h, 0, sizeof h);
@@ -70,13 +70,11 @@ static void say_hello(struct hd_device *d)
 		memcpy(h.active_digest, d->active + HD_AT_DIGEST, sizeof h.active_digest);
 	if (hd_stage_is_open(d))
 		memcpy(h.staged_digest, (const uint8_t *)d->header + HD_AT_DIGEST, sizeof h.staged_digest);
-	hd_hello_write(&h, body);
-	say(d, HD_HELLO, body, sizeof body);
+	say(d, HD_HELLO, hd_hello_body(&h), sizeof h);
 }
 
-static void say_status(struct hd_device *d)
+static HD_NOINLINE void say_status(struct hd_device *d)
 {
-	uint8_t body[HD_REPORT_LEN];
 	struct hd_report r;
 
 	memset(&r, 0, sizeof r);
@@ -95,8 +93,7 @@ static void say_status(struct hd_device *d)
 	r.missed = d->missed;
 	r.trial_left = d->state == HD_TRIAL ? d->trial_left : 0;
 	r.overruns = d->lost_rx + d->rx.refused;
-	hd_report_write(&r, body);
-	say(d, HD_STATUS, body, sizeof body);
+	say(d, HD_STATUS, hd_report_body(&r), sizeof r);
 	d->re = d->re_error = 0;
 }
 

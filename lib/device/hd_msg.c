@@ -35,6 +35,12 @@ static void order_hello(uint8_t *body)
 #endif
 }
 
+const uint8_t *hd_hello_body(struct hd_hello *h)
+{
+	order_hello((uint8_t *)h);
+	return (const uint8_t *)h;
+}
+
 void hd_hello_write(const struct hd_hello *h, uint8_t out[HD_HELLO_LEN])
 {
 	memcpy(out, h, HD_HELLO_LEN);
@@ -50,10 +56,16 @@ hd_status hd_hello_read(struct hd_hello *h, const uint8_t *body, size_t n)
 	return HD_OK;
 }
 
+const uint8_t *hd_report_body(struct hd_report *r)
+{
+	order((uint8_t *)r, 0x3fe);      /* all but the first word */
+	return (const uint8_t *)r;
+}
+
 void hd_report_write(const struct hd_report *r, uint8_t out[HD_REPORT_LEN])
 {
 	memcpy(out, r, HD_REPORT_LEN);
-	order(out, 0x3fe);               /* all but the first word */
+	order(out, 0x3fe);
 }
 
 hd_status hd_report_read(struct hd_report *r, const uint8_t *body, size_t n)

@@ -10,7 +10,7 @@
  *   BEGIN       package header (128 B): start, or resume when the digest is the staged one
  *   CHUNK       u32 offset, bytes: payload bytes; offset is a multiple of `chunk`, idempotent
  *   ACTIVATE    u32 version, u8 tag[8]: verify, self-test, switch at the next inference boundary
- *   CONFIRM     u32 version, u8 tag[8]: the trial is over, raise the floor, pre-erase the other slot
+ *   CONFIRM     u32 version, u8 tag[8]: the trial is over: raise the floor, erase the other slot
  *   REVERT      u32 version, u8 tag[8]: end the trial of `version`, back to the other slot
  *   STATUS_ASK  empty
  *   TIME        u64 gateway time, us since 1970: the device may show it; it never steers inference
@@ -92,6 +92,10 @@ void hd_hello_write(const struct hd_hello *h, uint8_t out[HD_HELLO_LEN]);
 hd_status hd_hello_read(struct hd_hello *h, const uint8_t *body, size_t n);
 void hd_report_write(const struct hd_report *r, uint8_t out[HD_REPORT_LEN]);
 hd_status hd_report_read(struct hd_report *r, const uint8_t *body, size_t n);
+
+/* The struct itself as a body, without a copy; its numbers are not to be read afterwards. */
+const uint8_t *hd_hello_body(struct hd_hello *h);
+const uint8_t *hd_report_body(struct hd_report *r);
 
 /* Tag of a state-changing command (first HD_TAG_LEN bytes of the HMAC above). */
 void hd_tag(const uint8_t key[HD_KEY_LEN], uint8_t type, uint16_t session, uint32_t nonce_dev,

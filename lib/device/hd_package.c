@@ -8,13 +8,13 @@ enum { FORMAT = 1 };
 
 hd_status hd_package_check(const uint8_t raw[HD_PACKAGE_HEADER])
 {
-	uint32_t image_len = hd_get32(raw + HD_AT_IMAGE_LEN);
-	uint32_t payload_len = hd_get32(raw + HD_AT_PAYLOAD_LEN);
-	uint32_t n_vectors = hd_get16(raw + HD_AT_N_VECTORS);
-	uint32_t vectors = n_vectors * hd_get16(raw + HD_AT_VECTOR_LEN);
+	uint32_t image_len = hd_load32(raw + HD_AT_IMAGE_LEN);
+	uint32_t payload_len = hd_load32(raw + HD_AT_PAYLOAD_LEN);
+	uint32_t n_vectors = hd_load16(raw + HD_AT_N_VECTORS);
+	uint32_t vectors = n_vectors * hd_load16(raw + HD_AT_VECTOR_LEN);
 
-	if (hd_get32(raw + HD_AT_MAGIC) != HD_PACKAGE_MAGIC || hd_get16(raw + HD_AT_FORMAT) != FORMAT
-	    || raw[HD_AT_KIND] != 0 || hd_get32(raw + HD_AT_CRC) != hd_crc32c(0, raw, HD_AT_CRC))
+	if (hd_load32(raw + HD_AT_MAGIC) != HD_PACKAGE_MAGIC || hd_load16(raw + HD_AT_FORMAT) != FORMAT
+	    || raw[HD_AT_KIND] != 0 || hd_load32(raw + HD_AT_CRC) != hd_crc32c(0, raw, HD_AT_CRC))
 		return HD_EFORMAT;
 	/* Compared by subtraction: the sum of two lengths from outside may wrap. */
 	if (image_len == 0 || (image_len & 3) != 0 || n_vectors > HD_VECTORS_MAX
@@ -25,8 +25,11 @@ hd_status hd_package_check(const uint8_t raw[HD_PACKAGE_HEADER])
 
 hd_status hd_package_read(struct hd_package *p, const uint8_t raw[HD_PACKAGE_HEADER])
 {
-	hd_status rc = hd_package_check(raw);
+	uint32_t aligned[HD_PACKAGE_HEADER / 4];
+	hd_status rc;
 
+	memcpy(aligned, raw, sizeof aligned);
+	rc = hd_package_check((const uint8_t *)aligned);
 	if (rc != HD_OK)
 		return rc;
 	p->kind = raw[HD_AT_KIND];

@@ -1,8 +1,8 @@
 /* hd_package.h - the signed package: what is sent to a device, and what its slot keeps.
  *
  * A package is a header and a payload.  The payload is the image (hd_image.h), then `n_vectors`
- * self-test vectors, each { i8 in[in_len * in_ch], i8 out[out_n] } made by the gateway with the same
- * kernels: a device must reproduce every output bit for bit before it activates the image.
+ * self-test vectors, each { i8 in[in_len * in_ch], i8 out[out_n] } made by the gateway with the
+ * same kernels: a device must reproduce every output bit for bit before it activates the image.
  *
  *   0  u32 magic        "HDP1"
  *   4  u16 format       1
@@ -51,7 +51,7 @@ struct hd_package {
 	uint8_t  mac[HD_DIGEST_LEN];
 };
 
-/* Is this a header?  Errors: HD_EFORMAT, as hd_package_read. */
+/* Is this a header?  `raw` is 4-byte aligned.  Errors: HD_EFORMAT, as hd_package_read. */
 hd_status hd_package_check(const uint8_t raw[HD_PACKAGE_HEADER]);
 
 /* Decode a header.  Errors: HD_EFORMAT (magic, format, kind, CRC, lengths that do not add up). */

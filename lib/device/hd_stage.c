@@ -338,7 +338,7 @@ static bool erase_one(struct hd_device *d, uint32_t idle_us)
 	return true;
 }
 
-static hd_status open_staged(struct hd_device *d)
+static HD_NOINLINE hd_status open_staged(struct hd_device *d)
 {
 	const uint8_t *header = staged(d);
 	struct hd_net *net = &d->net[spare(d)];
@@ -362,7 +362,7 @@ static hd_status open_staged(struct hd_device *d)
 }
 
 /* Vector i must come out bit for bit. */
-static hd_status self_test(struct hd_device *d, uint32_t i)
+static HD_NOINLINE hd_status self_test(struct hd_device *d, uint32_t i)
 {
 	const uint8_t *header = staged(d);
 	const struct hd_net *net = &d->net[spare(d)];
@@ -437,7 +437,7 @@ bool hd_stage_work(struct hd_device *d, uint32_t idle_us)
 	return d->state == HD_VERIFYING && verify(d, idle_us);
 }
 
-/* --- boot -------------------------------------------------------------------------------------- */
+/* --- boot ------------------------------------------------------------------------------------- */
 
 /* `slot` holds a sound package, mapped at `raw`. */
 static bool open_slot(struct hd_device *d, uint8_t slot, const uint8_t *raw)

@@ -12,8 +12,10 @@
 
 #if defined(__GNUC__)
 #define HD_MUST_USE __attribute__((warn_unused_result))
+#define HD_NOINLINE __attribute__((noinline))    /* keeps its locals off its callers' stack */
 #else
 #define HD_MUST_USE
+#define HD_NOINLINE
 #endif
 
 /* Result codes; also the one-byte error of a STATUS message, so their values are permanent. */

@@ -1,5 +1,5 @@
-/* check_powercut.c - power is cut before, inside and after every flash operation of a swap, and once
- * more during the recovery.
+/* check_powercut.c - power is cut before, inside and after every flash operation of a swap, and
+ * once more during the recovery.
  *
  * After each cut the device must, at the next boot and without help,
  *   I1  hold its active package bit for bit,
@@ -155,7 +155,8 @@ END_TEST
 
 /* Two cuts, drawn ways; false when there are fewer than `first` operations.  `*again`: there were
  * `second` operations in the recovery. */
-static bool cut_twice(struct bench *b, struct hn_rng *rng, uint32_t first, uint32_t second, bool *again)
+static bool cut_twice(struct bench *b, struct hn_rng *rng, uint32_t first, uint32_t second,
+                      bool *again)
 {
 	t_flash_copy(&b->flash, &b->start);
 	if (!run_until_cut(b, first, (enum t_cut)hn_rng_below(rng, T_CUTS), false))

@@ -1,4 +1,4 @@
-/* fuzz_hd_frame.c - the frame decoder: any bytes; what passes has a right CRC and comes back the same. */
+/* fuzz_hd_frame.c - the frame decoder: any bytes; what passes comes back the same. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

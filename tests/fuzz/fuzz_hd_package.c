@@ -1,4 +1,4 @@
-/* fuzz_hd_package.c - the package header: any bytes; what parses adds up and is written the same. */
+/* fuzz_hd_package.c - the package header: any bytes; what parses adds up and writes the same. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -82,7 +82,8 @@ static int clamp(int64_t v, int low, int high)
 }
 
 /* One layer by the formulas of the header, from the bytes of the image. */
-static const uint8_t *layer_reference(const uint8_t *row, const uint8_t *c, const int8_t *x, int8_t *y)
+static const uint8_t *layer_reference(const uint8_t *row, const uint8_t *c, const int8_t *x,
+                                      int8_t *y)
 {
 	int in = hd_get16(row + 4) * hd_get16(row + 6), out = hd_get16(row + 8) * hd_get16(row + 10);
 	const uint8_t *bias = c + 4, *mult = bias + 4 * out, *shift = mult + 4 * out;

@@ -6,6 +6,7 @@
 #include "hn_rng.h"
 
 static const struct { const char *text; uint8_t n; uint32_t weights; } good[] = {
+	{ "[conv1d 16x2 same stride 2, maxpool 2, flatten, dense 4]", 4, 16 * 7 + 17 * 4 },
 	{ "dense 4", 1, 4 * 13 }, { "[dense 32, relu, dense 4]", 3, 32 * 13 + 33 * 4 },
 	{ "  dense   32 ,relu,\tdense 4  ", 3, 32 * 13 + 33 * 4 },
 	{ "dense 4, softmax", 1, 4 * 13 }, { "[ tanh , dense 4 ]", 2, 4 * 13 },
@@ -49,11 +50,20 @@ static const struct {
 	{ "dense 16000, dense 16000, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 2", "weights" } },
 	{ "dense 300", HN_REGRESS, 0, HN_ERANGE, { "300 outputs" } },
 	{ "dense 1", HN_CLASSIFY, 0, HN_ERANGE, { "2 to 32" } },
+	{ "conv1d 4x5, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 1", "(4, 3)", "5 frames" } },
+	{ "conv1d 4x2 stride, dense 4", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1", "FILTERSxKERNEL" } },
+	{ "conv1d 4x2 pad 3, dense 4", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1" } },
+	{ "conv1d 4x2 stride 0, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "stride" } },
+	{ "conv1d 4x1024 dilation 1024 same, dense 9", HN_CLASSIFY, 4, HN_ERANGE, { "layer 2" } },
+	{ "dense 4 same", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1" } },
+	{ "maxpool 5, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "pools 5", "4" } },
+	{ "maxpool 2 stride 0.5, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "stride" } },
+	{ "leaky_relu 2, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "slope" } },
 	{ "softmax", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1" } },
 	{ "dense 4, softmax", HN_REGRESS, 4, HN_EFORMAT, { "layer 2 'softmax'" } },
 	{ "relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,"
 	  "relu,relu,relu,relu,relu,relu,dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 25", "24" } },
-	{ "dense 00000000000000000000000000000004", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1" } },
+	{ "dense 000000000000000000000000000000000000000000004", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1" } },
 };
 
 START_TEST(errors_name_the_layer_its_text_and_the_shapes)
@@ -73,7 +83,8 @@ END_TEST
 START_TEST(random_texts_never_harm)
 {
 	static const char *const parts[] = { "dense ", "relu", ",", "4", "[", "]", " ", "tanh", "x",
-		"-", ".", "e9", "softmax", "\xff", "\n", "%s", "16x5" };
+		"-", ".", "e9", "softmax", "\xff", "\n", "%s", "16x5", "conv1d ", "stride ", "same",
+		"dilation ", "maxpool ", "globalavgpool", "flatten" };
 	struct hn_rng r;
 
 	hn_rng_seed(&r, 1);

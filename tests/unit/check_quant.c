@@ -22,6 +22,8 @@ static const char *const texts[] = {
 	"dense 16, relu, dense 4", "dense 32, tanh, dense 8, relu, dense 4", "dense 4",
 	"relu, dense 4", "tanh, dense 9, dense 5, tanh, relu, dense 4", "dense 4, relu",
 	"dense 3, tanh, relu, tanh, dense 4, tanh", "dense 7, relu, relu, dense 4",
+	"dense 12, relu6, dense 8, sigmoid, dense 4", "flatten, dense 9, leaky_relu 0.2, dense 4",
+	"leaky_relu, flatten, sigmoid, dense 4", "dense 9, flatten, relu, flatten, dense 4, flatten",
 };
 enum { N_TEXTS = sizeof texts / sizeof *texts };
 

@@ -43,17 +43,18 @@ START_TEST(connections_are_limited_and_idle_ones_are_closed)
 
 	t_source_init(&t, kit->driver);
 	kit->setup(&t);
-	t_source_set(&t, "idle_timeout", "300ms");
+	t_source_set(&t, "idle_timeout", "1s");
 	ck_assert_int_eq(t_source_open(&t, NULL), HN_OK);
 	for (int i = 0; i < 70; i++) {
 		kit->connect(&t);
 		fd[i] = t.peer;
 		t.peer = -1;
-		t_source_spin(&t, 0.001);
+		(void)uv_run(&t.loop, UV_RUN_NOWAIT);
 	}
 	t_source_spin(&t, 0.02);
 	ck_assert_int_eq(t_source_count(&t, "connections"), 64);
-	t_source_spin(&t, 0.6);
+	ck_assert_int_eq(t_source_refused(&t), 6);
+	t_source_spin(&t, 1.6);
 	ck_assert_int_eq(t_source_count(&t, "connections"), 0);
 	for (int i = 0; i < 70; i++)
 		(void)close(fd[i]);

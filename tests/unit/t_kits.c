@@ -241,7 +241,7 @@ const struct t_kit t_kits[] = {
 	{ "link-pty", "link", false, true, '\0', false, pty_setup, pty_connect, samples_encode },
 	{ "link-tcp", "link", false, true, '\0', false, link_tcp_setup, link_tcp_connect, samples_encode },
 	{ "link-unix", "link", false, true, '\0', false, link_unix_setup, link_unix_connect, samples_encode },
-	{ NULL }
+	{ .name = NULL }
 };
 
 const struct t_kit *t_kit(const char *name)

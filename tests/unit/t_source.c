@@ -226,7 +226,7 @@ void t_source_send_frames(struct t_source *t, const struct t_kit *kit, int from,
 	for (int i = from; i < from + n; i++) {
 		t_source_send(t, buf, kit->encode(i, buf, sizeof buf));
 		if (!kit->stream)               /* a datagram finds its buffer empty */
-			t_source_spin(t, 0.001);
+			(void)uv_run(&t->loop, UV_RUN_NOWAIT);
 	}
 }
 
