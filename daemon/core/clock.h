@@ -14,7 +14,7 @@ void clock_set_virtual(int64_t us);
 /* "2026-11-22T13:05:07.123456Z" into out (28 bytes at least); years beyond 0 to 9999 are clamped. */
 void clock_format(int64_t us, char *out, size_t cap);
 
-/* RFC 3339 date-time ("T" may be a space, no zone means UTC), or seconds/ms/us/ns since 1970 as a
+/* RFC 3339 date-time, "T" may be a space, no zone means UTC; or seconds/ms/us/ns since 1970 as a
  * number whose size tells the unit.  Digits below 1 us are cut off.  -1 when it is neither. */
 int clock_parse(const char *text, int64_t *us);
 #endif

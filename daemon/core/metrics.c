@@ -85,19 +85,18 @@ static void join_family(struct metric *m)
 static struct metric *metric_get(const char *name, const char *labels, const char *help,
                                  bool counter)
 {
-	struct metric **at = slot_of(name, labels);
+	struct metric **at = slot_of(name, labels), *m = *at;
 
-	if (*at)
-		return *at;
-	if (table.n == METRICS_MAX)
+	if (m)
+		return m;
+	m = table.n < METRICS_MAX ? metric_new(name, labels, help) : NULL;
+	if (!m)
 		return &overflow;
-	*at = metric_new(name, labels, help);
-	if (!*at)
-		return &overflow;
-	(*at)->counter = counter;
+	m->counter = counter;
+	*at = m;
 	table.n++;
-	join_family(*at);
-	return *at;
+	join_family(m);
+	return m;
 }
 
 struct metric *metric_counter(const char *name, const char *labels, const char *help)
