@@ -1,6 +1,6 @@
 /* hn_kernel_pool.inc.h - part of hn_kernel.inc.h: pooling. */
 
-/* --- pooling: `taps` blocks of n floats, `step` floats apart, become one ------------------------ */
+/* --- pooling: `taps` blocks of n floats, `step` floats apart, become one ---------------------- */
 
 K_FN static void FN(max_pool)(const struct hn_pool_args *q)
 {

@@ -32,13 +32,19 @@ struct hn_layer_q {
 	uint8_t *out;            /* (image_bytes,) constants, zeroed, 4-byte aligned          */
 };
 
+/* A word behind the numbers of a layer's text: "stride 2", or "same" alone (value 1). */
+struct hn_option { const char *name; bool number; double normal; };
+
 struct hn_layer_type {
 	const char *name;
 	uint8_t id;              /* permanent                                                 */
 	const char *usage;       /* "dense N": shown in errors                                */
 	uint8_t args_min, args_max;
+	const struct hn_option *options;         /* ends with a NULL name; NULL = none         */
 	bool in_place;           /* y may overwrite x                                         */
-	bool keeps_y;            /* backward reads y                                          */
+	bool keeps_y;            /* backward reads y: the next layer may not overwrite it     */
+	bool kinks;              /* the derivative jumps: differences are not tested there    */
+	bool only_shape;         /* numbers stay as they are: int8 needs nothing              */
 	bool want_rows;          /* backward reads rows                                       */
 	bool rectifies;          /* the layer before it is initialised by He's rule           */
 	uint8_t op;              /* enum hd_op of the int8 form, 0 = none                     */

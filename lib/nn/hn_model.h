@@ -27,7 +27,7 @@ struct hn_scaler {
 	float mean[128], std[128];       /* std > 0 */
 };
 
-/* Decoded view; pointers borrow from the blob, which must be 4-byte aligned and outlive the view. */
+/* Decoded view; pointers borrow from the blob, which must be 4-byte aligned and outlive it. */
 struct hn_model {
 	char     net[HN_NET_TEXT_MAX];   /* "dense 32, relu, dense 4": see hn_net.h            */
 	uint8_t  task;                   /* enum hn_task in hn_net.h                           */

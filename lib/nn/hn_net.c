@@ -63,18 +63,46 @@ static hn_status read_arg(const char **s, double *out)
 	return HN_OK;
 }
 
-static hn_status read_args(struct hn_layer *l, const char *s)
+static const char *skip_blank(const char *s)
 {
 	while (*s == ' ' || *s == '\t')
 		s++;
-	while (*s) {
-		if (l->n_args == HN_LAYER_ARGS_MAX || read_arg(&s, &l->arg[l->n_args]))
-			return HN_EFORMAT;
-		l->n_args++;
-		while (*s == ' ' || *s == '\t')
-			s++;
+	return s;
+}
+
+/* A word of the type's options, with its number. */
+static hn_status read_option(struct hn_layer *l, const char **s)
+{
+	size_t n = 0;
+
+	while (isalpha((unsigned char)(*s)[n]))
+		n++;
+	for (size_t i = 0; l->type->options && l->type->options[i].name; i++) {
+		const struct hn_option *o = &l->type->options[i];
+
+		if (strlen(o->name) != n || memcmp(o->name, *s, n) != 0)
+			continue;
+		*s += n;
+		l->opt[i] = 1;
+		return o->number ? read_arg(s, &l->opt[i]) : HN_OK;
 	}
-	return HN_OK;
+	return HN_EFORMAT;
+}
+
+/* Numbers, then options. */
+static hn_status read_args(struct hn_layer *l, const char *s)
+{
+	hn_status rc = HN_OK;
+
+	for (size_t i = 0; l->type->options && l->type->options[i].name; i++)
+		l->opt[i] = l->type->options[i].normal;
+	for (s = skip_blank(s); *s && !rc && !isalpha((unsigned char)*s); s = skip_blank(s)) {
+		rc = l->n_args < HN_LAYER_ARGS_MAX ? read_arg(&s, &l->arg[l->n_args]) : HN_EFORMAT;
+		l->n_args++;
+	}
+	for (; *s && !rc; s = skip_blank(s))
+		rc = read_option(l, &s);
+	return rc;
 }
 
 /* "known layers: dense, relu, tanh" */

@@ -14,8 +14,8 @@ enum {
 	HN_NET_LAYERS_MAX = 24,
 	HN_NET_VALUES_MAX = 16384,       /* elements of one tensor between two layers, one sample */
 	HN_NET_WEIGHTS_MAX = 1 << 20,
-	HN_LAYER_ARGS_MAX = 4,
-	HN_LAYER_TEXT_MAX = 32,
+	HN_LAYER_ARGS_MAX = 4, HN_LAYER_OPTS_MAX = 4,
+	HN_LAYER_TEXT_MAX = 48,
 	HN_NET_OUT_MAX = 256             /* outputs, the limit of hd_image                       */
 };
 
@@ -31,6 +31,7 @@ struct hn_layer {
 	struct hn_shape in, out;
 	double   arg[HN_LAYER_ARGS_MAX]; /* numbers of the text, meaning by type              */
 	uint8_t  n_args;
+	double   opt[HN_LAYER_OPTS_MAX]; /* by the type's option list                          */
 	uint32_t w_at, n_w;              /* first weight and number of weights                */
 	char     text[HN_LAYER_TEXT_MAX];/* as written, for messages                          */
 };

@@ -13,10 +13,19 @@ static float *take(struct hn_arena *a, size_t n)
 }
 
 /* Only a layer whose predecessor does not need its own output any more may overwrite it; the
- * input of the net is kept for the first layer's gradient. */
+ * input of the net is kept for the first layer's gradient.  A change of shape overwrites nothing,
+ * but hands on what it shares. */
 static bool can_share(const struct hn_net *net, unsigned i, unsigned flags)
 {
-	return i > 0 && !(flags & HN_RUN_KEEP) && net->layer[i].type->in_place && !net->layer[i - 1].type->keeps_y;
+	unsigned before = i - 1;
+
+	if (i == 0 || !net->layer[i].type->in_place || flags & HN_RUN_KEEP)
+		return false;
+	if (net->layer[i].type->only_shape)
+		return true;
+	while (before > 0 && net->layer[before].type->only_shape)
+		before--;
+	return !net->layer[before].type->keeps_y;
 }
 
 static size_t widest(const struct hn_net *net)

@@ -61,7 +61,7 @@ static const int8_t *run_sample(struct compare *c, size_t j)
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		int8_t *t = x;
 
-		if (hn_quant_fused(net, i))
+		if (hn_quant_skips(net, i))
 			continue;
 		l.op = row[0];
 		l.in_len = hd_get16(row + 4);
@@ -104,12 +104,12 @@ static void report(const struct compare *c, struct hn_agreement *out)
 	double worst = (double)INFINITY;
 
 	*out = (struct hn_agreement){ .n = c->job->samples.n, .same_argmax = c->same };
-	if (hn_quant_fused(net, last))
+	while (last > 0 && hn_quant_skips(net, last))
 		last--;
 	out->out_mse = c->error[last] / n;
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		out->snr_db[i] = (double)NAN;
-		if (hn_quant_fused(net, i))
+		if (hn_quant_skips(net, i))
 			continue;
 		out->snr_db[i] = 10.0 * log10(c->power[i] / c->error[i]);
 		if (out->snr_db[i] < worst) {
@@ -123,6 +123,7 @@ static void report(const struct compare *c, struct hn_agreement *out)
 static hn_status open_image(struct compare *c)
 {
 	const struct hn_net *net = c->job->cfg->net;
+	struct hn_shape have = net->in, to;
 	const uint8_t *row;
 	unsigned n = 0;
 
@@ -130,14 +131,15 @@ static hn_status open_image(struct compare *c)
 		return HN_EFORMAT;
 	row = c->image.layers;
 	for (unsigned i = 0; i < net->n_layers; i++) {
-		if (hn_quant_fused(net, i))
+		if (hn_quant_skips(net, i))
 			continue;
+		to = hn_quant_shape(&net->layer[i], have);
 		if (n++ == c->image.n_layers || row[0] != net->layer[i].type->op ||
-		    hd_get16(row + 4) != net->layer[i].in.len || hd_get16(row + 6) != net->layer[i].in.ch ||
-		    hd_get16(row + 8) != net->layer[i].out.len ||
-		    hd_get16(row + 10) != net->layer[i].out.ch)
+		    hd_get16(row + 4) != have.len || hd_get16(row + 6) != have.ch ||
+		    hd_get16(row + 8) != to.len || hd_get16(row + 10) != to.ch)
 			return HN_EFORMAT;
 		row += HD_LAYER_ENTRY;
+		have = to;
 	}
 	return n == c->image.n_layers ? HN_OK : HN_EFORMAT;
 }

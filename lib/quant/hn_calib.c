@@ -109,6 +109,16 @@ bool hn_quant_fused(const struct hn_net *net, unsigned i)
 	return i > 0 && net->layer[i].type->clamp && net->layer[i - 1].type->op == HD_OP_DENSE;
 }
 
+bool hn_quant_skips(const struct hn_net *net, unsigned i)
+{
+	return hn_quant_fused(net, i) || net->layer[i].type->only_shape;
+}
+
+struct hn_shape hn_quant_shape(const struct hn_layer *l, struct hn_shape in)
+{
+	return l->type->value ? in : l->out;
+}
+
 static void set_grids(const struct hn_net *net, struct hn_calib *c)
 {
 	c->grid[0] = grid_of((double)c->lo[0], (double)c->hi[0]);
@@ -125,6 +135,9 @@ static void set_grids(const struct hn_net *net, struct hn_calib *c)
 	for (unsigned i = 0; i + 1 < net->n_layers; i++)
 		if (hn_quant_fused(net, i + 1))
 			c->grid[i + 1] = c->grid[i + 2];
+	for (unsigned i = 0; i < net->n_layers; i++)
+		if (net->layer[i].type->only_shape)
+			c->grid[i + 1] = c->grid[i];
 }
 
 static hn_status measure(struct pass *p, struct hn_samples s, struct hn_arena *arena)

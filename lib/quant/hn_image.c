@@ -13,7 +13,7 @@ static unsigned emitted(const struct hn_net *net)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < net->n_layers; i++)
-		n += !hn_quant_fused(net, i);
+		n += !hn_quant_skips(net, i);
 	return n;
 }
 
@@ -25,7 +25,7 @@ size_t hn_image_need(const struct hn_net *net)
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		const struct hn_layer *l = &net->layer[i];
 
-		if (hn_quant_fused(net, i))
+		if (hn_quant_skips(net, i))
 			continue;
 		if (!l->type->op || !l->type->quantise)
 			return 0;
@@ -45,7 +45,7 @@ static uint32_t arena_need(const struct hn_net *net)
 		const struct hd_op_row *op = hd_op_find(net->layer[i].type->op);
 		const uint32_t bytes = (uint32_t)((hn_size(net->layer[i].out) + 3) & ~(size_t)3);
 
-		if (hn_quant_fused(net, i))
+		if (hn_quant_skips(net, i))
 			continue;
 		left--;
 		if (left > 0 && op && (first || !op->in_place)) {
@@ -84,13 +84,17 @@ static void put_scaler(const struct hn_scaler *s, double in_scale, uint8_t *out)
 	}
 }
 
-static void put_layer(const struct hn_layer *l, uint8_t *out)
+/* `in`: the shape that the image has here; a layer that only changes the shape is left out, and
+ * the next one takes the numbers as they lie. */
+static void put_layer(const struct hn_layer *l, struct hn_shape in, uint8_t *out)
 {
+	const struct hn_shape to = hn_quant_shape(l, in);
+
 	out[0] = l->type->op;
-	hd_put16(out + 4, l->in.len);
-	hd_put16(out + 6, l->in.ch);
-	hd_put16(out + 8, l->out.len);
-	hd_put16(out + 10, l->out.ch);
+	hd_put16(out + 4, in.len);
+	hd_put16(out + 6, in.ch);
+	hd_put16(out + 8, to.len);
+	hd_put16(out + 10, to.ch);
 }
 
 /* Bounds of a fused layer in steps of the output grid. */
@@ -140,6 +144,7 @@ hn_status hn_image_write(const struct hn_quant_cfg *cfg, const struct hn_calib *
 {
 	const struct hn_net *net = cfg->net;
 	const size_t need = hn_image_need(net);
+	struct hn_shape have = net->in;
 	uint8_t *table, *at;
 	struct hd_net opened;
 	hn_status rc = check(cfg, need, out.cap, err);
@@ -154,9 +159,10 @@ hn_status hn_image_write(const struct hn_quant_cfg *cfg, const struct hn_calib *
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		const struct hn_layer *l = &net->layer[i];
 
-		if (hn_quant_fused(net, i))
+		if (hn_quant_skips(net, i))
 			continue;
-		put_layer(l, table);
+		put_layer(l, have, table);
+		have = hn_quant_shape(l, have);
 		rc = put_constants(cfg, calib, i, at);
 		if (rc)
 			return hn_fail(err, rc, "int8: layer %u '%s' has weights that are not finite", i + 1,

@@ -42,6 +42,12 @@ hn_status hn_calibrate(const struct hn_quant_cfg *cfg, struct hn_samples s, stru
 /* True when layer i is a bound (relu) that the product before it applies by itself. */
 bool hn_quant_fused(const struct hn_net *net, unsigned i);
 
+/* True when layer i does not appear in the image: fused, or a change of shape only. */
+bool hn_quant_skips(const struct hn_net *net, unsigned i);
+
+/* Shape behind layer `l` in an image that has `in` before it: element-wise layers keep it. */
+struct hn_shape hn_quant_shape(const struct hn_layer *l, struct hn_shape in);
+
 /* Bytes of the image of `net`, 0 when a layer has no int8 form. */
 size_t hn_image_need(const struct hn_net *net);
 
@@ -73,7 +79,12 @@ hn_status hn_agree(const struct hn_agree_job *job, struct hn_arena *arena,
 /* Self-test vectors { i8 in[in_len * in_ch], i8 out[out_n] } * k from raw windows (k, len * ch).
  * out (k * (in + out_n),).  Buffers from `arena`, given back.
  * Errors: HN_EFORMAT (image), HN_ENOMEM. */
-struct hn_selftest_job { const uint8_t *image; uint32_t image_len; const int32_t *raw; uint32_t k; };
+struct hn_selftest_job {
+	const uint8_t *image;            /* 4-byte aligned                                     */
+	uint32_t image_len;
+	const int32_t *raw;              /* (k, in_len * in_ch) counts                          */
+	uint32_t k;
+};
 hn_status hn_selftest_make(const struct hn_selftest_job *job, struct hn_arena *arena,
                            struct hn_bytes out, size_t *len);
 #endif

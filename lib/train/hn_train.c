@@ -184,8 +184,8 @@ out:
 	return rc;
 }
 
-hn_status hn_evaluate(const struct hn_train_cfg *cfg, const float *weights, const struct hn_set *set,
-                      struct hn_arena *arena, struct hn_score *score)
+hn_status hn_evaluate(const struct hn_train_cfg *cfg, const float *weights,
+                      const struct hn_set *set, struct hn_arena *arena, struct hn_score *score)
 {
 	const struct hn_data data = { .train = *set };
 	const size_t mark = arena->used;

@@ -106,6 +106,6 @@ hn_status hn_train_run(const struct hn_train_job *job, struct hn_train_result *r
 
 /* Loss and score of given weights on a set; buffers from `arena`, given back. */
 struct hn_score { double loss, accuracy; /* accuracy NAN unless classify */ };
-hn_status hn_evaluate(const struct hn_train_cfg *cfg, const float *weights, const struct hn_set *set,
-                      struct hn_arena *arena, struct hn_score *score);
+hn_status hn_evaluate(const struct hn_train_cfg *cfg, const float *weights,
+                      const struct hn_set *set, struct hn_arena *arena, struct hn_score *score);
 #endif

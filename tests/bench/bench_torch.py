@@ -9,30 +9,40 @@ import statistics
 import sys
 import time
 import torch
+from torch import nn
 
 N, BATCH, EPOCHS = 4096, 32, 7
+
+
+def mlp(width, acts):
+    parts = []
+    for i, (a, b) in enumerate(zip(width, width[1:])):
+        parts.append(nn.Linear(a, b))
+        if i < len(acts):
+            parts.append(nn.ReLU() if acts[i] == "r" else nn.Tanh())
+    return nn.Sequential(*parts)
+
+
+def cnn():
+    return nn.Sequential(
+        nn.Conv1d(3, 16, 5, padding="same"), nn.ReLU(), nn.MaxPool1d(2),
+        nn.Conv1d(16, 32, 5, padding="same"), nn.ReLU(), nn.MaxPool1d(2),
+        nn.Flatten(), nn.Linear(1024, 64), nn.ReLU(), nn.Linear(64, 6))
+
+
+# net, shape of one sample, classes (0: the input is the target)
 NETS = {
-    "W1": ([16, 32, 16, 4], "rr"),
-    "W2": ([64, 128, 64, 10], "rr"),
-    "W3": ([128, 64, 16, 64, 128], "rtr"),
+    "W1": (mlp([16, 32, 16, 4], "rr"), (16,), 4),
+    "W2": (mlp([64, 128, 64, 10], "rr"), (64,), 10),
+    "W3": (mlp([128, 64, 16, 64, 128], "rtr"), (128,), 0),
+    "W4": (cnn(), (3, 128), 6),
 }
 
 
-def build(width, acts):
-    parts = []
-    for i, (a, b) in enumerate(zip(width, width[1:])):
-        parts.append(torch.nn.Linear(a, b))
-        if i < len(acts):
-            parts.append(torch.nn.ReLU() if acts[i] == "r" else torch.nn.Tanh())
-    return torch.nn.Sequential(*parts)
-
-
-def rate(width, acts):
-    net = build(width, acts)
-    auto = width[0] == width[-1]
-    x = torch.rand(N, width[0]) * 2 - 1
-    t = x if auto else torch.randint(0, width[-1], (N,))
-    loss_of = torch.nn.MSELoss() if auto else torch.nn.CrossEntropyLoss()
+def rate(net, shape, classes):
+    x = torch.rand(N, *shape) * 2 - 1
+    t = torch.randint(0, classes, (N,)) if classes else x
+    loss_of = nn.CrossEntropyLoss() if classes else nn.MSELoss()
     opt = torch.optim.Adam(net.parameters(), lr=1e-3)
     took = []
     for epoch in range(EPOCHS + 1):
@@ -48,6 +58,6 @@ def rate(width, acts):
 
 torch.set_num_threads(1)
 torch.manual_seed(1)
-for name, (width, acts) in NETS.items():
-    print(name, round(rate(width, acts)))
+for name, (net, shape, classes) in NETS.items():
+    print(name, round(rate(net, shape, classes)))
     sys.stdout.flush()

@@ -22,7 +22,7 @@
 #include <floatfann.h>
 #endif
 
-enum { N = 4096, BATCH = 32, EPOCHS_MAX = 2000, WARM = 3, NETS_MAX = 8 };
+enum { N = 4096, BATCH = 32, EPOCHS_MAX = 2000, WARM = 3 };
 
 /* flop: 2 * multiply-adds of forward, dW and dX (no dX for the first layer) of one sample. */
 static const struct workload {
@@ -38,6 +38,8 @@ static const struct workload {
 	  { 64, 128, 64, 10 } },
 	{ "W3", "dense 64, relu, dense 16, tanh, dense 64, relu, dense 128", HN_AUTOENCODE, 1, 128, 128,
 	  94208, { 128, 64, 16, 64, 128 } },
+	{ "W4", "conv1d 16x5 same, relu, maxpool 2, conv1d 32x5 same, relu, maxpool 2, flatten, "
+	  "dense 64, relu, dense 6", HN_CLASSIFY, 128, 3, 6, 1501440, { 0 } },
 };
 enum { N_WORK = sizeof work / sizeof *work };
 
@@ -94,7 +96,7 @@ static double run_fann(const struct workload *w, const float *x, const int32_t *
 		width[n] = (unsigned)w->fann[n];
 		n++;
 	}
-	if (n == 0)
+	if (n == 0)                              /* FANN has no convolution */
 		return 0;
 	net = fann_create_standard_array(n, width);
 	if (!net)

@@ -1,22 +1,23 @@
 /* Our training beside PyTorch's, from the same weights and data: see gen_torch.py. */
 #include <check.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include "hn_layer.h"
 #include "hn_train.h"
 
 struct golden {
-	const char *name;
-	int  width[5];
-	const char *acts;                /* 'r' relu, 't' tanh after each layer but the last   */
+	const char *name, *text;
+	enum hn_task task;
+	uint16_t len, ch;
+	uint32_t n;                      /* samples                                            */
 	float decay, smoothing;
 	double loss[2];                  /* mean of the first and second epoch                 */
 };
 
 #include "golden_torch.h"
 
-enum { N = 4096, N_GOLDEN = sizeof golden / sizeof *golden, IN_MAX = 128, W_MAX = 1 << 15 };
+enum { N_MAX = 4096, N_GOLDEN = sizeof golden / sizeof *golden, X_MAX = N_MAX * 128,
+       W_MAX = 1 << 17 };
 
 static uint32_t next(uint32_t *s)
 {
@@ -30,31 +31,25 @@ static float unit(uint32_t *s)
 
 static void net_of(const struct golden *g, struct hn_net *net)
 {
-	struct hn_net_io io = { HN_CLASSIFY, 1, (uint16_t)g->width[0], 0 };
+	const struct hn_net_io io = { g->task, g->len, g->ch, 0 };
 	struct hn_err err = { HN_OK, "" };
-	char text[256] = "";
-	size_t at = 0;
-	int i;
 
-	for (i = 1; i < 5 && g->width[i]; i++) {
-		const char *act = !g->acts[i - 1] ? "" : g->acts[i - 1] == 'r' ? ", relu, " : ", tanh, ";
-
-		at += (size_t)snprintf(text + at, sizeof text - at, "dense %d%s", g->width[i], act);
-		if (!*act)
-			break;
-	}
-	io.task = g->width[i] == g->width[0] ? HN_AUTOENCODE : HN_CLASSIFY;
-	ck_assert_msg(hn_net_parse(net, text, &io, &err) == HN_OK, "%s: %s", text, err.text);
+	ck_assert_msg(hn_net_parse(net, g->text, &io, &err) == HN_OK, "%s: %s", g->text, err.text);
+	ck_assert_uint_le(net->n_weights, W_MAX);
+	ck_assert_uint_le(g->n * hn_size(net->in), X_MAX);
 }
 
+/* The last layer->out.ch weights of a layer are its bias. */
 static void draw_weights(const struct hn_net *net, uint32_t *s, float *w)
 {
 	for (unsigned i = 0; i < net->n_layers; i++) {
-		const size_t in = hn_size(net->layer[i].in), out = hn_size(net->layer[i].out);
+		const struct hn_layer *l = &net->layer[i];
+		const size_t n = l->n_w ? l->n_w - l->out.ch : 0, in = n / l->out.ch;
+		const size_t out = l->n_args > 1 ? (size_t)(l->arg[0] * l->arg[1]) : l->out.ch;
 		const int k = (int)floor(log2(sqrt((double)(in + out) / 6)) + 0.5);
 
-		for (size_t j = 0; net->layer[i].n_w && j < in * out; j++)
-			w[net->layer[i].w_at + j] = ldexpf(unit(s), -k);
+		for (size_t j = 0; j < n; j++)
+			w[l->w_at + j] = ldexpf(unit(s), -k);
 	}
 }
 
@@ -70,10 +65,10 @@ static bool note(void *ctx, const struct hn_epoch *e)
 
 START_TEST(losses_follow_torch_to_five_digits)
 {
-	static float x[N * IN_MAX], w[W_MAX];
-	static int32_t label[N];
+	static float x[X_MAX], w[W_MAX];
+	static int32_t label[N_MAX];
 	const struct golden *g = &golden[_i];
-	struct hn_data data = { .train = { .n = N, .x = x, .label = label } };
+	struct hn_data data = { .train = { .n = g->n, .x = x, .label = label } };
 	struct hn_train_result res;
 	struct hn_train_cfg cfg;
 	struct hn_err err = { HN_OK, "" };
@@ -85,11 +80,10 @@ START_TEST(losses_follow_torch_to_five_digits)
 	void *mem;
 
 	net_of(g, &net);
-	ck_assert_uint_le(net.n_weights, W_MAX);
 	draw_weights(&net, &s, w);
-	for (size_t i = 0; i < N * hn_size(net.in); i++)
+	for (size_t i = 0; i < g->n * hn_size(net.in); i++)
 		x[i] = unit(&s);
-	for (size_t i = 0; i < N; i++)
+	for (size_t i = 0; i < g->n; i++)
 		label[i] = (int32_t)((next(&s) >> 16) % net.out_n);
 	hn_train_defaults(&cfg, &net);
 	cfg.start = w;

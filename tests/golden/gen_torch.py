@@ -6,20 +6,32 @@
 Needs python3-torch.  Weights and data come from one integer generator, so that the C test makes
 the very same floats:
     s = s * 1664525 + 1013904223 mod 2^32;  unit = (s >> 8) / 2^23 - 1, exact in float
-    weight = unit * 2^-k, k the whole number nearest to log2(sqrt((in + out) / 6)); bias = 0
+    weight = unit * 2^-k, k the whole number nearest to log2(sqrt((in + out) / 6)), where in and out
+    are the taps of one output and of one input (dense: the widths); bias = 0
     label = (s >> 16) mod classes
-Order of the draws, from s = 12345: weights layer after layer [out][in], inputs, labels.
+Order of the draws, from s = 12345: weights layer after layer (dense [out][in], conv1d
+[filters][kernel][ch]), inputs (n, len, ch), labels.
 """
 import math
+import textwrap
 import torch
+from torch import nn
 
-N, BATCH, LR = 4096, 32, 1e-3
-# name, widths, activations, decoupled decay, label smoothing
+BATCH, LR = 32, 1e-3
+CNN = "conv1d 16x5 same, relu, maxpool 2, conv1d 32x5 same, relu, maxpool 2, flatten, " \
+      "dense 64, relu, dense 6"
+# name, net, task, len, ch, samples, decoupled decay, label smoothing
 NETS = [
-    ("W1", [16, 32, 16, 4], "rr", 0.0, 0.0),
-    ("W1_decay_smoothing", [16, 32, 16, 4], "rr", 0.01, 0.1),
-    ("W2", [64, 128, 64, 10], "rr", 0.0, 0.0),
-    ("W3", [128, 64, 16, 64, 128], "rtr", 0.0, 0.0),
+    ("W1", "dense 32, relu, dense 16, relu, dense 4", "CLASSIFY", 1, 16, 4096, 0.0, 0.0),
+    ("W1 with decay and smoothing", "dense 32, relu, dense 16, relu, dense 4", "CLASSIFY", 1, 16,
+     4096, 0.01, 0.1),
+    ("W2", "dense 128, relu, dense 64, relu, dense 10", "CLASSIFY", 1, 64, 4096, 0.0, 0.0),
+    ("W3", "dense 64, relu, dense 16, tanh, dense 64, relu, dense 128", "AUTOENCODE", 1, 128, 4096,
+     0.0, 0.0),
+    ("W4", CNN, "CLASSIFY", 128, 3, 1024, 0.0, 0.0),
+    ("strides, dilation and averages", "conv1d 8x4 stride 2, leaky_relu 0.1, conv1d 6x3 dilation 2, "
+     "sigmoid, avgpool 3 stride 2, conv1d 12x2, relu6, globalavgpool, dense 5", "CLASSIFY", 40, 4,
+     1024, 0.0, 0.0),
 ]
 
 
@@ -37,29 +49,87 @@ class Draw:
         return torch.tensor(v, dtype=torch.float32).reshape(shape)
 
 
-def build(width, acts, draw):
-    parts = []
-    for i, (a, b) in enumerate(zip(width, width[1:])):
-        lin = torch.nn.Linear(a, b)
-        k = math.floor(math.log2(math.sqrt((a + b) / 6)) + 0.5)
-        with torch.no_grad():
-            lin.weight.copy_(draw.units(b, a) * 2.0**-k)
-            lin.bias.zero_()
-        parts.append(lin)
-        if i < len(acts):
-            parts.append(torch.nn.ReLU() if acts[i] == "r" else torch.nn.Tanh())
-    return torch.nn.Sequential(*parts)
+class Flatten(nn.Module):
+    """(n, ch, len) to (n, len * ch), frame after frame as in the C code."""
+
+    def forward(self, x):
+        return x.permute(0, 2, 1).reshape(x.shape[0], -1)
+
+
+def fill(layer, fan_in, fan_out, w):
+    k = math.floor(math.log2(math.sqrt((fan_in + fan_out) / 6)) + 0.5)
+    with torch.no_grad():
+        layer.weight.copy_(w * 2.0**-k)
+        layer.bias.zero_()
+    return layer
+
+
+def option(words, name, normal):
+    return int(words[words.index(name) + 1]) if name in words else normal
+
+
+def conv(words, ch, draw):
+    out, k = (int(v) for v in words[1].split("x"))
+    layer = nn.Conv1d(ch, out, k, stride=option(words, "stride", 1),
+                      dilation=option(words, "dilation", 1),
+                      padding="same" if "same" in words else 0)
+    w = draw.units(out, k, ch).permute(0, 2, 1)
+    return fill(layer, k * ch, k * out, w), out
+
+
+def build(text, length, ch, draw):
+    parts, shape, width = [], (1, ch, length), 0
+    for words in (item.split() for item in text.split(",")):
+        name = words[0]
+        if name == "dense":
+            if not width:
+                parts.append(Flatten())
+                width = nn.Sequential(*parts)(torch.zeros(shape)).shape[1]
+            out = int(words[1])
+            parts.append(fill(nn.Linear(width, out), width, out, draw.units(out, width)))
+            width = out
+        elif name == "conv1d":
+            layer, ch = conv(words, ch, draw)
+            parts.append(layer)
+        elif name in ("maxpool", "avgpool"):
+            pool = nn.MaxPool1d if name == "maxpool" else nn.AvgPool1d
+            parts.append(pool(int(words[1]), stride=option(words, "stride", int(words[1]))))
+        else:
+            parts.append({"relu": nn.ReLU, "relu6": nn.ReLU6, "tanh": nn.Tanh,
+                          "sigmoid": nn.Sigmoid, "flatten": nn.Identity,
+                          "leaky_relu": lambda: nn.LeakyReLU(float(words[1])),
+                          "globalavgpool": lambda: nn.AdaptiveAvgPool1d(1)}[name]())
+    return nn.Sequential(*parts)
 
 
 def epoch(net, loss_of, opt, x, t):
     total = 0.0
-    for at in range(0, N, BATCH):
+    for at in range(0, len(x), BATCH):
         loss = loss_of(net(x[at:at + BATCH]), t[at:at + BATCH])
         opt.zero_grad()
         loss.backward()
         opt.step()
         total += loss.item()
-    return total / (N / BATCH)
+    return total / (len(x) / BATCH)
+
+
+def record(name, text, task, length, ch, n, decay, smooth):
+    draw = Draw()
+    net = build(text, length, ch, draw)
+    x = draw.units(n, length, ch)
+    classes = int(text.split()[-1])
+    label = torch.tensor([(draw.next() >> 16) % classes for _ in range(n)])
+    auto = task == "AUTOENCODE"
+    target = x.reshape(n, -1) if auto else label
+    loss_of = nn.MSELoss() if auto else nn.CrossEntropyLoss(label_smoothing=smooth)
+    if decay:
+        opt = torch.optim.AdamW(net.parameters(), lr=LR, weight_decay=decay)
+    else:
+        opt = torch.optim.Adam(net.parameters(), lr=LR)
+    losses = [epoch(net, loss_of, opt, x.permute(0, 2, 1).contiguous(), target) for _ in range(2)]
+    lines = '"\n\t  "'.join(textwrap.wrap(text, 90, drop_whitespace=False))
+    print('\t{ "%s",\n\t  "%s",\n\t  HN_%s, %d, %d, %d, %.3ff, %.3ff, { %.9g, %.9g } },'
+          % (name, lines, task, length, ch, n, decay, smooth, *losses))
 
 
 def main():
@@ -67,21 +137,8 @@ def main():
     print("/* golden_torch.h - made by gen_torch.py with PyTorch %s: mean loss of the first two "
           "epochs. */" % torch.__version__)
     print("static const struct golden golden[] = {")
-    for name, width, acts, decay, smooth in NETS:
-        draw = Draw()
-        net = build(width, acts, draw)
-        x = draw.units(N, width[0])
-        label = torch.tensor([(draw.next() >> 16) % width[-1] for _ in range(N)])
-        auto = width[0] == width[-1]
-        loss_of = torch.nn.MSELoss() if auto else torch.nn.CrossEntropyLoss(label_smoothing=smooth)
-        if decay:
-            opt = torch.optim.AdamW(net.parameters(), lr=LR, weight_decay=decay)
-        else:
-            opt = torch.optim.Adam(net.parameters(), lr=LR)
-        losses = [epoch(net, loss_of, opt, x, x if auto else label) for _ in range(2)]
-        text = ", ".join(str(w) for w in width)
-        print('\t{ "%s", { %s }, "%s", %.3ff, %.3ff, { %.9g, %.9g } },'
-              % (name, text, acts, decay or 0.0, smooth, *losses))
+    for row in NETS:
+        record(*row)
     print("};")
 
 
