@@ -95,7 +95,12 @@ START_TEST(only_decimal_numbers_are_numbers)
 }
 END_TEST
 
-static const struct { const char *text; enum hn_csv_unit unit; hn_status rc; int64_t us; } times[] = {
+static const struct {
+	const char *text;
+	enum hn_csv_unit unit;
+	hn_status rc;
+	int64_t us;
+} times[] = {
 	{ "0", HN_CSV_S, HN_OK, 0 },
 	{ "1700000000", HN_CSV_S, HN_OK, INT64_C(1700000000000000) },
 	{ "1700000000.25", HN_CSV_S, HN_OK, INT64_C(1700000000250000) },

@@ -160,7 +160,7 @@ START_TEST(a_sender_may_vanish_and_come_back)
 END_TEST
 
 /* The store takes 2 frames each 5 ms. */
-START_TEST(a_full_store_loses_nothing_when_the_source_can_wait_and_counts_it_otherwise)
+START_TEST(a_full_store_loses_nothing_or_counts_what_it_loses)
 {
 	const struct t_kit *kit = &t_kits[_i];
 	const int n = 500;
@@ -201,7 +201,7 @@ int main(void)
 	tcase_add_loop_test(c, a_line_without_end_is_skipped, 0, kits);
 	tcase_add_loop_test(c, half_a_frame_is_never_a_frame, 0, kits);
 	tcase_add_loop_test(c, a_sender_may_vanish_and_come_back, 0, kits);
-	tcase_add_loop_test(c, a_full_store_loses_nothing_when_the_source_can_wait_and_counts_it_otherwise, 0, kits);
+	tcase_add_loop_test(c, a_full_store_loses_nothing_or_counts_what_it_loses, 0, kits);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);

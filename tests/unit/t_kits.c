@@ -25,7 +25,7 @@ static int free_port(int type)
 	return ntohs(a.sin_port);
 }
 
-/* --- file: the peer is the file, opened before the source ----------------------------------------- */
+/* --- file: the peer is the file, opened before the source ------------------------------------- */
 
 static void file_setup(struct t_source *t)
 {
@@ -132,7 +132,7 @@ static size_t line_encode(int i, char *out, size_t cap)
 	                        (long long)t_time_us(i));
 }
 
-/* --- link: the peer is the device's side ---------------------------------------------------------- */
+/* --- link: the peer is the device's side ------------------------------------------------------ */
 
 static bool is_up(const struct t_source *t)
 {
@@ -234,13 +234,20 @@ static size_t samples_encode(int i, char *out, size_t cap)
 }
 
 const struct t_kit t_kits[] = {
-	{ "file", "file", true, true, '\n', true, file_setup, file_connect, csv_encode },
-	{ "line-tcp", "line", true, true, '\n', false, tcp_setup, tcp_connect, line_encode },
-	{ "line-unix", "line", true, true, '\n', false, unix_setup, unix_connect, line_encode },
-	{ "line-udp", "line", false, false, '\n', false, udp_setup, udp_connect, line_encode },
-	{ "link-pty", "link", false, true, '\0', false, pty_setup, pty_connect, samples_encode },
-	{ "link-tcp", "link", false, true, '\0', false, link_tcp_setup, link_tcp_connect, samples_encode },
-	{ "link-unix", "link", false, true, '\0', false, link_unix_setup, link_unix_connect, samples_encode },
+	{ "file", "file", true, true, '\n', true,
+	  file_setup, file_connect, csv_encode },
+	{ "line-tcp", "line", true, true, '\n', false,
+	  tcp_setup, tcp_connect, line_encode },
+	{ "line-unix", "line", true, true, '\n', false,
+	  unix_setup, unix_connect, line_encode },
+	{ "line-udp", "line", false, false, '\n', false,
+	  udp_setup, udp_connect, line_encode },
+	{ "link-pty", "link", false, true, '\0', false,
+	  pty_setup, pty_connect, samples_encode },
+	{ "link-tcp", "link", false, true, '\0', false,
+	  link_tcp_setup, link_tcp_connect, samples_encode },
+	{ "link-unix", "link", false, true, '\0', false,
+	  link_unix_setup, link_unix_connect, samples_encode },
 	{ .name = NULL }
 };
 

@@ -125,8 +125,7 @@ void t_source_init(struct t_source *t, const char *driver)
 	t->labels = calloc(T_FRAMES_MAX, sizeof *t->labels);
 	ck_assert(t->conf && t->frames && t->labels);
 	conf_fill(t->conf, driver);
-	(void)snprintf(t->dir, sizeof t->dir, "/tmp/check_source.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(t->dir));
+	t_dir_make(&t->dir);
 	ck_assert_int_eq(uv_loop_init(&t->loop), 0);
 	ck_assert_int_eq(uv_timer_init(&t->loop, &t->tick), 0);
 	t->tick.data = t;
@@ -145,7 +144,7 @@ void t_source_set(struct t_source *t, const char *key, const char *value)
 
 void t_source_path(const struct t_source *t, const char *name, char *out, size_t cap)
 {
-	(void)snprintf(out, cap, "%s/%s", t->dir, name);
+	(void)snprintf(out, cap, "%s/%s", t->dir.path, name);
 }
 
 hn_status t_source_open(struct t_source *t, struct hn_err *err)
@@ -239,7 +238,8 @@ void t_source_disconnect(struct t_source *t)
 
 int64_t t_source_count(const struct t_source *t, const char *key)
 {
-	json_t *list = sources_json(t->sources), *o = json_array_get(list, 0), *v = json_object_get(o, key);
+	json_t *list = sources_json(t->sources), *o = json_array_get(list, 0);
+	json_t *v = json_object_get(o, key);
 	int64_t n;
 
 	if (!v)
@@ -261,21 +261,6 @@ int64_t t_source_refused(const struct t_source *t)
 	return n;
 }
 
-static void remove_dir(const char *dir)
-{
-	uv_fs_t req;
-	uv_dirent_t e;
-	char path[512];
-
-	ck_assert_int_ge(uv_fs_scandir(NULL, &req, dir, 0, NULL), 0);
-	while (uv_fs_scandir_next(&req, &e) == 0) {
-		(void)snprintf(path, sizeof path, "%s/%s", dir, e.name);
-		(void)unlink(path);
-	}
-	uv_fs_req_cleanup(&req);
-	ck_assert_int_eq(rmdir(dir), 0);
-}
-
 void t_source_stop(struct t_source *t)
 {
 	sources_close(t->sources);
@@ -286,7 +271,7 @@ void t_source_stop(struct t_source *t)
 		(void)close(t->listener);
 	(void)uv_run(&t->loop, UV_RUN_DEFAULT);
 	ck_assert_int_eq(uv_loop_close(&t->loop), 0);
-	remove_dir(t->dir);
+	t_dir_remove(&t->dir);
 	free(t->conf);
 	free(t->frames);
 	free(t->labels);
@@ -309,6 +294,7 @@ void t_write_csv(const struct t_source *t, const char *name, int n, char *path, 
 	ck_assert_ptr_nonnull(f);
 	(void)fprintf(f, "time,c,truth,a,b\n");
 	for (int i = 0; i < n; i++)
-		(void)fprintf(f, "%lld,%d,%d,%d,%d\n", (long long)t_time_us(i), i % 7, i % 5 + 1, i, -i);
+		(void)fprintf(f, "%lld,%d,%d,%d,%d\n", (long long)t_time_us(i), i % 7, i % 5 + 1, i,
+		              -i);
 	ck_assert_int_eq(fclose(f), 0);
 }

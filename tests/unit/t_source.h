@@ -1,10 +1,11 @@
-/* t_source.h - one source under test: a configuration with one stream, a loop, and a recorder behind
- * the hooks.  A kit is a way to reach a driver: the same tests run with all of them. */
+/* t_source.h - one source under test: a configuration with one stream, a loop, and a recorder
+ * behind the hooks.  A kit is a way to reach a driver: the same tests run with all of them. */
 #ifndef T_SOURCE_H
 #define T_SOURCE_H
 
 #include <uv.h>
 #include "source.h"
+#include "t_dir.h"
 
 enum { T_FRAMES_MAX = 32768, T_CHANNELS = 3, T_MESSAGES_MAX = 256 };
 
@@ -16,7 +17,7 @@ struct t_source {
 	uv_timer_t tick;
 	struct conf *conf;
 	struct sources *sources;
-	char dir[64];
+	struct t_dir dir;
 	struct hn_frame *frames;         /* (T_FRAMES_MAX,) */
 	int n_frames, room;              /* room: frames still taken before HN_EFULL; -1 = all */
 	int refill, n_refills;           /* room after each tick of 5 ms; 0 = none             */
