@@ -393,6 +393,19 @@ START_TEST(chunks_in_any_order_and_twice_give_the_same_flash)
 }
 END_TEST
 
+START_TEST(bytes_behind_the_payload_stay_erased)
+{
+	uint32_t at;
+
+	t_package_build(&v1, &spec, 1, 2);       /* an image and vectors that end inside a unit */
+	ck_assert_uint_ne(v1.len % geometry.unit, 0);
+	install(&v1);
+	at = hd_slots_payload_at(&flash.port, 0);
+	for (uint32_t i = at + v1.len; i < flash.port.slot_at[0] + geometry.slot_bytes; i++)
+		ck_assert_int_eq(flash.mem[i], geometry.erased);
+}
+END_TEST
+
 START_TEST(chunks_that_do_not_fit_are_refused)
 {
 	uint8_t body[HD_BODY_MAX];
@@ -716,6 +729,7 @@ static void cases(TCase *t)
 	tcase_add_test(t, the_active_digest_is_a_no_op_of_one_answer);
 	tcase_add_test(t, a_new_session_or_a_repeated_begin_resumes);
 	tcase_add_loop_test(t, chunks_in_any_order_and_twice_give_the_same_flash, 0, 10);
+	tcase_add_test(t, bytes_behind_the_payload_stay_erased);
 	tcase_add_test(t, chunks_that_do_not_fit_are_refused);
 	tcase_add_loop_test(t, a_wire_that_loses_a_third_of_all_frames_only_costs_time, 0, 20);
 	tcase_add_loop_test(t, a_reset_at_any_time_of_a_transfer_starts_it_again, 0, 20);
