@@ -32,33 +32,6 @@ static void teardown(void)
 	t_flash_done(&flash);
 }
 
-static void install(const struct t_package *k)
-{
-	ck_assert(t_install(&pair, k));
-	ck_assert_uint_eq(pair.report.state, HD_TRIAL);
-	ck_assert(t_confirm(&pair, k->head.version));
-	t_pair_settle(&pair);
-}
-
-static int begin(const struct t_package *k)
-{
-	return t_command(&pair, HD_BEGIN, k->header, HD_PACKAGE_HEADER);
-}
-
-/* BEGIN and every chunk. */
-static void transfer(const struct t_package *k)
-{
-	uint32_t chunk = pair.hello.chunk * 4u;
-
-	ck_assert_int_eq(begin(k), HD_OK);
-	for (uint32_t at = 0; at < k->len; at += chunk) {
-		t_chunk(&pair, k, at);
-		t_pair_settle(&pair);
-	}
-	ck_assert_uint_eq(pair.report.state, HD_RECEIVING);
-	ck_assert_uint_eq(pair.report.next, k->len);
-}
-
 START_TEST(a_swap_on_a_perfect_wire_goes_through_all_states)
 {
 	uint32_t model = 0;
@@ -69,7 +42,7 @@ START_TEST(a_swap_on_a_perfect_wire_goes_through_all_states)
 	ck_assert_uint_eq(pair.event, HD_EVENT_BOOT);
 	ck_assert_uint_eq(pair.event_arg, 0);
 	ck_assert_ptr_null(hd_service(&pair.dev, &model));
-	install(&v1);
+	ck_assert(t_put_in_service(&pair, &v1));
 	ck_assert(t_serves(&pair, &v1));
 	ck_assert(t_install(&pair, &v2));
 	ck_assert_uint_eq(pair.report.state, HD_TRIAL);
@@ -131,15 +104,15 @@ START_TEST(a_header_that_does_not_fit_is_refused_before_a_byte_is_erased)
 
 	pair.cfg.arch = v1.head.arch;
 	ck_assert_int_eq(t_pair_boot(&pair), HD_OK);
-	install(&v1);
+	ck_assert(t_put_in_service(&pair, &v1));
 	ops = flash.ops;
 	headers[_i].edit(&v2);
-	ck_assert_int_eq(begin(&v2), headers[_i].rc);
+	ck_assert_int_eq(t_begin(&pair, &v2), headers[_i].rc);
 	ck_assert_uint_eq(pair.report.state, HD_FAILED);
 	ck_assert_int_eq(t_command(&pair, HD_STATUS_ASK, NULL, 0), headers[_i].rc);
 	ck_assert_uint_eq(flash.ops, ops);
 	ck_assert(t_serves(&pair, &v1));
-	install(&v3);                    /* a refusal is not the end */
+	ck_assert(t_put_in_service(&pair, &v3));                    /* a refusal is not the end */
 	ck_assert(t_serves(&pair, &v3));
 }
 END_TEST
@@ -156,7 +129,7 @@ START_TEST(a_group_package_is_accepted)
 {
 	memset(v1.head.uid, 0, sizeof v1.head.uid);
 	t_package_sign(&v1);
-	install(&v1);
+	ck_assert(t_put_in_service(&pair, &v1));
 	ck_assert(t_serves(&pair, &v1));
 }
 END_TEST
@@ -217,10 +190,10 @@ static const struct { void (*edit)(struct t_package *k); hd_status rc; } payload
 
 START_TEST(a_payload_that_does_not_hold_is_never_in_service)
 {
-	install(&v1);
+	ck_assert(t_put_in_service(&pair, &v1));
 	payloads[_i].edit(&v2);
 	ck_assert(t_hello(&pair));
-	transfer(&v2);
+	ck_assert(t_transfer(&pair, &v2));
 	ck_assert_int_ge(t_command_order(&pair, HD_ACTIVATE, 2), 0);     /* answered */
 	ck_assert_uint_eq(pair.report.state, HD_FAILED);
 	ck_assert_uint_eq(pair.report.error, payloads[_i].rc);
@@ -228,17 +201,17 @@ START_TEST(a_payload_that_does_not_hold_is_never_in_service)
 	ck_assert(t_serves(&pair, &v1));
 	ck_assert_int_eq(t_pair_boot(&pair), HD_OK);
 	ck_assert(t_serves(&pair, &v1));
-	install(&v3);
+	ck_assert(t_put_in_service(&pair, &v3));
 	ck_assert(t_serves(&pair, &v3));
 }
 END_TEST
 
 START_TEST(another_architecture_is_accepted_when_the_firmware_names_none)
 {
-	install(&v1);
+	ck_assert(t_put_in_service(&pair, &v1));
 	t_package_build(&v2, &other_spec, 2, 3);
 	ck_assert_uint_ne(v1.head.arch, v2.head.arch);
-	install(&v2);
+	ck_assert(t_put_in_service(&pair, &v2));
 	ck_assert(t_serves(&pair, &v2));
 }
 END_TEST
@@ -250,7 +223,7 @@ START_TEST(orders_need_the_right_tag_state_and_version)
 	static const uint8_t orders[] = { HD_ACTIVATE, HD_CONFIRM, HD_REVERT };
 	uint8_t body[12] = { 0 };
 
-	install(&v1);
+	ck_assert(t_put_in_service(&pair, &v1));
 	for (size_t i = 0; i < sizeof orders; i++) {
 		hd_put32(body, 1);
 		ck_assert_int_eq(t_command(&pair, orders[i], body, sizeof body), HD_EAUTH);
@@ -259,9 +232,9 @@ START_TEST(orders_need_the_right_tag_state_and_version)
 	ck_assert_int_eq(t_command_order(&pair, HD_ACTIVATE, 2), HD_ESTATE);
 	ck_assert_int_eq(t_command_order(&pair, HD_CONFIRM, 2), HD_EVERSION);
 	ck_assert_int_eq(t_command_order(&pair, HD_REVERT, 1), HD_ESTATE);
-	ck_assert_int_eq(begin(&v2), HD_OK);
+	ck_assert_int_eq(t_begin(&pair, &v2), HD_OK);
 	ck_assert_int_eq(t_command_order(&pair, HD_ACTIVATE, 2), HD_ESTATE);     /* chunks are missing */
-	transfer(&v2);
+	ck_assert(t_transfer(&pair, &v2));
 	ck_assert_int_eq(t_command_order(&pair, HD_ACTIVATE, 3), HD_EVERSION);
 	ck_assert_uint_eq(pair.report.state, HD_RECEIVING);
 	ck_assert_int_eq(t_command_order(&pair, HD_ACTIVATE, 2), HD_OK);
@@ -269,7 +242,7 @@ START_TEST(orders_need_the_right_tag_state_and_version)
 	ck_assert_int_eq(t_command_order(&pair, HD_ACTIVATE, 2), HD_OK);         /* repeated */
 	ck_assert_int_eq(t_command_order(&pair, HD_CONFIRM, 1), HD_EVERSION);
 	ck_assert_int_eq(t_command_order(&pair, HD_REVERT, 1), HD_EVERSION);
-	ck_assert_int_eq(begin(&v3), HD_ESTATE);         /* the other slot is the way back */
+	ck_assert_int_eq(t_begin(&pair, &v3), HD_ESTATE);         /* the other slot is the way back */
 	ck_assert_uint_eq(pair.report.state, HD_TRIAL);
 	ck_assert_int_eq(t_command_order(&pair, HD_CONFIRM, 2), HD_OK);
 	ck_assert_int_eq(t_command_order(&pair, HD_CONFIRM, 2), HD_OK);
@@ -285,7 +258,7 @@ START_TEST(commands_of_another_session_and_before_the_first_are_ignored)
 	ck_assert_int_eq(t_command(&pair, HD_STATUS_ASK, NULL, 0), 0);
 	pair.session++;
 	ck_assert_int_eq(t_command(&pair, HD_STATUS_ASK, NULL, 0), -1);
-	ck_assert_int_eq(begin(&v1), -1);
+	ck_assert_int_eq(t_begin(&pair, &v1), -1);
 	pair.session--;
 	ck_assert_int_eq(t_command(&pair, HD_TIME, (const uint8_t *)"12345678", 8), 0);
 	ck_assert_uint_eq(pair.report.state, HD_IDLE);
@@ -300,7 +273,7 @@ START_TEST(recorded_orders_are_worthless_in_a_replayed_session)
 	uint8_t ask[7], order[4 + HD_TAG_LEN];
 	uint32_t nonce;
 
-	install(&v1);
+	ck_assert(t_put_in_service(&pair, &v1));
 	ck_assert(t_install(&pair, &v2));
 	hd_put32(ask, pair.nonce_gw);
 	hd_put16(ask + 4, pair.session);
@@ -327,16 +300,16 @@ START_TEST(the_active_digest_is_a_no_op_of_one_answer)
 {
 	uint32_t ops;
 
-	install(&v1);
+	ck_assert(t_put_in_service(&pair, &v1));
 	ops = flash.ops;
 	v1.head.version = 9;
 	t_package_sign(&v1);
-	ck_assert_int_eq(begin(&v1), HD_OK);
+	ck_assert_int_eq(t_begin(&pair, &v1), HD_OK);
 	ck_assert_uint_eq(pair.last.state, HD_IDLE);
 	ck_assert_uint_eq(pair.last.active_version, 1);
 	ck_assert_uint_eq(flash.ops, ops);
-	ck_assert_int_eq(begin(&v2), HD_OK);
-	ck_assert_int_eq(begin(&v1), HD_OK);     /* ends what was staged */
+	ck_assert_int_eq(t_begin(&pair, &v2), HD_OK);
+	ck_assert_int_eq(t_begin(&pair, &v1), HD_OK);     /* ends what was staged */
 	ck_assert_uint_eq(pair.report.state, HD_IDLE);
 }
 END_TEST
@@ -345,9 +318,9 @@ START_TEST(a_new_session_or_a_repeated_begin_resumes)
 {
 	uint32_t chunk, erases;
 
-	install(&v1);
+	ck_assert(t_put_in_service(&pair, &v1));
 	chunk = pair.hello.chunk * 4u;
-	ck_assert_int_eq(begin(&v2), HD_OK);
+	ck_assert_int_eq(t_begin(&pair, &v2), HD_OK);
 	t_chunk(&pair, &v2, 0);
 	t_chunk(&pair, &v2, 2 * chunk);
 	t_pair_settle(&pair);
@@ -355,16 +328,16 @@ START_TEST(a_new_session_or_a_repeated_begin_resumes)
 	ck_assert(t_hello(&pair));
 	ck_assert_mem_eq(pair.hello.staged_digest, v2.head.digest, 8);
 	ck_assert_uint_eq(pair.hello.state, HD_RECEIVING);
-	ck_assert_int_eq(begin(&v2), HD_OK);
+	ck_assert_int_eq(t_begin(&pair, &v2), HD_OK);
 	ck_assert_uint_eq(pair.report.next, chunk);
 	ck_assert_uint_eq(pair.report.bitmap, 1);
 	ck_assert_uint_eq(pair.report.credits, 4);
 	ck_assert_uint_eq(flash.erases, erases);
-	ck_assert_int_eq(begin(&v3), HD_OK);     /* another package starts anew */
+	ck_assert_int_eq(t_begin(&pair, &v3), HD_OK);     /* another package starts anew */
 	ck_assert_uint_eq(pair.report.next, 0);
 	ck_assert_uint_eq(pair.report.bitmap, 0);
 	ck_assert_uint_gt(flash.erases, erases);
-	install(&v3);
+	ck_assert(t_put_in_service(&pair, &v3));
 	ck_assert(t_serves(&pair, &v3));
 }
 END_TEST
@@ -379,7 +352,7 @@ START_TEST(chunks_in_any_order_and_twice_give_the_same_flash)
 	chunk = pair.hello.chunk * 4u;
 	n = (v1.len + chunk - 1) / chunk;
 	ck_assert_uint_ge(n, 4);
-	ck_assert_int_eq(begin(&v1), HD_OK);
+	ck_assert_int_eq(t_begin(&pair, &v1), HD_OK);
 	for (int i = 0; i < 200 && pair.report.next < v1.len; i++) {
 		t_chunk(&pair, &v1, hn_rng_below(&rng, n) * chunk);
 		t_pair_settle(&pair);
@@ -399,7 +372,7 @@ START_TEST(bytes_behind_the_payload_stay_erased)
 
 	t_package_build(&v1, &spec, 1, 2);       /* an image and vectors that end inside a unit */
 	ck_assert_uint_ne(v1.len % geometry.unit, 0);
-	install(&v1);
+	ck_assert(t_put_in_service(&pair, &v1));
 	at = hd_slots_payload_at(&flash.port, 0);
 	for (uint32_t i = at + v1.len; i < flash.port.slot_at[0] + geometry.slot_bytes; i++)
 		ck_assert_int_eq(flash.mem[i], geometry.erased);
@@ -415,7 +388,7 @@ START_TEST(chunks_that_do_not_fit_are_refused)
 	chunk = pair.hello.chunk * 4u;
 	memset(body, 0, sizeof body);
 	ck_assert_int_eq(t_command(&pair, HD_CHUNK, body, 4 + chunk), HD_ESTATE);
-	ck_assert_int_eq(begin(&v1), HD_OK);
+	ck_assert_int_eq(t_begin(&pair, &v1), HD_OK);
 	ck_assert_int_eq(t_command(&pair, HD_CHUNK, body, 4), HD_EFORMAT);
 	ck_assert_int_eq(t_command(&pair, HD_CHUNK, body, 4 + chunk - 4), HD_EFORMAT);   /* short */
 	ck_assert_int_eq(t_command(&pair, HD_CHUNK, body, 4 + chunk + 4), HD_EFORMAT);   /* long */
@@ -434,9 +407,9 @@ START_TEST(a_wire_that_loses_a_third_of_all_frames_only_costs_time)
 {
 	ck_assert_int_eq(t_pair_init(&pair, &flash, SEED + (uint64_t)_i), HD_OK);
 	pair.noise = 330;
-	install(&v1);
+	ck_assert(t_put_in_service(&pair, &v1));
 	ck_assert(t_serves(&pair, &v1));
-	install(&v2);
+	ck_assert(t_put_in_service(&pair, &v2));
 	ck_assert(t_serves(&pair, &v2));
 	ck_assert_uint_gt(pair.down.hurt + pair.up.hurt, 0);
 }
@@ -447,7 +420,7 @@ START_TEST(a_reset_at_any_time_of_a_transfer_starts_it_again)
 	struct hn_rng rng;
 
 	hn_rng_seed(&rng, SEED + (uint64_t)_i);
-	install(&v1);
+	ck_assert(t_put_in_service(&pair, &v1));
 	ck_assert(t_hello(&pair));
 	t_send(&pair, HD_BEGIN, v2.header, HD_PACKAGE_HEADER);
 	for (uint32_t i = hn_rng_below(&rng, 12); i > 0; i--) {
@@ -456,260 +429,8 @@ START_TEST(a_reset_at_any_time_of_a_transfer_starts_it_again)
 	}
 	ck_assert_int_eq(t_pair_boot(&pair), HD_OK);
 	ck_assert(t_serves(&pair, &v1));
-	install(&v2);
+	ck_assert(t_put_in_service(&pair, &v2));
 	ck_assert(t_serves(&pair, &v2));
-}
-END_TEST
-
-/* --- trial ------------------------------------------------------------------------------------ */
-
-START_TEST(the_switch_happens_at_the_window_boundary_only)
-{
-	const struct hd_net *before;
-
-	install(&v1);
-	before = hd_service(&pair.dev, NULL);
-	ck_assert(t_hello(&pair));
-	transfer(&v2);
-	pair.busy = true;
-	ck_assert_int_eq(t_command_order(&pair, HD_ACTIVATE, 2), HD_OK);
-	ck_assert_uint_eq(pair.report.active_version, 2);
-	hd_send_prediction(&pair.dev, 1, 2, 3, 4);       /* still the old one's work */
-	t_pair_settle(&pair);
-	ck_assert_uint_eq(hd_get32(pair.body + 8), 10);
-	ck_assert_ptr_eq(pair.dev.cur, before);
-	ck_assert_int_eq(t_command_order(&pair, HD_CONFIRM, 2), HD_OK);
-	t_pair_settle(&pair);
-	ck_assert_mem_eq(flash.mem + flash.port.slot_at[0], v1.header, HD_PACKAGE_HEADER);
-	pair.busy = false;
-	ck_assert(t_serves(&pair, &v2));
-	t_pair_settle(&pair);            /* now the old slot is erased ahead of time */
-	ck_assert_int_eq(flash.mem[flash.port.slot_at[0]], 0xff);
-}
-END_TEST
-
-START_TEST(the_gateway_can_end_a_trial)
-{
-	install(&v1);
-	ck_assert(t_install(&pair, &v2));
-	ck_assert_int_eq(t_command_order(&pair, HD_REVERT, 2), HD_OK);
-	ck_assert_uint_eq(pair.report.state, HD_IDLE);
-	ck_assert_uint_eq(pair.report.active_version, 1);
-	ck_assert(t_serves(&pair, &v1));
-	ck_assert_int_eq(t_command_order(&pair, HD_REVERT, 2), HD_OK);   /* repeated */
-	ck_assert_int_eq(t_pair_boot(&pair), HD_OK);
-	ck_assert(t_serves(&pair, &v1));
-	install(&v2);                    /* the same version may try again */
-	ck_assert(t_serves(&pair, &v2));
-}
-END_TEST
-
-START_TEST(a_trial_that_nobody_confirms_ends_after_its_inferences)
-{
-	install(&v1);
-	ck_assert(t_install(&pair, &v2));
-	for (int i = 0; i < 99; i++)
-		hd_inference_done(&pair.dev, i == 7);
-	t_pair_settle(&pair);
-	ck_assert(t_serves(&pair, &v2));
-	hd_inference_done(&pair.dev, false);
-	t_pair_settle(&pair);
-	ck_assert(t_serves(&pair, &v1));
-	ck_assert_uint_eq(pair.event, HD_EVENT_REVERT);
-	ck_assert_uint_eq(pair.event_arg, 1);
-	ck_assert_uint_eq(pair.report.state, HD_IDLE);
-	ck_assert_uint_eq(pair.report.due, 100);
-	ck_assert_uint_eq(pair.report.missed, 1);
-}
-END_TEST
-
-START_TEST(a_trial_without_a_limit_goes_on)
-{
-	pair.cfg.trial_inferences = 0;
-	ck_assert_int_eq(t_pair_boot(&pair), HD_OK);
-	ck_assert(t_install(&pair, &v1));
-	for (int i = 0; i < 1000; i++)
-		hd_inference_done(&pair.dev, false);
-	t_pair_settle(&pair);
-	ck_assert(t_serves(&pair, &v1));
-}
-END_TEST
-
-START_TEST(boots_without_a_confirmation_end_a_trial)
-{
-	install(&v1);
-	ck_assert(t_install(&pair, &v2));
-	for (int i = 0; i < 3; i++) {
-		ck_assert_int_eq(t_pair_boot(&pair), HD_OK);
-		ck_assert(t_serves(&pair, &v2));
-	}
-	ck_assert_int_eq(t_pair_boot(&pair), HD_OK);
-	t_pair_settle(&pair);
-	ck_assert(t_serves(&pair, &v1));
-	ck_assert_uint_eq(pair.event, HD_EVENT_REVERT);
-	ck_assert_uint_eq(pair.event_arg, 1);
-}
-END_TEST
-
-START_TEST(a_trial_survives_a_reset_and_can_be_confirmed_after_it)
-{
-	install(&v1);
-	ck_assert(t_install(&pair, &v2));
-	ck_assert_int_eq(t_pair_boot(&pair), HD_OK);
-	ck_assert(t_hello(&pair));
-	ck_assert_uint_eq(pair.hello.state, HD_TRIAL);
-	ck_assert_uint_eq(pair.hello.boots, 2);
-	ck_assert_int_eq(t_command_order(&pair, HD_CONFIRM, 2), HD_OK);
-	ck_assert_uint_eq(pair.report.floor, 2);
-}
-END_TEST
-
-START_TEST(the_first_image_can_be_taken_back_to_none)
-{
-	ck_assert(t_install(&pair, &v1));
-	ck_assert_int_eq(t_command_order(&pair, HD_REVERT, 1), HD_OK);
-	ck_assert_ptr_null(hd_service(&pair.dev, NULL));
-	ck_assert_uint_eq(pair.report.active_version, 0);
-	install(&v1);
-	ck_assert(t_serves(&pair, &v1));
-}
-END_TEST
-
-START_TEST(firmware_that_cannot_run_the_trial_image_goes_back_at_boot)
-{
-	install(&v1);
-	ck_assert(t_install(&pair, &v2));
-	pair.cfg.arch = 1;
-	ck_assert_int_eq(t_pair_boot(&pair), HD_OK);
-	ck_assert_ptr_null(hd_service(&pair.dev, NULL)); /* nor the old one */
-	pair.cfg.arch = 0;
-	ck_assert_int_eq(t_pair_boot(&pair), HD_OK);
-	t_pair_settle(&pair);
-	ck_assert_uint_eq(pair.dev.slots.active, HD_SLOT_NONE);
-}
-END_TEST
-
-/* --- time and trouble ------------------------------------------------------------------------- */
-
-START_TEST(an_erase_waits_for_idle_time_unless_nothing_is_in_service)
-{
-	uint32_t erases;
-
-	pair.idle_us = flash.port.erase_us;      /* too short by one */
-	ck_assert(t_install(&pair, &v1));        /* nothing to miss: goes on */
-	ck_assert_int_eq(t_command_order(&pair, HD_CONFIRM, 1), HD_OK);
-	erases = flash.erases;
-	ck_assert_int_eq(begin(&v2), HD_OK);
-	ck_assert_uint_eq(pair.report.state, HD_ERASING);
-	ck_assert_uint_eq(pair.report.credits, 0);
-	ck_assert_uint_eq(flash.erases, erases);
-	pair.idle_us = 1000000;
-	t_pair_settle(&pair);
-	ck_assert_uint_eq(pair.report.state, HD_RECEIVING);
-	ck_assert_uint_eq(pair.report.credits, 4);
-	ck_assert_uint_gt(flash.erases, erases);
-}
-END_TEST
-
-START_TEST(a_confirmed_slot_is_erased_ahead_of_the_next_package)
-{
-	uint32_t erases;
-
-	install(&v1);
-	erases = flash.erases;
-	ck_assert(t_install(&pair, &v2));
-	ck_assert_uint_eq(flash.erases, erases);
-	ck_assert(t_confirm(&pair, 2));
-	t_pair_settle(&pair);
-	ck_assert_uint_eq(flash.erases, erases + geometry.slot_bytes / geometry.sector);
-}
-END_TEST
-
-START_TEST(a_flash_error_fails_the_transfer_and_the_next_one_works)
-{
-	install(&v1);
-	ck_assert(t_hello(&pair));
-	ck_assert_int_eq(begin(&v2), HD_OK);
-	flash.fail_at = flash.ops + (uint32_t)_i;
-	flash.fail_n = 1;
-	t_chunk(&pair, &v2, 0);
-	t_pair_settle(&pair);
-	ck_assert_uint_eq(flash.faults, 1);
-	ck_assert_uint_eq(pair.report.state, HD_FAILED);
-	ck_assert_uint_eq(pair.report.error, HD_EFLASH);
-	ck_assert_uint_eq(pair.event, HD_EVENT_FLASH);
-	ck_assert(t_serves(&pair, &v1));
-	install(&v2);
-	ck_assert(t_serves(&pair, &v2));
-}
-END_TEST
-
-START_TEST(a_failed_erase_or_journal_write_fails_the_transfer)
-{
-	uint32_t fail_n[] = { 1, 2 };    /* a journal place is tried twice */
-
-	ck_assert(t_hello(&pair));
-	flash.fail_at = flash.ops + (_i ? 0 : 5);        /* 5: after the record of the intent */
-	flash.fail_n = fail_n[_i];
-	ck_assert_int_ge(begin(&v1), 0);
-	ck_assert_uint_gt(flash.faults, 0);
-	ck_assert_uint_eq(pair.report.state, HD_FAILED);
-	ck_assert_uint_eq(pair.report.error, HD_EFLASH);
-	install(&v1);
-}
-END_TEST
-
-START_TEST(received_bytes_wait_behind_a_command)
-{
-	uint8_t wire[2 * HD_WIRE_MAX];
-	size_t n;
-
-	ck_assert(t_hello(&pair));
-	n = hd_frame_write(HD_STATUS_ASK, 0, pair.session, NULL, 0, wire);
-	memcpy(wire + n, wire, n);
-	ck_assert_uint_eq(hd_rx_bytes(&pair.dev, wire, 2 * n), n);
-	ck_assert_uint_eq(hd_rx_bytes(&pair.dev, wire + n, n), 0);
-	hd_poll(&pair.dev, 0, 0);
-	ck_assert_uint_eq(hd_rx_bytes(&pair.dev, wire + n, n), n);
-	hd_rx_lost(&pair.dev, 5);
-	t_pair_settle(&pair);
-	ck_assert_uint_eq(pair.report.overruns, 5);
-}
-END_TEST
-
-START_TEST(telemetry_has_the_layout_of_the_protocol)
-{
-	int16_t raw[113];
-	uint32_t lost;
-
-	install(&v1);
-	for (int i = 0; i < 113; i++)
-		raw[i] = (int16_t)(-i * 100);
-	hd_inference_done(&pair.dev, true);
-	ck_assert(hd_send_prediction(&pair.dev, 0x01020304, 9, 2, 77));
-	t_pair_settle(&pair);
-	ck_assert_uint_eq(pair.body_len, 22);
-	ck_assert_uint_eq(hd_get32(pair.body), 0x01020304);
-	ck_assert_uint_eq(hd_get32(pair.body + 4), 9);
-	ck_assert_uint_eq(hd_get32(pair.body + 8), 10);
-	ck_assert_uint_eq(pair.body[12], 2);
-	ck_assert_uint_eq(pair.body[13], 77);
-	ck_assert_uint_eq(hd_get32(pair.body + 14), 1);
-	ck_assert_uint_eq(hd_get32(pair.body + 18), 1);
-	ck_assert(hd_send_samples(&pair.dev, 5, 6, 7, 113, 1, raw));
-	t_pair_settle(&pair);
-	ck_assert_uint_eq(pair.body_len, 240);
-	ck_assert_uint_eq(hd_get32(pair.body + 4), 6);
-	ck_assert_uint_eq(pair.body[8], 113);
-	ck_assert_uint_eq(pair.body[9], 1);
-	for (int i = 0; i < 113; i++)
-		ck_assert_int_eq((int16_t)hd_get16(pair.body + 10 + 2 * i), raw[i]);
-	ck_assert_uint_eq(hd_get32(pair.body + 236), 7);
-	lost = pair.dev.lost_tx;
-	ck_assert(!hd_send_samples(&pair.dev, 5, 6, 7, 57, 2, raw));     /* does not fit a frame */
-	pair.mute = true;
-	ck_assert(!hd_send_prediction(&pair.dev, 1, 2, 3, 4));
-	ck_assert_uint_eq(pair.dev.lost_tx, lost + 2);
 }
 END_TEST
 
@@ -733,20 +454,6 @@ static void cases(TCase *t)
 	tcase_add_test(t, chunks_that_do_not_fit_are_refused);
 	tcase_add_loop_test(t, a_wire_that_loses_a_third_of_all_frames_only_costs_time, 0, 20);
 	tcase_add_loop_test(t, a_reset_at_any_time_of_a_transfer_starts_it_again, 0, 20);
-	tcase_add_test(t, the_switch_happens_at_the_window_boundary_only);
-	tcase_add_test(t, the_gateway_can_end_a_trial);
-	tcase_add_test(t, a_trial_that_nobody_confirms_ends_after_its_inferences);
-	tcase_add_test(t, a_trial_without_a_limit_goes_on);
-	tcase_add_test(t, boots_without_a_confirmation_end_a_trial);
-	tcase_add_test(t, a_trial_survives_a_reset_and_can_be_confirmed_after_it);
-	tcase_add_test(t, the_first_image_can_be_taken_back_to_none);
-	tcase_add_test(t, firmware_that_cannot_run_the_trial_image_goes_back_at_boot);
-	tcase_add_test(t, an_erase_waits_for_idle_time_unless_nothing_is_in_service);
-	tcase_add_test(t, a_confirmed_slot_is_erased_ahead_of_the_next_package);
-	tcase_add_loop_test(t, a_flash_error_fails_the_transfer_and_the_next_one_works, 0, 3);
-	tcase_add_loop_test(t, a_failed_erase_or_journal_write_fails_the_transfer, 0, 2);
-	tcase_add_test(t, received_bytes_wait_behind_a_command);
-	tcase_add_test(t, telemetry_has_the_layout_of_the_protocol);
 }
 
 int main(void)

@@ -235,6 +235,32 @@ bool t_confirm(struct t_pair *p, uint32_t version)
 	return false;
 }
 
+bool t_put_in_service(struct t_pair *p, const struct t_package *k)
+{
+	bool ok = t_install(p, k) && p->report.state == HD_TRIAL && t_confirm(p, k->head.version);
+
+	t_pair_settle(p);
+	return ok;
+}
+
+int t_begin(struct t_pair *p, const struct t_package *k)
+{
+	return t_command(p, HD_BEGIN, k->header, HD_PACKAGE_HEADER);
+}
+
+bool t_transfer(struct t_pair *p, const struct t_package *k)
+{
+	uint32_t chunk = p->hello.chunk * 4u;
+
+	if (t_begin(p, k) != HD_OK)
+		return false;
+	for (uint32_t at = 0; at < k->len; at += chunk) {
+		t_chunk(p, k, at);
+		t_pair_settle(p);
+	}
+	return p->report.state == HD_RECEIVING && p->report.next == k->len;
+}
+
 bool t_serves(struct t_pair *p, const struct t_package *k)
 {
 	const struct hd_net *net = hd_service(&p->dev, NULL);

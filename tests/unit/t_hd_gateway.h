@@ -55,6 +55,12 @@ int t_command_order(struct t_pair *p, uint8_t type, uint32_t version);
 bool t_install(struct t_pair *p, const struct t_package *k);
 bool t_confirm(struct t_pair *p, uint32_t version);
 
+/* t_install, t_confirm, settle: in service with nothing left to do. */
+bool t_put_in_service(struct t_pair *p, const struct t_package *k);
+/* BEGIN on its own; the error of its STATUS.  BEGIN and every chunk; true when all arrived. */
+int t_begin(struct t_pair *p, const struct t_package *k);
+bool t_transfer(struct t_pair *p, const struct t_package *k);
+
 /* Does the network in service answer as package k says it must? */
 bool t_serves(struct t_pair *p, const struct t_package *k);
 #endif
