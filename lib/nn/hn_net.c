@@ -1,5 +1,6 @@
 #include "hn_net.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -183,7 +184,10 @@ static hn_status add_layer(struct hn_net *net, const struct item *it, struct hn_
 		return hn_fail(err, HN_ERANGE, "layer %u: at most %d layers", it->number,
 		               HN_NET_LAYERS_MAX);
 	rc = parse_item(&l, it, err);
-	return rc ? rc : place_layer(net, &l, it->number, err);
+	if (rc)
+		return rc;
+	assert(l.type);
+	return place_layer(net, &l, it->number, err);
 }
 
 /* Does the last layer fit the task? */

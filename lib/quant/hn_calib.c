@@ -106,7 +106,9 @@ static struct hn_grid grid_of(double lo, double hi)
 
 bool hn_quant_fused(const struct hn_net *net, unsigned i)
 {
-	return i > 0 && net->layer[i].type->clamp && net->layer[i - 1].type->op == HD_OP_DENSE;
+	if (i == 0 || i >= net->n_layers)
+		return false;
+	return net->layer[i].type->clamp && net->layer[i - 1].type->op == HD_OP_DENSE;
 }
 
 bool hn_quant_skips(const struct hn_net *net, unsigned i)

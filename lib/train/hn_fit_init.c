@@ -79,7 +79,7 @@ static hn_status init(struct hn_fit *f, struct hn_arena *a, struct marks *m, str
 hn_status hn_fit_init(struct hn_fit *f, const struct hn_train_cfg *cfg, const struct hn_data *data,
                       struct hn_arena *arena, struct hn_err *err)
 {
-	struct marks m;
+	struct marks m = { 0, 0, 0 };
 
 	*f = (struct hn_fit){ .cfg = cfg, .data = data };
 	return init(f, arena, &m, err);
@@ -90,7 +90,7 @@ hn_status hn_fit_plan(const struct hn_train_cfg *cfg, const struct hn_data *data
 {
 	struct hn_fit f = { .cfg = cfg, .data = data };
 	struct hn_arena dry;
-	struct marks m;
+	struct marks m = { 0, 0, 0 };
 	hn_status rc;
 
 	hn_arena_init(&dry, NULL, 0);
