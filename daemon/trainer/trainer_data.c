@@ -188,8 +188,10 @@ static hn_status read_group(struct cutter *c, struct store_reader *r, uint32_t a
 static hn_status cut_stream(struct cutter *c, struct store_reader *r)
 {
 	const double period = c->job->period_s;
+	const int64_t day_us = 86400000000;
 	const int64_t back = period > 0 ? (int64_t)(4e6 * period * c->job->window) + 1000
-	                                : (c->job->window > 1 ? 86400000000 : 1);
+	                                : (c->job->window > 1 ? day_us : 1);
+	const int64_t near = period > 0 ? GROUP_SPANS * back : day_us;
 	const char *name = c->job->stream[c->stream];
 	hn_status rc = store_read_labels(r, name, INT64_MIN, INT64_MAX, on_label, c);
 
@@ -200,7 +202,7 @@ static hn_status cut_stream(struct cutter *c, struct store_reader *r)
 		return hn_fail(c->err, rc ? rc : c->rc, "stream %s: labels: %s", name, hn_status_text(rc));
 	c->d->labels += c->n;
 	for (uint32_t a = 0, b; a < c->n && rc == HN_OK; a = b) {
-		for (b = a + 1; b < c->n && c->want[b].l.t0_us - c->want[b - 1].l.t1_us < GROUP_SPANS * back; b++)
+		for (b = a + 1; b < c->n && c->want[b].l.t0_us - c->want[b - 1].l.t1_us < near; b++)
 			;
 		rc = read_group(c, r, a, b, back);
 	}
