@@ -164,7 +164,8 @@ bool store_has_room(struct store *s, int stream)
 	bool room;
 
 	uv_mutex_lock(&s->lock);
-	room = store_batch_room(&s->batch[s->fill], (uint16_t)s->conf->streams[stream].n_channels);
+	room = store_batch_room(&s->batch[s->fill], (uint16_t)s->conf->streams[stream].n_channels) &&
+	       s->n_guesses + s->conf->n_models <= PREDICTIONS_MAX;
 	uv_mutex_unlock(&s->lock);
 	if (room)
 		return true;

@@ -47,7 +47,7 @@ void store_close(struct store *s);
 /* Copy one frame into the bounded buffer.  HN_EFULL: not taken (the caller's source decides: pause,
  * drop and count).  HN_EINVAL: no such stream, or another number of channels than it has. */
 hn_status store_append(struct store *s, const struct hn_frame *f);
-/* Would store_append take a frame of this stream?  If not, it counts as refused: on_room follows. */
+/* Would store_append take a frame of this stream, and store_predict the predictions that it leads to?  If not, it counts as refused: on_room follows. */
 bool store_has_room(struct store *s, int stream);
 void store_flush(struct store *s);               /* commit what waits now                        */
 

@@ -81,9 +81,9 @@ static hn_status load_champion(const struct trainer_job *job, struct store_reade
 }
 
 /* Early stopping needs held-back data of its own; with few windows they are worth more in the fit. */
-static double valid_share(const struct trainer_data *d)
+static double valid_share(const struct trainer_job *job, const struct trainer_data *d)
 {
-	return d->n >= 300 ? 0.1 : 0.0;
+	return job->patience > 0 && d->n >= 300 ? 0.1 : 0.0;
 }
 
 static hn_status run(const struct trainer_job *job, struct trainer_data *d, unsigned char **champion,
@@ -106,7 +106,7 @@ static hn_status run(const struct trainer_job *job, struct trainer_data *d, unsi
 	if (d->n == 0)
 		return hn_fail(err, HN_EDATA, "no usable labelled window: %u labels, %u windows with gaps or doubtful "
 		               "values", d->labels, d->refused);
-	split.valid = valid_share(d);
+	split.valid = valid_share(job, d);
 	rc = hn_dataset_split(d->w, d->n, &split, d->counts);
 	if (rc != HN_OK)
 		return hn_fail(err, rc, "split: %s", hn_status_text(rc));

@@ -30,7 +30,7 @@ static hn_status read_streams(struct trainer_job *job, const json_t *list, struc
 static hn_status check(const struct trainer_job *job, struct hn_err *err)
 {
 	if (job->classes < 0 || job->classes > HN_CLASSES_MAX || job->window < 1 || job->window > 4096 ||
-	    job->hop < 1 || job->epochs < 1 || job->batch < 1 || job->memory_max < 1 << 16 ||
+	    job->hop < 1 || job->epochs < 1 || job->patience < 0 || job->batch < 1 || job->memory_max < 1 << 16 ||
 	    !(job->holdout >= 0 && job->holdout < 0.9) || !(job->rate > 0) ||
 	    !(job->holdout_recent >= 0 && job->holdout_recent < 0.9) || job->scaler_frames < 0 ||
 	    job->scaler_frames > 100000 ||
