@@ -1,4 +1,4 @@
-/* check_hd_trial.c - the trial and the ways out of it, erases that wait, flash errors, telemetry. */
+/* check_hd_trial.c - trial and ways out of it, erases that wait, flash errors, telemetry. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

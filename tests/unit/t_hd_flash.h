@@ -1,8 +1,9 @@
 /* t_hd_flash.h - flash in RAM that keeps the rules and can lose power at any operation.
  *
  * An operation is the program of one write unit or the erase of one sector.  A cut inside leaves a
- * torn unit or sector: each bit that should change reads as old or new, and is drawn again at each
- * reboot, because such cells are not stable.  A unit counts as programmed even if it reads erased. */
+ * torn unit or sector: each bit that should change reads as old or new, and is drawn again at
+ * each reboot, because such cells are not stable.  A unit counts as programmed even if it reads
+ * erased. */
 #ifndef T_HD_FLASH_H
 #define T_HD_FLASH_H
 
