@@ -1,0 +1,44 @@
+# shellcheck shell=bash
+# honectl.bash - completion of honectl in bash; names come from the daemon when it answers.
+
+_honectl() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd='' at=0 i words=''
+	local -a where=()
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		--socket|--url) where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i+1]}"); ((i++)) ;;
+		--reason|--who|--after|-n) ((i++)) ;;
+		-*) ;;
+		*) if [[ -z $cmd ]]; then cmd=${COMP_WORDS[i]}; else ((at++)); fi ;;
+		esac
+	done
+	case $prev in
+	--socket) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	--url|--reason|--who|--after|-n) return ;;
+	esac
+	case $cmd:$at in
+	:*) words="$(honectl --list-commands 2>/dev/null) help --socket --url --json --version --help" ;;
+	help:0) words=$(honectl --list-commands 2>/dev/null) ;;
+	retrain:*) words='--wait --dry-run --reason --json --help' ;;
+	rollback:*) words='--reason --json --help' ;;
+	events:*) words='-f --follow --after -n --json --help' ;;
+	label:*) words='--who --json --help' ;;
+	key:0) words=new ;;
+	key:1) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	*) words='--json --help' ;;
+	esac
+	case $cmd:$at in
+	model:0|retrain:0|rollback:0) words+=" $(_honectl_names models)" ;;
+	label:0) words+=" $(_honectl_names streams)" ;;
+	job:0|cancel:0) words+=" $(_honectl_names jobs)" ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+# First column of a list.
+_honectl_names() {
+	honectl "${where[@]}" "$1" 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
+complete -F _honectl honectl
