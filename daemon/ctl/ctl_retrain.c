@@ -49,7 +49,7 @@ static const json_t *version_of(const json_t *model, json_int_t job)
 	return NULL;
 }
 
-/* "promoted: v3, accuracy 93.8 % against 71.0 % of the champion", and the gate's reasons. */
+/* "promoted: v3, accuracy 93.8 %, before 71.0 %", the gate's reasons, and the way back where there is one. */
 static void print_verdict(struct ctl *c, FILE *out, const char *name, json_int_t job, const char *outcome)
 {
 	char path[400], number[40], now[40], before[40];
@@ -65,13 +65,13 @@ static void print_verdict(struct ctl *c, FILE *out, const char *name, json_int_t
 	value_text(v, "report.gate.challenger", AS_PERCENT, now, sizeof now);
 	value_text(v, "report.gate.champion", AS_PERCENT, before, sizeof before);
 	fprintf(out, v ? "%s: %s, accuracy %s" : "%s", outcome, number, now);
-	fprintf(out, strcmp(before, "-") ? " against %s of the champion\n" : "\n", before);
+	fprintf(out, strcmp(before, "-") ? ", before %s\n" : "\n", before);
 	json_array_foreach(value_at(v, "report.gate.reasons"), i, r) {
 		fputs("  ", out);
 		print_clean(out, json_string_value(r) ? json_string_value(r) : "");
 		fputc('\n', out);
 	}
-	if (strcmp(outcome, "promoted") == 0)
+	if (strcmp(outcome, "promoted") == 0 && json_integer_value(value_at(v, "parent")) > 0)
 		fprintf(out, "undo: honectl rollback %s\n", name);
 	json_decref(model);
 }

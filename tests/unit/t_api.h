@@ -27,25 +27,25 @@ static inline bool t_ready(void *ctx, const char **why)
 	return !t->stopping;
 }
 
-static inline json_t *t_version(int n, const char *state)
+static inline json_t *t_version(int n, int64_t job, const char *state)
 {
 	return json_pack("{sI si ss ss sI sI ss ss ss sI s{s{sf sf}}}", "id", (json_int_t)n + 10, "number", n,
 		"state", state, "digest", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
-		"parent", (json_int_t)(n > 1 ? n + 9 : 0), "job", (json_int_t)n, "created",
+		"parent", (json_int_t)(n > 1 ? n + 9 : 0), "job", (json_int_t)job, "created",
 		"2026-11-22T13:05:07.000000Z", "who", "hone-train", "why", "trained", "bytes", (json_int_t)2048,
 		"report", "gate", "champion", 0.71, "challenger", 0.94);
 }
 
 static inline json_t *t_model(void *ctx, const char *name)
 {
+	const struct t_api *t = ctx;
 	json_t *o;
 
-	(void)ctx;
 	if (strcmp(name, "pump-state") != 0 && strcmp(name, "busy") != 0)
 		return NULL;
 	o = json_pack("{ss ss ss si si so}", "name", name, "stream", "vibration", "network",
-		"dense 16, relu, dense 3", "window", 32, "hop", 16, "champion", t_version(2, "champion"));
-	json_object_set_new(o, "versions", json_pack("[oo]", t_version(2, "champion"), t_version(1, "retired")));
+		"dense 16, relu, dense 3", "window", 32, "hop", 16, "champion", t_version(2, t->job, "champion"));
+	json_object_set_new(o, "versions", json_pack("[oo]", t_version(2, t->job, "champion"), t_version(1, 0, "retired")));
 	json_object_set_new(o, "monitor", json_pack("{ss si}", "state", "watching", "judged", 12));
 	json_object_set_new(o, "loop", json_pack("{sb sb sb sI si si si si}", "training", 0, "rollout", 0,
 		"probation", 1, "episode", (json_int_t)0, "labels_new", 3, "labels_asked", 20, "judged", 12,
