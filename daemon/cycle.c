@@ -621,6 +621,9 @@ void cycle_resume(struct honed *h)
 		resume_candidates(h, m);
 		if (v)
 			intake_champion(h, m);
+		/* a crash between the promotion and the monitor's own saving leaves them apart */
+		if (v && monitor_version(h->monitor, m) != v->id)
+			monitor_rearm(h->monitor, m, v->id, (double)NAN);
 		if (v && !h->cycle[m].deciding && !deploy_serves(h->deploy, m, v->id))
 			serve(h, m, "the champion is not on the devices: a restart cut the rollout off");
 		if (h->cycle[m].policy.busy && !h->cycle[m].deciding && !supervise_busy(h->supervise, m))

@@ -70,7 +70,7 @@ struct honed {
 	size_t arena_len;
 	struct store_prediction predicted;       /* last one made here; margin -1 = none         */
 	int pending_labels;                      /* handed to the store, not durable yet         */
-	bool sources_done, stopping, held;
+	bool damaged, stopping, held;
 	int64_t started_us;
 };
 

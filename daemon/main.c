@@ -63,6 +63,12 @@ static void on_tick(uv_timer_t *t)
 	static unsigned n;
 	struct honed *h = t->data;
 
+	if (db_damaged(h->db)) {         /* the start-up checks, sets aside and salvages */
+		log_err("event=database_damaged path=%s next=\"stopping; the next start salvages it\"", h->db_path);
+		h->damaged = h->stopping = true;
+		uv_stop(h->loop);
+		return;
+	}
 	cycle_tick(h);
 	monitor_tick(h->monitor, clock_now_us());
 	if (++n % RETAIN_EVERY == 0)
@@ -317,7 +323,7 @@ static int run(struct honed *h)
 	(void)uv_run(h->loop, UV_RUN_DEFAULT);
 	close_all(h);
 	log_note("event=stopped");
-	return EX_OK;
+	return h->damaged ? EX_IOERR : EX_OK;
 }
 
 /* --- options -------------------------------------------------------------------------------------- */

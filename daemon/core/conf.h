@@ -50,6 +50,7 @@ struct conf_model {
 	struct {
 		int    epochs, batch, patience;
 		int64_t seed;
+		int    schedule;         /* enum hn_schedule                                   */
 		double rate, weight_decay, smoothing;
 		double holdout;          /* share of labelled windows held back for the gate   */
 		double holdout_recent;   /* the same for windows of the new regime; 0: all train */
@@ -70,6 +71,10 @@ struct conf_model {
 		double ask_spacing;      /* stream: predictions between two questions          */
 		double alarms_per_month; /* false-alarm budget of this model's monitors        */
 	} policy;
+	struct {                         /* see monitor.h; 0 and "" ask for its default        */
+		int    block, learn, settle, level_blocks, level_learn, margin_learn, quiet_blocks;
+		double season_s, threshold;
+	} monitor;
 	struct {
 		int    windows_min;      /* labelled held-back windows needed to decide        */
 		double gain_min;         /* challenger - champion, share of windows            */

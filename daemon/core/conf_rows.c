@@ -10,6 +10,7 @@ static const char *const task_names[] = { "classify", "regress", "autoencode", "
 _Static_assert(HN_CLASSIFY == 0 && HN_REGRESS == 1 && HN_AUTOENCODE == 2 && HN_FORECAST == 3,
                "task_names follows enum hn_task");
 static const char *const mode_names[] = { "auto", "advise", "manual", NULL };
+static const char *const schedule_names[] = { "constant", "cosine", NULL };
 static const char *const ask_names[] = { "episode", "stream", NULL };
 
 #define DAY  86400.0
@@ -80,6 +81,8 @@ INT  ("train.seed",         train.seed, "1", 0, 9007199254740991.0, "", CONF_REL
      "same seed and data, same weights"),
 REAL ("train.rate",         train.rate, "0.001", 1e-8, 10, "", CONF_RELOAD,
      "learning rate of Adam"),
+ENUM ("train.schedule",     train.schedule, "constant", schedule_names, CONF_RELOAD,
+     "rate over the run: constant, or cosine down to 5 % after the first third"),
 REAL ("train.weight_decay", train.weight_decay, "0", 0, 1, "", CONF_RELOAD,
      "pull of the weights towards 0"),
 REAL ("train.smoothing",    train.smoothing, "0", 0, 0.5, "", CONF_RELOAD,
@@ -115,6 +118,24 @@ REAL ("policy.ask_spacing",      policy.ask_spacing, "3", 0, 1e6, "predictions",
      "stream: least distance of two questions"),
 REAL ("policy.alarms_per_month", policy.alarms_per_month, "1", 0.001, 1000, "", CONF_RELOAD,
      "false alarms that the monitors may raise"),
+INT  ("monitor.block",        monitor.block, "0", 0, 65536, "frames", 0,
+     "frames of one block that the monitor judges; 0: the window"),
+INT  ("monitor.learn",        monitor.learn, "0", 0, 256, "blocks", 0,
+     "blocks that make the reference window; 0: 128"),
+INT  ("monitor.settle",       monitor.settle, "0", 0, 1000000, "blocks", 0,
+     "blocks after an alarm before labels are asked for; 0: half of learn"),
+INT  ("monitor.level_blocks", monitor.level_blocks, "0", 0, 65536, "blocks", 0,
+     "blocks averaged for one step of the slow charts; 0: 16"),
+INT  ("monitor.level_learn",  monitor.level_learn, "0", 0, 65536, "", 0,
+     "such steps before the slow charts are armed; 0: 256"),
+TIME ("monitor.season",       monitor.season_s, "0s", 0, YEAR, 0,
+     "length of a season that the slow charts remove; 0s: none"),
+INT  ("monitor.margin_learn", monitor.margin_learn, "0", 0, 1000000, "predictions", 0,
+     "predictions before the chart of margins is armed; 0: 128"),
+INT  ("monitor.quiet_blocks", monitor.quiet_blocks, "0", 0, 1000000, "blocks", 0,
+     "calm blocks that end an episode without a new version; 0: 8 times learn"),
+REAL ("monitor.threshold",    monitor.threshold, "0", 0, 1e6, "", 0,
+     "replaces the threshold that follows from alarms_per_month; 0: it does not"),
 INT  ("gate.windows_min",   gate.windows_min, "8", 1, 1000000, "windows", CONF_RELOAD,
      "held-back windows needed to decide"),
 REAL ("gate.gain_min",      gate.gain_min, "0.0", -1, 1, "", CONF_RELOAD,

@@ -187,7 +187,7 @@ static void hex(const uint8_t *p, size_t n, char *out)
 }
 
 static const char *const phase_names[] = { "down", "hello", "ready", "begin", "send", "activate",
-                                           "trial", "confirm", "revert" };
+                                           "trial", "confirm", "revert", "clear" };
 
 static json_t *device_json(const struct deploy_device *v)
 {

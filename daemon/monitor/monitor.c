@@ -65,8 +65,14 @@ static void complete(struct monitor_cfg *c, const struct conf_model *m)
 
 void monitor_cfg_defaults(struct monitor_cfg *cfg, const struct conf *conf, int model)
 {
-	*cfg = (struct monitor_cfg){ .block = 0 };
-	complete(cfg, &conf->models[model]);
+	const struct conf_model *m = &conf->models[model];
+
+	*cfg = (struct monitor_cfg){ .block = m->monitor.block, .learn = m->monitor.learn,
+		.settle = m->monitor.settle, .level_blocks = m->monitor.level_blocks,
+		.level_learn = m->monitor.level_learn, .season_s = m->monitor.season_s,
+		.margin_learn = m->monitor.margin_learn, .quiet_blocks = m->monitor.quiet_blocks,
+		.threshold = m->monitor.threshold };
+	complete(cfg, m);
 }
 
 static hn_status check_detector(const char *name, enum hn_drift_kind kind, const char *model, struct hn_err *err)
@@ -168,6 +174,8 @@ hn_status monitor_open(struct monitor **out, const struct monitor_deps *deps, st
 		m->conf = &deps->conf->models[i];
 		if (deps->cfg)
 			m->cfg = deps->cfg[i];
+		else
+			monitor_cfg_defaults(&m->cfg, deps->conf, i);
 		complete(&m->cfg, m->conf);
 		rc = model_open(m, err);
 	}
@@ -408,6 +416,11 @@ int monitor_label(struct monitor *mon, int model, const struct store_label *l, i
 		metric_set(m->accuracy, (double)m->kept.right / m->kept.judged);
 	judge(m, false);
 	return n;
+}
+
+int64_t monitor_version(const struct monitor *mon, int model)
+{
+	return model >= 0 && model < mon->n_models ? mon->model[model].kept.version : 0;
 }
 
 void monitor_rearm(struct monitor *mon, int model, int64_t version, double accuracy)

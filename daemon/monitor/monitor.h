@@ -98,6 +98,9 @@ int monitor_label(struct monitor *m, int model, const struct store_label *l, int
  * accuracy = the gate's accuracy of the version, NAN = unknown (learned from labels). */
 void monitor_rearm(struct monitor *m, int model, int64_t version, double accuracy);
 
+/* Version that the monitor was last re-armed for, 0 = none. */
+int64_t monitor_version(const struct monitor *m, int model);
+
 /* Event time from which labels belong to the present regime: start of the open episode, else of the
  * last one, else 0 (everything). */
 int64_t monitor_since(const struct monitor *m, int model);

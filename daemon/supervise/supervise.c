@@ -283,7 +283,7 @@ static json_t *spec(const struct supervise *s, const struct job *j)
 
 	for (int i = 0; i < m->n_streams; i++)
 		json_array_append_new(streams, json_string(m->streams[i]));
-	return json_pack("{sI ss ss sI ss si si si ss so sf sI sI sb s{si si si sI sf sf sf sf sf sf si sI}}",
+	return json_pack("{sI ss ss sI ss si si si ss so sf sI sI sb s{si si si sI sf sf sf sf sf sf si si sI}}",
 		"job", (json_int_t)j->id, "model", m->name, "db", s->db_path,
 		"now_us", (json_int_t)clock_now_us(), "task", task_names[m->task],
 		"classes", m->n_classes, "window", m->window, "hop", m->hop, "network", m->network,
@@ -293,7 +293,7 @@ static json_t *spec(const struct supervise *s, const struct job *j)
 		"seed", (json_int_t)m->train.seed, "rate", m->train.rate, "weight_decay", m->train.weight_decay,
 		"smoothing", m->train.smoothing, "holdout", m->train.holdout,
 		"holdout_recent", m->train.holdout_recent, "recent_share", m->train.recent_share,
-		"scaler_frames", m->train.scaler_frames,
+		"scaler_frames", m->train.scaler_frames, "schedule", m->train.schedule,
 		"memory_max", (json_int_t)m->train.memory_max);
 }
 

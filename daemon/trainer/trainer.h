@@ -20,7 +20,7 @@ struct trainer_job {
 	double period_s, holdout, holdout_recent, rate, weight_decay, smoothing, recent_share;
 	int64_t memory_max;
 	uint64_t seed;
-	int epochs, batch, patience, scaler_frames;
+	int epochs, batch, patience, scaler_frames, schedule;
 	bool dry_run;
 };
 hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err);

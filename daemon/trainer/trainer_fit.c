@@ -395,6 +395,7 @@ static hn_status open_net(struct fit *f, struct hn_err *err)
 	f->cfg.seed = job->seed;
 	f->cfg.lr = (float)job->rate;
 	f->cfg.weight_decay = (float)job->weight_decay;
+	f->cfg.schedule = (enum hn_schedule)job->schedule;
 	f->cfg.smoothing = (float)job->smoothing;
 	f->cfg.batch = (uint32_t)job->batch;
 	f->cfg.epochs = (uint32_t)job->epochs;

@@ -81,12 +81,12 @@ static void ask_hello(struct hn_peer *p)
 	(void)say(p, HD_HELLO_ASK, b, sizeof b);         /* lost or full: asked again by the tick */
 }
 
-static void command(struct hn_peer *p, uint8_t type)
+static void command(struct hn_peer *p, uint8_t type, uint32_t version)
 {
 	uint8_t b[4 + HD_TAG_LEN];
 
-	hd_put32(b, p->package.version);
-	hd_tag(p->key, type, p->session, p->hello.nonce_dev, p->nonce_gw, p->package.version, b + 4);
+	hd_put32(b, version);
+	hd_tag(p->key, type, p->session, p->hello.nonce_dev, p->nonce_gw, version, b + 4);
 	(void)say(p, type, b, sizeof b);
 }
 
@@ -173,7 +173,7 @@ static void resume(struct hn_peer *p)
 		enter(p, HN_PEER_CONFIRM);
 		return;
 	}
-	enter(p, HN_PEER_BEGIN);
+	enter(p, p->hello.state == HD_TRIAL ? HN_PEER_CLEAR : HN_PEER_BEGIN);
 }
 
 static enum hn_peer_event on_hello(struct hn_peer *p, uint16_t session, const uint8_t *body, size_t len)
@@ -266,6 +266,11 @@ static enum hn_peer_event on_report(struct hn_peer *p, const uint8_t *body, size
 		return HN_PEER_NOTHING;
 	if (!p->has_package)
 		return HN_PEER_NOTHING;
+	if (p->phase == HN_PEER_CLEAR) {
+		if (p->report.state != HD_TRIAL)
+			enter(p, HN_PEER_BEGIN);
+		return HN_PEER_NOTHING;
+	}
 	if (runs_package(p) && p->report.floor >= p->package.version && p->report.state != HD_TRIAL)
 		return finish(p, HN_PEER_DONE);
 	if ((p->phase == HN_PEER_TRIAL || p->phase == HN_PEER_CONFIRM || p->phase == HN_PEER_REVERT) &&
@@ -299,13 +304,16 @@ static void speak(struct hn_peer *p, int64_t now_us)
 		begin(p);
 		break;
 	case HN_PEER_ACTIVATE:
-		command(p, HD_ACTIVATE);
+		command(p, HD_ACTIVATE, p->package.version);
 		break;
 	case HN_PEER_CONFIRM:
-		command(p, HD_CONFIRM);
+		command(p, HD_CONFIRM, p->package.version);
 		break;
 	case HN_PEER_REVERT:
-		command(p, HD_REVERT);
+		command(p, HD_REVERT, p->package.version);
+		break;
+	case HN_PEER_CLEAR:
+		command(p, HD_REVERT, p->report.active_version);
 		break;
 	case HN_PEER_SEND: case HN_PEER_TRIAL: case HN_PEER_READY:
 		(void)say(p, HD_STATUS_ASK, NULL, 0);

@@ -22,7 +22,8 @@ enum hn_peer_phase {
 	HN_PEER_ACTIVATE,        /* all there, the device verifies                             */
 	HN_PEER_TRIAL,           /* runs the new image; waits for hn_peer_confirm              */
 	HN_PEER_CONFIRM,         /* confirmation sent                                          */
-	HN_PEER_REVERT           /* told to go back                                            */
+	HN_PEER_REVERT,          /* told to go back                                            */
+	HN_PEER_CLEAR            /* on trial of something else: told to leave that first       */
 };
 
 /* What hn_peer_* functions report to their caller, once each. */

@@ -102,6 +102,18 @@ struct hn_score hn_fit_score(struct hn_fit *f, const float *w, const struct hn_s
 	return (struct hn_score){ loss / sum, f->cfg->loss->labels ? (double)hits / set->n : (double)NAN };
 }
 
+/* Rate of the next step by the schedule; f->lr is the one that roll backs halve. */
+static double rate(const struct hn_fit *f)
+{
+	const double hold = 0.3, floor_share = 0.05, pi = 3.14159265358979323846;
+	const uint64_t per_epoch = (f->data->train.n + f->cfg->batch - 1) / f->cfg->batch;
+	const double done = (double)f->step / ((double)per_epoch * f->cfg->epochs);
+
+	if (f->cfg->schedule != HN_COSINE || done <= hold)
+		return f->lr;
+	return f->lr * (floor_share + (1 - floor_share) * 0.5 * (1 + cos(pi * (done - hold) / (1 - hold))));
+}
+
 /* Apply the gradient.  Returns false, and changes nothing, when it is not finite. */
 static bool step(struct hn_fit *f)
 {
@@ -116,9 +128,10 @@ static bool step(struct hn_fit *f)
 	if (c->clip_norm > 0 && norm > (double)c->clip_norm)
 		scale = (float)((double)c->clip_norm / norm);
 	c->optim->step(&(struct hn_optim_step){
-		.kern = f->run.kern, .n = f->n_w, .step = ++f->step, .lr = (float)f->lr,
+		.kern = f->run.kern, .n = f->n_w, .step = f->step + 1, .lr = (float)rate(f),
 		.weight_decay = c->weight_decay, .scale = scale, .g = f->g, .w = f->w,
 		.state = f->state });
+	f->step++;
 	return true;
 }
 

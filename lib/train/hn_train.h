@@ -26,6 +26,10 @@ struct hn_set {
 
 struct hn_data { struct hn_set train, valid; };  /* valid.n == 0: no early stopping          */
 
+/* Rate over the run: constant, or constant for the first 30 % of the steps and then half a cosine down
+ * to 5 % (Loshchilov & Hutter 2017, arXiv:1608.03983, one cycle). */
+enum hn_schedule { HN_CONSTANT = 0, HN_COSINE = 1 };
+
 struct hn_train_cfg {
 	const struct hn_net *net;
 	const struct hn_loss_type *loss;         /* hn_loss_of(task) by default               */
@@ -35,6 +39,7 @@ struct hn_train_cfg {
 	const float *class_weight;       /* (out_n,) > 0 or NULL                              */
 	uint64_t seed;           /* initial weights and order of the samples                  */
 	float    lr;             /* 1e-3                                                      */
+	enum hn_schedule schedule;       /* HN_CONSTANT                                        */
 	float    weight_decay;   /* decoupled: w -= lr * weight_decay * w; 0                  */
 	float    smoothing;      /* label smoothing [0, 1); 0                                 */
 	float    clip_norm;      /* largest gradient norm, 0 = no limit                       */
