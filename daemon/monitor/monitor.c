@@ -52,7 +52,8 @@ static void complete(struct monitor_cfg *c, const struct conf_model *m)
 	or_default(&c->level_blocks, LEVEL_BLOCKS);
 	or_default(&c->level_learn, LEVEL_LEARN);
 	c->level_learn = c->level_learn < 16 ? 16 : c->level_learn;
-	or_default(&c->margin_learn, MARGIN_LEARN);
+	/* Each stream stays in a state for a while: so many predictions of each of them. */
+	or_default(&c->margin_learn, MARGIN_LEARN * (m->n_streams > 1 ? m->n_streams : 1));
 	c->margin_learn = c->margin_learn < 16 ? 16 : c->margin_learn;
 	or_default(&c->quiet_blocks, QUIET_LEARNS * c->learn);
 	if (!(c->alarms_per_month > 0.0))

@@ -33,7 +33,7 @@ struct monitor_cfg {
 	int    level_learn;      /* such steps before the level charts are armed [256]          */
 	double season_s;         /* length of a season removed from the levels [0 = none];      */
 	                         /* 86400 for a daily one; level_learn is raised to two seasons  */
-	int    margin_learn;     /* predictions before the margin chart is armed [128]          */
+	int    margin_learn;     /* predictions before the margin chart is armed [128 a stream]  */
 	int    quiet_blocks;     /* calm blocks in a row that end an episode without a new      */
 	                         /* champion [8 x learn]                                        */
 	double alarms_per_month; /* false-alarm budget of the whole model [policy's]            */
