@@ -364,7 +364,8 @@ static void set_url(struct api *a, const struct api_sockets *s)
 	if (s->port)
 		(void)snprintf(a->url, sizeof a->url, "http://127.0.0.1:%d", s->port);
 	else
-		(void)snprintf(a->url, sizeof a->url, "unix:%s", a->conf->status.socket);
+		(void)snprintf(a->url, sizeof a->url, "unix:%s",
+		               s->passed_unix ? s->passed_path : a->conf->status.socket);
 	if (!s->passed_unix)
 		(void)snprintf(a->unlink_path, sizeof a->unlink_path, "%s", a->conf->status.socket);
 }

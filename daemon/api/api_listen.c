@@ -25,6 +25,16 @@ static int port_of(int fd)
 	return ntohs(at.sin_port);
 }
 
+/* Where a passed unix socket is; "" when it has no path. */
+static void path_of(int fd, char *out, size_t cap)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof at - 1;   /* a final 0 stays, also when the path has none */
+
+	(void)getsockname(fd, (struct sockaddr *)&at, &len);    /* cannot fail for a listener */
+	(void)snprintf(out, cap, "%s", at.sun_path);
+}
+
 static void sockets_close(struct api_sockets *s)
 {
 	for (int i = 0; i < s->n; i++)
@@ -53,7 +63,7 @@ static int passed_count(void)
 /* AF_UNIX, AF_INET or AF_INET6 of a listening stream socket, else -1. */
 static int family_of(int fd)
 {
-	struct sockaddr_storage at;
+	struct sockaddr_storage at = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof at, one = sizeof(int);
 	int listening = 0;
 
@@ -87,7 +97,10 @@ static void take_passed(struct api_sockets *s)
 		if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
 			continue;
 		sockets_add(s, fd, tcp);
-		s->passed_unix |= !tcp;
+		if (!tcp) {
+			s->passed_unix = true;
+			path_of(fd, s->passed_path, sizeof s->passed_path);
+		}
 	}
 	(void)unsetenv("LISTEN_PID");    /* not for our children */
 	(void)unsetenv("LISTEN_FDS");

@@ -117,7 +117,13 @@ struct api {
 
 /* --- api_listen.c ------------------------------------------------------------------------------- */
 
-struct api_sockets { int fd[API_PORTS_MAX]; bool tcp[API_PORTS_MAX]; int n, port; bool passed_unix; };
+struct api_sockets {
+	int fd[API_PORTS_MAX], n;
+	bool tcp[API_PORTS_MAX];
+	int port;                        /* of the TCP one, 0 = none                           */
+	bool passed_unix;
+	char passed_path[128];           /* of the passed unix one                             */
+};
 
 /* Open or take over the listening sockets; on failure none is left open. */
 hn_status api_listen(struct api_sockets *s, const struct conf *conf, struct hn_err *err);
