@@ -143,8 +143,10 @@ void ctl_path(struct ctl *c, const char *collection, const char *name, const cha
 
 void ctl_print_answer(const struct ctl *c)
 {
-	(void)fwrite(c->answer ? c->answer : "", 1, c->answer_len, stdout);
-	if (c->answer_len && c->answer[c->answer_len - 1] != '\n')
+	if (!c->answer || c->answer_len == 0)
+		return;
+	(void)fwrite(c->answer, 1, c->answer_len, stdout);       /* main looks at stdout at the end */
+	if (c->answer[c->answer_len - 1] != '\n')
 		(void)putchar('\n');
 }
 

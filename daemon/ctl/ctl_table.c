@@ -166,6 +166,7 @@ void table_print(const struct ctl *c, const json_t *list, const struct column *c
 		}
 	}
 	print_row(c, NULL, cols, width);
-	json_array_foreach(list, k, item)
+	json_array_foreach(list, k, item) {
 		print_row(c, item, cols, width);
+	}
 }

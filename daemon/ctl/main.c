@@ -12,14 +12,15 @@
 static const struct command commands[] = {
 { "status", "", "everything on one page", "Example:\n  honectl status\n", 0, 0, 0, run_status },
 { "models", "", "models, their version and how far they are from an alarm",
-  "SCORE is the largest of the monitor's charts; 1 raises an alarm.\nExample:\n  honectl models --json | jq -r '.[].name'\n",
+  "SCORE is the largest of the monitor's charts; 1 raises an alarm.\n"
+  "Example:\n  honectl models --json | jq -r '.[].name'\n",
   0, 0, 0, run_list },
 { "model", "NAME", "one model with its versions", "Example:\n  honectl model pump-state\n", 1, 1, 0, run_model },
 { "retrain", "MODEL [--wait] [--dry-run] [--reason TEXT]", "start a training job",
   "  --wait         show progress; ends with what the gate decided\n"
   "  --dry-run      only make the memory plan\n"
   "  --reason TEXT  goes to the journal\n"
-  "With --wait the exit status is 0 promoted, 5 rejected, 1 failed. Interrupting it does not end the job.\n"
+  "With --wait the exit status is 0 promoted, 5 rejected, 1 failed; interrupting it leaves the job alone.\n"
   "Example:\n  honectl retrain pump-state --wait --reason 'new bearing'\n",
   1, 1, OPT_WAIT | OPT_DRY_RUN | OPT_REASON, run_retrain },
 { "jobs", "", "training jobs, newest first", "Example:\n  honectl jobs\n", 0, 0, 0, run_list },
@@ -48,8 +49,8 @@ static const struct command commands[] = {
   "CLASS is a class of a model on this stream, or a number.\n"
   "Example:\n  honectl label vibration 2026-11-22T13:00:00Z 2026-11-22T13:05:00Z worn --who anna\n",
   3, 4, OPT_WHO, run_label },
-{ "metrics", "", "counters and gauges in the Prometheus text format", "Example:\n  honectl metrics | grep ^honed_jobs\n",
-  0, 0, 0, run_metrics },
+{ "metrics", "", "counters and gauges in the Prometheus text format",
+  "Example:\n  honectl metrics | grep ^honed_jobs\n", 0, 0, 0, run_metrics },
 { "key", "new FILE", "make a master key for signing packages",
   "32 random bytes as 64 hex digits, mode 0600; a file that exists is not replaced.\n"
   "Example:\n  honectl key new /etc/honed/master.key\n", 2, 2, 0, run_key },
