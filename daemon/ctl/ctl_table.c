@@ -157,7 +157,7 @@ void table_print(const struct ctl *c, const json_t *list, const struct column *c
 	json_t *item;
 	size_t k;
 
-	for (int i = 0; cols[i].head && i < COLUMNS_MAX; i++) {
+	for (int i = 0; i < COLUMNS_MAX && cols[i].head; i++) {
 		width[i] = (int)strlen(cols[i].head);
 		json_array_foreach(list, k, item) {
 			value_text(item, cols[i].path, cols[i].as, text, sizeof text);
