@@ -132,7 +132,7 @@ END_TEST
 static void faulty(int stream, int channel, uint8_t quality, int n)
 {
 	for (int i = 0; i < n * T_BLOCK; i++) {
-		struct hn_frame f = t_frame(stream);
+		struct hn_frame f = t_machine_frame(stream);
 
 		f.quality[channel] = quality;
 		f.raw[channel] = 32767;
@@ -311,7 +311,7 @@ START_TEST(late_frames_gaps_and_other_streams_do_no_harm)
 	struct hn_frame f;
 
 	t_in_service();
-	f = t_frame(0);
+	f = t_machine_frame(0);
 	for (int i = 0; i < 1000; i++)
 		monitor_frame(t_mon, &f);          /* the same time again and again */
 	f.n = 2;

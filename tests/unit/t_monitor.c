@@ -48,7 +48,7 @@ int64_t t_now_us(int stream)
 	return T_T0 + t_machines[stream].frame * T_PERIOD_US;
 }
 
-struct hn_frame t_frame(int stream)
+struct hn_frame t_machine_frame(int stream)
 {
 	struct t_machine *g = &t_machines[stream];
 	struct hn_frame f = { .stream = stream, .n = T_CH };
@@ -83,7 +83,7 @@ void t_blocks(int stream, int n, int64_t version)
 {
 	for (int b = 0; b < n; b++) {
 		for (int i = 0; i < T_BLOCK; i++) {
-			const struct hn_frame f = t_frame(stream);
+			const struct hn_frame f = t_machine_frame(stream);
 
 			if (i == T_BLOCK - 1 && version > 0)
 				predict(stream, version);

@@ -27,7 +27,7 @@ void t_open_all(void);                   /* database, journal, monitor */
 void t_close_all(void);
 
 int64_t t_now_us(int stream);
-struct hn_frame t_frame(int stream);     /* the machine's next frame */
+struct hn_frame t_machine_frame(int stream);     /* the machine's next frame */
 
 /* `n` blocks of one stream, of both in turn; version > 0: with predictions. */
 void t_blocks(int stream, int n, int64_t version);
