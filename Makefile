@@ -92,7 +92,7 @@ check: unit generated layers banned system
 	@echo "check: all passed"
 unit: $(CHECKS) $(PROGRAMS)
 	$(Q)scripts/run-checks $(B) $(CHECKS)
-system: $(PROGRAMS) firmware
+system: $(PROGRAMS) $(B)/tests/unit/check_api firmware
 	$(Q)scripts/run-system $(B)
 
 # Documentation that the configuration table generates; `make docs` writes it, `make generated` compares.
@@ -183,4 +183,4 @@ help:
 	@echo "docs        write what the configuration table generates"
 	@echo "install     DESTDIR=, prefix="
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -type f -name '*.d' 2>/dev/null)
