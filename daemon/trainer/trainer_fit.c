@@ -188,7 +188,7 @@ static bool on_epoch(void *ctx, const struct hn_epoch *e)
 	if (now - last_us < 50000 && e->epoch != e->epochs && e->epoch != 1)
 		return true;
 	last_us = now;
-	trainer_say_json(JOB_PROGRESS, json_pack("{si si sf sf* sf sf sf}", "epoch", (int)e->epoch, "epochs",
+	trainer_say_json(JOB_PROGRESS, json_pack("{si si sf sf sf sf sf}", "epoch", (int)e->epoch, "epochs",
 		(int)e->epochs, "loss", e->train_loss, "valid_loss", isfinite(e->valid_loss) ? e->valid_loss : 0.0,
 		"valid_accuracy", isfinite(e->valid_score) ? e->valid_score : 0.0, "gradient_norm",
 		e->grad_norm_max, "rate", e->lr));
