@@ -8,21 +8,21 @@ _honectl() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--socket|--url) where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i+1]}"); ((i++)) ;;
-		--reason|--who|--after|-n) ((i++)) ;;
+		--reason|--who|--after|--until|--patience|-n) ((i++)) ;;
 		-*) ;;
 		*) if [[ -z $cmd ]]; then cmd=${COMP_WORDS[i]}; else ((at++)); fi ;;
 		esac
 	done
 	case $prev in
 	--socket) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-	--url|--reason|--who|--after|-n) return ;;
+	--url|--reason|--who|--after|--until|--patience|-n) return ;;
 	esac
 	case $cmd:$at in
-	:*) words="$(honectl --list-commands 2>/dev/null) help --socket --url --json --version --help" ;;
+	:*) words="$(honectl --list-commands 2>/dev/null) help --socket --url --patience --json --version --help" ;;
 	help:0) words=$(honectl --list-commands 2>/dev/null) ;;
 	retrain:*) words='--wait --dry-run --reason --json --help' ;;
 	rollback:*) words='--reason --json --help' ;;
-	events:*) words='-f --follow --after -n --json --help' ;;
+	events:*) words='-f --follow --until --after -n --json --help' ;;
 	label:*) words='--who --json --help' ;;
 	key:0) words=new ;;
 	key:1) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;

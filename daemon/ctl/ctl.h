@@ -25,14 +25,15 @@ enum {
 /* Options that a command may take; each is also the mask of those given. */
 enum {
 	OPT_WAIT = 1, OPT_DRY_RUN = 2, OPT_REASON = 4, OPT_FOLLOW = 8, OPT_AFTER = 16, OPT_NUMBER = 32,
-	OPT_WHO = 64
+	OPT_WHO = 64, OPT_UNTIL = 128
 };
 
 struct ctl {
 	const char *socket, *url;        /* url: NULL = over the socket                        */
 	bool json, colour;
 	unsigned given;                  /* OPT_*                                              */
-	const char *reason, *who;
+	const char *reason, *who, *until;
+	int patience_s;                  /* wait so long for the daemon to answer at all       */
 	long long after;
 	int number;
 	CURL *curl;

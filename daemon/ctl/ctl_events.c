@@ -35,16 +35,29 @@ static void print_event(const struct ctl *c, const json_t *e)
 	printf(strcmp(text, "honed") ? "  (%s)\n" : "\n", text);
 }
 
-static void print_events(struct ctl *c, const json_t *list)
+static const char *value_or_empty(const json_t *e, const char *key)
 {
+	const char *text = json_string_value(json_object_get(e, key));
+
+	return text ? text : "";
+}
+
+/* True when one of them is what --until waits for; nothing after it is printed. */
+static bool print_events(struct ctl *c, const json_t *list)
+{
+	bool found = false;
 	json_t *e;
 	size_t i;
 
 	json_array_foreach(list, i, e) {
 		print_event(c, e);
 		c->after = json_integer_value(json_object_get(e, "id"));
+		found = c->until && strcmp(c->until, value_or_empty(e, "kind")) == 0;
+		if (found)
+			break;
 	}
 	(void)fflush(stdout);
+	return found;
 }
 
 static int follow(struct ctl *c)
@@ -52,12 +65,13 @@ static int follow(struct ctl *c)
 	json_t *list;
 	char path[120];
 	int code = CTL_OK;
+	bool found = false;
 
-	while (code == CTL_OK && !ferror(stdout)) {
+	while (code == CTL_OK && !found && !ferror(stdout)) {
 		list = NULL;
 		(void)snprintf(path, sizeof path, "/api/v1/events?after=%lld&wait=%d", c->after, WAIT_S);
 		code = ctl_ask(c, "GET", path, NULL, &list);
-		print_events(c, list);
+		found = print_events(c, list);
 		json_decref(list);
 	}
 	return code;
@@ -65,10 +79,11 @@ static int follow(struct ctl *c)
 
 int run_events(struct ctl *c, const struct command *cmd, int argc, char **argv)
 {
-	const bool follows = c->given & OPT_FOLLOW;
+	const bool follows = c->given & (OPT_FOLLOW | OPT_UNTIL);
 	const int n = c->given & OPT_NUMBER ? c->number : c->given & OPT_AFTER ? PAGE_MAX : SHOWN;
 	json_t *list = NULL;
 	char path[120];
+	bool found = false;
 	int code;
 
 	(void)cmd;
@@ -82,9 +97,9 @@ int run_events(struct ctl *c, const struct command *cmd, int argc, char **argv)
 	if (code == CTL_OK && c->json && !follows)
 		ctl_print_answer(c);
 	else
-		print_events(c, list);
+		found = print_events(c, list);
 	if (code == CTL_OK && json_array_size(list) == 0 && !follows && !c->json)
 		fputs("no event yet\n", stderr);
 	json_decref(list);
-	return code == CTL_OK && follows ? follow(c) : code;
+	return code == CTL_OK && follows && !found ? follow(c) : code;
 }

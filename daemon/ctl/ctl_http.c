@@ -2,6 +2,7 @@
 #include "ctl.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -102,6 +103,19 @@ static int answered(struct ctl *c, json_t **out)
 	return CTL_REFUSED;
 }
 
+/* A daemon that is just starting has no socket yet: with --patience, try again until it has. */
+static CURLcode perform(struct ctl *c)
+{
+	enum { AGAIN_MS = 50 };
+	CURLcode rc = curl_easy_perform(c->curl);
+
+	for (int left = c->patience_s * 1000; rc == CURLE_COULDNT_CONNECT && left > 0; left -= AGAIN_MS) {
+		(void)poll(NULL, 0, AGAIN_MS);   /* there is no event for a socket that does not exist */
+		rc = curl_easy_perform(c->curl);
+	}
+	return rc;
+}
+
 int ctl_ask(struct ctl *c, const char *method, const char *path, json_t *body, json_t **out)
 {
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
@@ -121,7 +135,7 @@ int ctl_ask(struct ctl *c, const char *method, const char *path, json_t *body, j
 		fputs("honectl: out of memory, or a libcurl without unix sockets\n", stderr);
 		code = CTL_REFUSED;
 	} else {
-		rc = curl_easy_perform(c->curl);
+		rc = perform(c);
 		code = rc == CURLE_OK ? answered(c, out) : unreachable(c, rc);
 	}
 	curl_slist_free_all(headers);

@@ -35,12 +35,13 @@ static const struct command commands[] = {
 { "rollouts", "", "newest rollout of each model", "Example:\n  honectl rollouts\n", 0, 0, 0, run_list },
 { "streams", "", "streams with their last frame", "Example:\n  honectl streams\n", 0, 0, 0, run_list },
 { "sources", "", "sources with state and counters", "Example:\n  honectl sources\n", 0, 0, 0, run_list },
-{ "events", "[-f] [--after ID] [-n N]", "the journal: what happened and why",
+{ "events", "[-f] [--until KIND] [--after ID] [-n N]", "the journal: what happened and why",
   "  -f, --follow   go on with those that come\n"
+  "  --until KIND   follow until one of this kind was printed\n"
   "  --after ID     only later ones\n"
   "  -n N           at most N, up to 1000 (20; with --after 1000)\n"
   "Example:\n  honectl events -f --json | jq -r 'select(.kind==\"alarm\").reason'\n",
-  0, 0, OPT_FOLLOW | OPT_AFTER | OPT_NUMBER, run_events },
+  0, 0, OPT_FOLLOW | OPT_UNTIL | OPT_AFTER | OPT_NUMBER, run_events },
 { "requests", "", "windows that honed asks a label for", "Answer with honectl label.\nExample:\n  honectl requests\n",
   0, 0, 0, run_list },
 { "label", "STREAM T0 [T1] CLASS [--who NAME]", "say what was true on a stream",
@@ -60,7 +61,7 @@ enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 /* Option letters of the command options, by the bit of their OPT_*. */
 static const struct { unsigned opt; const char *name; } option_names[] = {
 	{ OPT_WAIT, "--wait" }, { OPT_DRY_RUN, "--dry-run" }, { OPT_REASON, "--reason" }, { OPT_FOLLOW, "-f" },
-	{ OPT_AFTER, "--after" }, { OPT_NUMBER, "-n" }, { OPT_WHO, "--who" } };
+	{ OPT_UNTIL, "--until" }, { OPT_AFTER, "--after" }, { OPT_NUMBER, "-n" }, { OPT_WHO, "--who" } };
 
 static void usage(FILE *out)
 {
@@ -70,6 +71,7 @@ static void usage(FILE *out)
 		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].help);
 	fputs("\n      --socket PATH  socket of honed (default $HONED_SOCKET or " SOCKET_DEFAULT ")\n"
 	      "      --url URL      ask over TCP, e.g. http://127.0.0.1:8414\n"
+	      "      --patience S   wait up to S seconds for honed to answer at all\n"
 	      "      --json         print the daemon's JSON as it is\n"
 	      "      --version      print the version\n"
 	      "  -h, --help         this, or of a command: honectl COMMAND --help\n\n"
@@ -112,6 +114,10 @@ static bool take(struct ctl *c, int k)
 	case 'r': c->given |= OPT_REASON; c->reason = optarg; break;
 	case 'W': c->given |= OPT_WHO; c->who = optarg; break;
 	case 'f': c->given |= OPT_FOLLOW; break;
+	case 'U': c->given |= OPT_UNTIL; c->until = optarg; break;
+	case 'p':
+		c->patience_s = (int)number(optarg, 3600);
+		return c->patience_s >= 0;
 	case 'a':
 		c->given |= OPT_AFTER;
 		c->after = number(optarg, LLONG_MAX);
@@ -140,6 +146,7 @@ static int parse(struct ctl *c, int argc, char **argv, bool *help)
 		{ "json", no_argument, NULL, 'j' }, { "wait", no_argument, NULL, 'w' },
 		{ "dry-run", no_argument, NULL, 'd' }, { "reason", required_argument, NULL, 'r' },
 		{ "who", required_argument, NULL, 'W' }, { "follow", no_argument, NULL, 'f' },
+		{ "until", required_argument, NULL, 'U' }, { "patience", required_argument, NULL, 'p' },
 		{ "after", required_argument, NULL, 'a' }, { "list-commands", no_argument, NULL, 'L' },
 		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int k;
