@@ -26,7 +26,7 @@ enum {
 	WINDOW = 32, PERIOD_US = 2500, RECORD_WINDOWS = 1000, CLOCK_WINDOWS = 50
 };
 
-/* --- what was seen ---------------------------------------------------------------------------------- */
+/* --- what was seen ---------------------------------------------------------------------------- */
 
 struct truth { int64_t t_us; uint32_t version; int8_t state, answer; };  /* answer -1 = none      */
 
@@ -70,7 +70,7 @@ struct cycle {
 	char alarm[TEXT_CAP], gate[TEXT_CAP];
 };
 
-/* --- the whole -------------------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 struct child {
 	struct demo *demo;
@@ -127,7 +127,7 @@ static inline struct cycle *now_cycle(struct demo *d)
 	return &d->c[d->cycle];
 }
 
-/* --- main.c ------------------------------------------------------------------------------------------- */
+/* --- main.c ----------------------------------------------------------------------------------- */
 /* One line of the story, with the time since the start. */
 void say(struct demo *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A line that the next one replaces; nothing unless on a terminal. */
@@ -136,7 +136,7 @@ void say_for_now(struct demo *d, const char *fmt, ...) __attribute__((format(pri
 void fail(struct demo *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void stop(struct demo *d);
 
-/* --- demo_child.c ----------------------------------------------------------------------------------- */
+/* --- demo_child.c ----------------------------------------------------------------------------- */
 /* argv[0] is the program; its stdout and stderr go to `fd`.  NULL: the failure has been told. */
 struct child *child_start(struct demo *d, const char *name, char *const *argv, int fd);
 void child_signal(struct child *c, int signum);
@@ -145,7 +145,7 @@ bool children_ended(const struct demo *d);
 /* Become `argv` and end when the process `parent` does; returns only on failure. */
 int child_become(const char *parent, char *const *argv);
 
-/* --- demo_conf.c -------------------------------------------------------------------------------------- */
+/* --- demo_conf.c ------------------------------------------------------------------------------ */
 bool conf_prepare(struct demo *d);       /* directory, keys, FIFOs; false: told                  */
 bool conf_start_devices(struct demo *d);
 bool conf_start_recorder(struct demo *d);
@@ -153,7 +153,7 @@ bool conf_label_windows(struct demo *d); /* recorded frames -> labels at the end
 bool conf_start_honed(struct demo *d);
 void conf_remove(struct demo *d);
 
-/* --- demo_truth.c --------------------------------------------------------------------------------------- */
+/* --- demo_truth.c ----------------------------------------------------------------------------- */
 bool truth_open(struct device *v);       /* FIFO: before the device starts                       */
 void truth_poll(struct device *v);       /* console of the board: connect when it is there        */
 void truth_close(struct device *v);
@@ -165,20 +165,20 @@ const struct truth *truth_at(const struct device *v, int64_t t_us);
 double tally_share(struct tally t);
 struct tally tally_sum(const struct tally *t, int n);
 
-/* --- demo_api.c ----------------------------------------------------------------------------------------- */
+/* --- demo_api.c ------------------------------------------------------------------------------- */
 /* `body` is borrowed; status < 0: no answer. */
 typedef void (*api_done)(struct demo *d, int status, json_t *body);
 void api_get(struct demo *d, const char *path, api_done done);
 void api_post(struct demo *d, const char *path, json_t *body, api_done done);     /* steals body */
 
-/* --- demo_events.c --------------------------------------------------------------------------------------- */
+/* --- demo_events.c ---------------------------------------------------------------------------- */
 void events_follow(struct demo *d);      /* ask for the next entries, for ever                   */
 void status_poll(struct demo *d);        /* devices, memory, monitor, training: a few times a second */
 
-/* --- demo_story.c ------------------------------------------------------------------------------------------ */
+/* --- demo_story.c ----------------------------------------------------------------------------- */
 void story_tick(struct demo *d);
 
-/* --- demo_card.c --------------------------------------------------------------------------------------------- */
+/* --- demo_card.c ------------------------------------------------------------------------------ */
 /* Print the card, write the JSON; returns the number of expectations that were not met. */
 int card(struct demo *d);
 #endif

@@ -72,7 +72,7 @@ static const char *kind_of(const struct device *v)
 	return v->emulated ? "emulated Cortex-M4" : "simulated";
 }
 
-/* --- expectations ---------------------------------------------------------------------------------------------- */
+/* --- expectations ----------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 3, 4)))
 static int expect(bool met, const char *what, const char *fmt, ...)
@@ -129,7 +129,7 @@ static int expectations(const struct demo *d)
 	return unmet;
 }
 
-/* --- card -------------------------------------------------------------------------------------------------------- */
+/* --- card ------------------------------------------------------------------------------------- */
 
 static double percent(struct tally t)
 {
@@ -186,7 +186,7 @@ static void print_devices(const struct demo *d)
 	(void)printf("\n  honed: %.1f MiB of memory, first answer %.3f s after its start\n", d->rss_mib, d->first_answer_s);
 }
 
-/* --- JSON -------------------------------------------------------------------------------------------------------- */
+/* --- JSON ------------------------------------------------------------------------------------- */
 
 static json_t *figures_json(const struct figures *f)
 {

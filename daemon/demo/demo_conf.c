@@ -20,7 +20,7 @@ static const double counts_per_g = 4096.0;       /* of the simulated sensor: pum
 
 const char *const state_names[STATES] = { "off", "normal", "cavitation", "bearing" };
 
-/* --- files -------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static void path_of(const struct demo *d, const char *name, char *out)
 {
@@ -66,7 +66,7 @@ static bool write_text(struct demo *d, const char *name, const char *text)
 	return finish_file(d, f, name);
 }
 
-/* --- directory and keys --------------------------------------------------------------------------------- */
+/* --- directory and keys ----------------------------------------------------------------------- */
 
 static bool make_dir(struct demo *d)
 {
@@ -74,7 +74,7 @@ static bool make_dir(struct demo *d)
 
 	(void)snprintf(d->opt.dir, sizeof d->opt.dir, "%.400s/hone-demo.XXXXXX", tmp && *tmp ? tmp : "/tmp");
 	if (!mkdtemp(d->opt.dir)) {
-		fprintf(stderr, "hone-demo: %s: %s\n", d->opt.dir, strerror(errno));
+		fail(d, "%s: %s", d->opt.dir, strerror(errno));
 		d->opt.dir[0] = '\0';
 		return false;
 	}
@@ -163,7 +163,7 @@ void conf_remove(struct demo *d)
 		fprintf(stderr, "hone-demo: %s: %s\n", d->opt.dir, strerror(errno));
 }
 
-/* --- command lines --------------------------------------------------------------------------------------- */
+/* --- command lines ---------------------------------------------------------------------------- */
 
 /* Words of a command line in one block: "a", "b", ... up to ARGS_MAX. */
 struct command { char text[4096]; size_t used; char *argv[ARGS_MAX]; int n; };
@@ -274,7 +274,7 @@ bool conf_start_recorder(struct demo *d)
 	return true;
 }
 
-/* --- recorded frames ---------------------------------------------------------------------------------------- */
+/* --- recorded frames -------------------------------------------------------------------------- */
 
 /* Counts become g; and a person notes one state a window, not one a frame: at the end of each. */
 static bool write_row(FILE *out, const char *line, int row)
@@ -314,7 +314,7 @@ bool conf_label_windows(struct demo *d)
 	return false;
 }
 
-/* --- honed.yaml ----------------------------------------------------------------------------------------------- */
+/* --- honed.yaml ------------------------------------------------------------------------------- */
 
 static const char channels[] =
 	"    channels:\n"

@@ -29,7 +29,7 @@ static int device_named(const struct demo *d, const char *name)
 	return -1;
 }
 
-/* --- journal entries --------------------------------------------------------------------------------------- */
+/* --- journal entries -------------------------------------------------------------------------- */
 
 static void on_alarm(struct demo *d, const json_t *e)
 {
@@ -204,7 +204,7 @@ void events_follow(struct demo *d)
 	api_get(d, path, on_events);
 }
 
-/* --- a few times a second --------------------------------------------------------------------------------------- */
+/* --- a few times a second --------------------------------------------------------------------- */
 
 static void take_devices(struct demo *d, const json_t *list)
 {

@@ -10,7 +10,7 @@ static const int64_t ramp_us = 3000000;          /* of an ageing episode, both k
 static const int64_t slack_us = 300000;          /* an emulated board's clock runs late at times    */
 static const double before_s = 10.0, after_s = 9.0;
 
-/* --- measuring -------------------------------------------------------------------------------------------- */
+/* --- measuring -------------------------------------------------------------------------------- */
 
 static double share_in(const struct demo *d, const struct tally *t)
 {
@@ -55,7 +55,7 @@ static void show_now(struct demo *d)
 	say_for_now(d, "now: %s", each);
 }
 
-/* --- the phases ------------------------------------------------------------------------------------------------ */
+/* --- the phases ------------------------------------------------------------------------------- */
 
 static void on_alive(struct demo *d, int status, json_t *body)
 {

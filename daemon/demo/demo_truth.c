@@ -14,7 +14,7 @@
 
 static const int64_t window_us = (int64_t)WINDOW * PERIOD_US;
 
-/* --- lines ---------------------------------------------------------------------------------------- */
+/* --- lines ------------------------------------------------------------------------------------ */
 
 /* The emulated board has no wall clock: the smallest delay of the last windows ties its count to ours. */
 static int64_t arrival_time(struct device *v, uint32_t count)
@@ -94,7 +94,7 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 		fail(v->demo, "%s: no more truth: %s", v->name, uv_strerror((int)n));
 }
 
-/* --- ways in ----------------------------------------------------------------------------------------- */
+/* --- ways in ---------------------------------------------------------------------------------- */
 
 static void truth_path(const struct device *v, char *out, size_t cap)
 {
@@ -170,7 +170,7 @@ void truth_age(struct device *v)
 		fail(v->demo, "%s: its console does not take a command", v->name);
 }
 
-/* --- accuracy ------------------------------------------------------------------------------------------ */
+/* --- accuracy --------------------------------------------------------------------------------- */
 
 static const struct truth *at_age(const struct device *v, uint32_t age)
 {

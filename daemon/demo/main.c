@@ -19,7 +19,7 @@ enum { TICK_MS = 20, START_TICK_MS = 2, KILL_AFTER_MS = 6000, LOG_TAIL = 12, LOG
 
 static struct demo demo;
 
-/* --- talking ------------------------------------------------------------------------------------------- */
+/* --- talking ---------------------------------------------------------------------------------- */
 
 static void begin_line(struct demo *d)
 {
@@ -68,15 +68,15 @@ void fail(struct demo *d, const char *fmt, ...)
 		stop(d);
 }
 
-/* Newest lines of honed's log. */
-static void show_log(const struct demo *d)
+/* Newest lines of a log. */
+static void show_log(const struct demo *d, const char *name)
 {
 	static char ring[LOG_TAIL][LOG_LINE];
-	char path[PATH_CAP + 16];
+	char path[PATH_CAP + 32];
 	FILE *f;
 	int n = 0;
 
-	(void)snprintf(path, sizeof path, "%s/honed.log", d->opt.dir);
+	(void)snprintf(path, sizeof path, "%s/%s", d->opt.dir, name);
 	f = fopen(path, "re");
 	if (!f)
 		return;
@@ -84,12 +84,12 @@ static void show_log(const struct demo *d)
 		n++;
 	(void)fclose(f);                 /* read only */
 	if (n > 0)
-		(void)puts("the end of honed's log:");
+		(void)printf("the end of %s:\n", name);
 	for (int i = n > LOG_TAIL ? n - LOG_TAIL : 0; i < n; i++)
 		(void)printf("    %s", ring[i % LOG_TAIL]);
 }
 
-/* --- end ------------------------------------------------------------------------------------------------- */
+/* --- end -------------------------------------------------------------------------------------- */
 
 static void on_kill(uv_timer_t *t)
 {
@@ -133,7 +133,7 @@ static void on_signal(uv_signal_t *s, int signum)
 	stop(d);
 }
 
-/* --- start --------------------------------------------------------------------------------------------------- */
+/* --- start ------------------------------------------------------------------------------------ */
 
 static void on_tick(uv_timer_t *t)
 {
@@ -182,8 +182,8 @@ static void look_for_board(struct demo *d)
 	if (!d->opt.no_firmware && access(d->opt.firmware, R_OK) == 0 && find_program("qemu-system-arm", d->qemu))
 		return;
 	d->qemu[0] = '\0';
-	say(d, d->opt.no_firmware ? "without the emulated Cortex-M4, as asked for"
-	       : "without the emulated Cortex-M4: scripts/setup firmware installs its toolchain and QEMU (about 1 GB)");
+	say(d, "without the emulated Cortex-M4%s", d->opt.no_firmware ? ", as asked for" :
+	    ": scripts/setup firmware installs toolchain and QEMU (1 GB), make firmware builds it");
 }
 
 static void tell_start(struct demo *d)
@@ -203,11 +203,12 @@ static int finish(struct demo *d)
 		(void)putchar('\n');
 	if (*d->failure) {
 		(void)printf("hone-demo: failed: %s\n", d->failure);
-		show_log(d);
+		show_log(d, "devices.log");
+		show_log(d, "honed.log");
 	} else if (d->finished) {
 		unmet = card(d);
 	}
-	if (d->opt.keep || *d->failure || unmet)
+	if (*d->opt.dir && (d->opt.keep || *d->failure || unmet))
 		(void)printf("kept: %s\n", d->opt.dir);
 	else if (*d->opt.dir)
 		conf_remove(d);
@@ -233,7 +234,7 @@ static int run(struct demo *d)
 	return finish(d);
 }
 
-/* --- options --------------------------------------------------------------------------------------------------- */
+/* --- options ---------------------------------------------------------------------------------- */
 
 static void usage(FILE *out)
 {
