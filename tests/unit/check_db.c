@@ -322,6 +322,25 @@ static hn_status chunks_run(struct db_op *op, struct db *d)
 	return rc;
 }
 
+/* Byte at which a page begins that holds blocks: the middle one of all, behind the head of the file
+ * and far from its end. */
+static off_t page_of_blocks(const char *path)
+{
+	uint8_t block[256], page[1024];
+	const size_t len = make_block(block, sizeof block);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t at[1024];
+	size_t n = 0;
+
+	ck_assert_int_ge(fd, 0);
+	for (off_t p = 0; pread(fd, page, sizeof page, p) == (ssize_t)sizeof page; p += 1024)
+		if (memmem(page, sizeof page, block, len) && n < sizeof at / sizeof at[0])
+			at[n++] = p;
+	(void)close(fd);                 /* read-only: nothing to lose */
+	ck_assert_uint_gt(n, 40);        /* else a page would be a large part of all rows */
+	return at[n / 2];
+}
+
 static void free_done(struct db_op *op, hn_status rc)
 {
 	ck_assert_int_eq(rc, HN_OK);
@@ -341,7 +360,7 @@ START_TEST(a_corrupt_database_is_set_aside_and_its_blocks_salvaged)
 	ck_assert_int_eq(db_submit(db, &put_new(7)->op), HN_OK);
 	stop();
 	memset(junk, 0xa5, sizeof junk);
-	write_file(dir.db, 1024 * 100, junk, sizeof junk);      /* a page in the middle */
+	write_file(dir.db, page_of_blocks(dir.db), junk, sizeof junk);
 	t_dir_file(&dir, "test.db.lock", lock);
 	write_file(lock, 0, "1\n", 2);                          /* as after a power cut */
 	start(1.0);
