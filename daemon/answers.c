@@ -81,9 +81,9 @@ static json_t *sources(void *ctx)
 /* Open questions: asked in the last 30 days and no label overlaps their time. */
 static json_t *requests(void *ctx)
 {
-	static const char sql[] = "SELECT r.id, r.model, r.stream, r.t, r.asked, r.why FROM label_request r "
-		"JOIN stream s ON s.name = r.stream WHERE NOT EXISTS (SELECT 1 FROM label l WHERE l.stream = s.id "
-		"AND l.t0 <= r.t AND l.t1 >= r.t) ORDER BY r.id DESC LIMIT 200";
+	static const char sql[] = "SELECT r.id, r.model, r.stream, r.t, r.asked, r.why "
+		"FROM label_request r JOIN stream s ON s.name = r.stream WHERE NOT EXISTS "
+		"(SELECT 1 FROM label l WHERE l.stream = s.id AND l.t0 <= r.t AND l.t1 >= r.t) ORDER BY r.id DESC LIMIT 200";
 	const struct honed *h = ctx;
 	json_t *list = json_array();
 	sqlite3 *db = NULL;
@@ -147,16 +147,17 @@ static json_t *status(void *ctx)
 
 	clock_format(clock_now_us(), now, sizeof now);
 	sentence(h, text, sizeof text);
-	return json_pack("{ss ss ss sf sI si so so so so}", "version", HONED_VERSION, "summary", text, "time", now,
+	return json_pack("{ss ss ss sf sI si so so so so}", "version", HONED_VERSION,
+		"summary", text, "time", now,
 		"uptime_s", (double)(clock_mono_us() - h->started_us) * 1e-6,
 		"rss_bytes", (json_int_t)resident(), "db_backlog", db_backlog(h->db),
 		"models", models(h), "devices", devices(h), "streams", streams(h), "sources", sources(h));
 }
 
-/* --- verbs ---------------------------------------------------------------------------------------- */
+/* --- verbs ----------------------------------------------------------------------------------- */
 
-static hn_status retrain(void *ctx, const char *name, const char *actor, const char *reason, bool dry_run,
-                         int64_t *id, struct hn_err *err)
+static hn_status retrain(void *ctx, const char *name, const char *actor, const char *reason,
+                         bool dry_run, int64_t *id, struct hn_err *err)
 {
 	struct honed *h = ctx;
 	const int m = conf_model_find(h->conf, name);
@@ -232,7 +233,8 @@ static hn_status label(void *ctx, const struct api_label *a, struct hn_err *err)
 
 struct api_ops answers_ops(struct honed *h)
 {
-	return (struct api_ops){ .ctx = h, .ready = ready, .status = status, .models = models, .model = model,
+	return (struct api_ops){ .ctx = h, .ready = ready, .status = status,
+		.models = models, .model = model,
 		.jobs = jobs, .job = job, .devices = devices, .rollouts = rollouts, .streams = streams,
 		.sources = sources, .requests = requests, .retrain = retrain, .cancel = cancel,
 		.rollback = rollback, .label = label };

@@ -3,7 +3,7 @@
  * The files of daemon/ itself are the composition root: the only place that knows every module.
  *   main.c     options, the list of inits and the mirrored list of exits, signals
  *   intake.c   frame -> quality -> store, predictor, monitor;  labels
- *   cycle.c    episode -> policy -> job -> gate -> registry -> rollout -> probation
+ *   cycle*.c   episode -> policy -> job -> gate -> registry -> rollout -> probation
  *   answers.c  what the REST interface says and does */
 #ifndef HONED_H
 #define HONED_H
@@ -74,7 +74,7 @@ struct honed {
 	int64_t started_us;
 };
 
-/* --- intake.c ----------------------------------------------------------------------------------- */
+/* --- intake.c -------------------------------------------------------------------------------- */
 hn_status intake_open(struct honed *h, struct hn_err *err);
 void intake_close(struct honed *h);
 hn_status intake_frame(void *ctx, const struct hn_frame *f);             /* source hook          */
@@ -86,7 +86,7 @@ hn_status intake_give_label(struct honed *h, const struct store_label *l);
 void intake_champion(struct honed *h, int model);
 bool intake_uses(const struct honed *h, int model, int stream);
 
-/* --- cycle.c ------------------------------------------------------------------------------------ */
+/* --- cycle*.c -------------------------------------------------------------------------------- */
 hn_status cycle_open(struct honed *h, struct hn_err *err);
 /* Put right what a crash cut off: gate open candidates, roll out the champion, free the policy. */
 void cycle_resume(struct honed *h);
@@ -97,14 +97,15 @@ void cycle_label(struct honed *h, int model, int judged, int right);
 void cycle_tick(struct honed *h);
 void cycle_on_episode(void *ctx, const struct monitor_episode *e);       /* monitor hook         */
 void cycle_on_result(void *ctx, const struct job_result *r);             /* supervise hook       */
-void cycle_on_rollout(void *ctx, int model, int64_t rollout, int64_t version, bool ok, const char *why);
-hn_status cycle_retrain(struct honed *h, int model, const char *actor, const char *reason, bool dry_run,
-                        int64_t *job);
+void cycle_on_rollout(void *ctx, int model, int64_t rollout, int64_t version, bool ok,
+                      const char *why);
+hn_status cycle_retrain(struct honed *h, int model, const char *actor, const char *reason,
+                        bool dry_run, int64_t *job);
 hn_status cycle_roll_back(struct honed *h, int model, const char *actor, const char *reason,
                           int64_t *version);
 /* Replays that wait for the loop are held while a job, a label or a decision is on its way. */
 void cycle_hold(struct honed *h);
 
-/* --- answers.c ---------------------------------------------------------------------------------- */
+/* --- answers.c ------------------------------------------------------------------------------- */
 struct api_ops answers_ops(struct honed *h);
 #endif

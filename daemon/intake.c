@@ -24,7 +24,7 @@ bool intake_uses(const struct honed *h, int model, int stream)
 	return false;
 }
 
-/* --- the champion in the gateway ------------------------------------------------------------------ */
+/* --- the champion in the gateway ------------------------------------------------------------- */
 
 static hn_status open_image(struct honed *h, int model, const struct hn_model *m)
 {
@@ -70,8 +70,8 @@ void intake_champion(struct honed *h, int model)
 	free(h->image[model]);
 	h->image[model] = NULL;
 	if (v)
-		log_warn("event=champion_not_usable model=%s version=%lld reason=\"%s\" advice=\"window or channels "
-		         "changed: honectl retrain %s\"", c->name, (long long)v->id, hn_status_text(rc), c->name);
+		log_warn("event=champion_not_usable model=%s version=%lld reason=\"%s\" "
+		         "advice=\"window or channels changed: honectl retrain %s\"", c->name, (long long)v->id, hn_status_text(rc), c->name);
 }
 
 static bool usable(const struct hn_frame *f)
@@ -141,7 +141,7 @@ static void feed_predictor(struct honed *h, int model, const struct hn_frame *f)
 		predict(h, model, f, p);
 }
 
-/* --- frames --------------------------------------------------------------------------------------- */
+/* --- frames ---------------------------------------------------------------------------------- */
 
 static void check_quality(struct honed *h, struct hn_frame *f, struct hn_quality_report *r)
 {
@@ -185,7 +185,7 @@ hn_status intake_frame(void *ctx, const struct hn_frame *given)
 	return HN_OK;
 }
 
-/* A device tells the distance of its two largest logits: the margin if there were no other class. */
+/* A device tells the distance of its two largest logits: the margin if there were no third. */
 static int device_margin(int steps, double scale)
 {
 	return (int)lround(255.0 * tanh(0.5 * steps * scale));
@@ -201,7 +201,8 @@ void intake_prediction(void *ctx, int device, const struct deploy_prediction *p)
 		.version = v ? v->id : 0, .class_index = p->class_index, .device = true };
 	const struct version *champion = registry_champion(h->registry, model);
 
-	if (sources_time(h->sources, conf_source_find(h->conf, d->source), p->tick_us, &q.event_us) != HN_OK)
+	if (sources_time(h->sources, conf_source_find(h->conf, d->source), p->tick_us, &q.event_us)
+	    != HN_OK)
 		return;                  /* no frame yet that ties its clock to ours */
 	q.margin = device_margin(p->margin, (double)h->out_scale[model]);
 	store_predict(h->store, &q);
@@ -211,7 +212,7 @@ void intake_prediction(void *ctx, int device, const struct deploy_prediction *p)
 	cycle_prediction(h, &q);
 }
 
-/* --- labels --------------------------------------------------------------------------------------- */
+/* --- labels ---------------------------------------------------------------------------------- */
 
 hn_status intake_give_label(struct honed *h, const struct store_label *l)
 {
@@ -230,7 +231,8 @@ void intake_truth(void *ctx, int stream, int64_t t0_us, int64_t t1_us, double va
 
 	(void)snprintf(l.who, sizeof l.who, "replay");
 	if (intake_give_label(h, &l) != HN_OK)
-		metric_add(metric_counter("honed_labels_dropped_total", "", "Labels that found the queue full."), 1);
+		metric_add(metric_counter("honed_labels_dropped_total", "",
+		                          "Labels that found the queue full."), 1);
 }
 
 void intake_label(void *ctx, const struct store_label *l)
@@ -251,7 +253,7 @@ void intake_label(void *ctx, const struct store_label *l)
 	cycle_hold(h);
 }
 
-/* --- life ----------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 static hn_status open_predictors(struct honed *h, struct hn_err *err)
 {

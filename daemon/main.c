@@ -21,7 +21,7 @@ static struct honed honed;
 static uv_signal_t on_term_, on_int_, on_hup_;
 static uv_timer_t tick_, watchdog_;
 
-/* --- checking a configuration --------------------------------------------------------------------- */
+/* --- checking a configuration ---------------------------------------------------------------- */
 
 /* What the table cannot know: does each network fit its stream? */
 static int check_models(const struct conf *c, const char *file, FILE *diag)
@@ -56,7 +56,7 @@ static struct conf *load(const char *file, FILE *diag)
 	return NULL;
 }
 
-/* --- running -------------------------------------------------------------------------------------- */
+/* --- running --------------------------------------------------------------------------------- */
 
 static void on_tick(uv_timer_t *t)
 {
@@ -64,7 +64,8 @@ static void on_tick(uv_timer_t *t)
 	struct honed *h = t->data;
 
 	if (db_damaged(h->db)) {         /* the start-up checks, sets aside and salvages */
-		log_err("event=database_damaged path=%s next=\"stopping; the next start salvages it\"", h->db_path);
+		log_err("event=database_damaged path=%s next=\"stopping; the next start salvages it\"",
+		        h->db_path);
 		h->damaged = h->stopping = true;
 		uv_stop(h->loop);
 		return;
@@ -169,7 +170,7 @@ static hn_status read_blob(void *ctx, int64_t version, const unsigned char **blo
 	return registry_blob(((struct honed *)ctx)->registry, version, blob, len);
 }
 
-/* --- the list of inits ---------------------------------------------------------------------------- */
+/* --- the list of inits ----------------------------------------------------------------------- */
 
 static hn_status open_data(struct honed *h, struct hn_err *err)
 {
@@ -238,7 +239,7 @@ static void watch(struct honed *h)
 		(void)uv_timer_start(&watchdog_, on_watchdog, 0, every);
 }
 
-/* --- the mirrored list of exits ------------------------------------------------------------------- */
+/* --- the mirrored list of exits -------------------------------------------------------------- */
 
 static void close_outside(struct honed *h)
 {
@@ -316,7 +317,8 @@ static int run(struct honed *h)
 		return exit_code(rc);
 	}
 	watch(h);
-	log_note("event=ready version=%s url=%s models=%d devices=%d start_ms=%lld next=\"honectl status\"",
+	log_note("event=ready version=%s url=%s models=%d devices=%d start_ms=%lld "
+	         "next=\"honectl status\"",
 	         HONED_VERSION, api_url(h->api), h->conf->n_models, h->conf->n_devices,
 	         (long long)(clock_mono_us() - h->started_us) / 1000);
 	notify_send("READY=1\nSTATUS=running");
@@ -326,7 +328,7 @@ static int run(struct honed *h)
 	return h->damaged ? EX_IOERR : EX_OK;
 }
 
-/* --- options -------------------------------------------------------------------------------------- */
+/* --- options --------------------------------------------------------------------------------- */
 
 static void usage(FILE *out)
 {
@@ -343,7 +345,8 @@ static void usage(FILE *out)
 	      "      --version       print the version\n"
 	      "  -h, --help          print this\n\n"
 	      "SIGHUP reads the configuration again; SIGTERM stops with everything committed.\n"
-	      "Exit: 0 stopped, 64 usage, 65 damaged data, 73 cannot create, 75 already running, 78 configuration.\n", out);
+	      "Exit: 0 stopped, 64 usage, 65 damaged data, 73 cannot create, 74 input/output,\n"
+	      "      75 already running, 78 configuration.\n", out);
 }
 
 struct options { const char *conf; const char *set[16]; int n_set; };
