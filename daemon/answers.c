@@ -83,7 +83,8 @@ static json_t *requests(void *ctx)
 {
 	static const char sql[] = "SELECT r.id, r.model, r.stream, r.t, r.asked, r.why "
 		"FROM label_request r JOIN stream s ON s.name = r.stream WHERE NOT EXISTS "
-		"(SELECT 1 FROM label l WHERE l.stream = s.id AND l.t0 <= r.t AND l.t1 >= r.t) ORDER BY r.id DESC LIMIT 200";
+		"(SELECT 1 FROM label l WHERE l.stream = s.id AND l.t0 <= r.t AND l.t1 >= r.t) "
+		"ORDER BY r.id DESC LIMIT 200";
 	const struct honed *h = ctx;
 	json_t *list = json_array();
 	sqlite3 *db = NULL;

@@ -63,7 +63,8 @@ static void ask(struct honed *h, int model, int n, const char *why)
 static struct hn_ask_cfg ask_cfg(const struct conf_model *m)
 {
 	return (struct hn_ask_cfg){ .budget = (int)m->policy.label_budget,
-		.period_s = m->policy.label_period_s, .margin = m->policy.ask_margin, .spacing = m->policy.ask_spacing };
+		.period_s = m->policy.label_period_s, .margin = m->policy.ask_margin,
+		.spacing = m->policy.ask_spacing };
 }
 
 void cycle_prediction(struct honed *h, const struct store_prediction *p)

@@ -71,7 +71,8 @@ void intake_champion(struct honed *h, int model)
 	h->image[model] = NULL;
 	if (v)
 		log_warn("event=champion_not_usable model=%s version=%lld reason=\"%s\" "
-		         "advice=\"window or channels changed: honectl retrain %s\"", c->name, (long long)v->id, hn_status_text(rc), c->name);
+		         "advice=\"window or channels changed: honectl retrain %s\"", c->name, (long long)v->id,
+		         hn_status_text(rc), c->name);
 }
 
 static bool usable(const struct hn_frame *f)
