@@ -49,7 +49,8 @@ struct child *child_start(struct demo *d, const char *name, char *const *argv, i
 	uv_stdio_container_t io[3] = { { .flags = UV_IGNORE },
 		{ .flags = UV_INHERIT_FD, .data.fd = fd }, { .flags = UV_INHERIT_FD, .data.fd = fd } };
 	uv_process_options_t o = { .file = self, .args = args, .exit_cb = on_exit_, .stdio = io,
-		.stdio_count = 3, .cwd = d->opt.dir };
+		.stdio_count = 3, .cwd = d->opt.dir,
+		.flags = UV_PROCESS_DETACHED };  /* Ctrl-C is for us alone: we stop them in order */
 	size_t len = sizeof self;
 	int n = 3, rc;
 

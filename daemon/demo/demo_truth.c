@@ -131,13 +131,29 @@ bool truth_open(struct device *v)
 	return v->emulated || open_fifo(v);
 }
 
+static void on_reset(uv_handle_t *h)
+{
+	struct device *v = h->data;
+
+	if (v->demo->stopping || uv_pipe_init(v->demo->loop, &v->pipe, 0) != 0)
+		return;
+	v->pipe.data = v;
+	v->pipe_open = true;
+}
+
+/* libuv cannot read from a handle whose first connect failed: begin with a new one. */
 static void on_connect(uv_connect_t *c, int status)
 {
 	struct device *v = c->handle->data;
 
 	v->connect.data = NULL;
-	if (status == 0 && uv_read_start(c->handle, give_room, on_read) == 0)
-		v->reading = true;
+	if (status == 0)
+		status = uv_read_start(c->handle, give_room, on_read);
+	v->reading = status == 0;
+	if (v->reading || !v->pipe_open)
+		return;
+	v->pipe_open = false;
+	uv_close((uv_handle_t *)&v->pipe, on_reset);
 }
 
 void truth_poll(struct device *v)
@@ -146,7 +162,7 @@ void truth_poll(struct device *v)
 	struct stat st;
 
 	truth_path(v, path, sizeof path);
-	if (!v->emulated || v->reading || v->connect.data || stat(path, &st) != 0)
+	if (!v->emulated || v->reading || !v->pipe_open || v->connect.data || stat(path, &st) != 0)
 		return;
 	v->connect.data = v;
 	uv_pipe_connect(&v->connect, &v->pipe, path, on_connect);
