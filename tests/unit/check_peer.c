@@ -29,6 +29,7 @@ static struct rig {
 	int64_t now_us, delay_us;
 	uint8_t seq;
 	unsigned events[16];
+	bool hold_trial;         /* do not confirm                                       */
 	uint32_t boots;
 	uint8_t payload[T_PAYLOAD_MAX] __attribute__((aligned(4)));
 	struct hn_package_out out;
@@ -123,7 +124,7 @@ static void step(void)
 		hd_inference_done(&g.dev, false);
 	deliver_up();
 	g.events[hn_peer_tick(&g.peer, g.now_us)]++;
-	if (g.peer.phase == HN_PEER_TRIAL)
+	if (g.peer.phase == HN_PEER_TRIAL && !g.hold_trial)
 		hn_peer_confirm(&g.peer, g.now_us);
 }
 
@@ -248,9 +249,29 @@ START_TEST(a_restart_of_either_side_at_any_moment_is_survived)
 		hn_peer_up(&g.peer, (uint16_t)(6 + _i), 43, g.now_us);
 		hn_peer_install(&g.peer, &g.k, g.now_us);
 	}
-	ck_assert_msg(run_until(HN_PEER_DONE, 60000000), "at %d ms, %s: phase %d, state %d, error %d", _i + 1,
-	              device ? "device" : "gateway", g.peer.phase, g.peer.report.state, g.peer.report.error);
+	ck_assert_msg(run_until(HN_PEER_DONE, 60000000), "at %d ms, %s: phase %d, state %d, error %d",
+	              _i + 1, device ? "device" : "gateway", g.peer.phase, g.peer.report.state,
+	              g.peer.report.error);
 	ck_assert_uint_eq(g.peer.report.active_version, 2);
+}
+END_TEST
+
+START_TEST(a_trial_of_something_else_is_ended_before_the_package_is_sent)
+{
+	hn_peer_up(&g.peer, 5, 42, g.now_us);
+	swap(1, 1);
+	memset(g.events, 0, sizeof g.events);
+	make_package(2, 2);
+	hn_peer_install(&g.peer, &g.k, g.now_us);
+	g.hold_trial = true;
+	ck_assert(run_until(HN_PEER_IN_TRIAL, 20000000));
+	make_package(3, 3);              /* a newer rollout, while the device is on trial */
+	memset(g.events, 0, sizeof g.events);
+	hn_peer_install(&g.peer, &g.k, g.now_us);
+	g.hold_trial = false;
+	ck_assert_msg(run_until(HN_PEER_DONE, 30000000), "phase %d, state %d, error %d", g.peer.phase,
+	              g.peer.report.state, g.peer.report.error);
+	ck_assert_uint_eq(g.peer.report.active_version, 3);
 }
 END_TEST
 
@@ -317,6 +338,7 @@ int main(void)
 	tcase_add_test(t, a_wire_that_hurts_every_fifth_frame_still_swaps);
 	tcase_add_test(t, the_same_weights_under_a_new_number_are_not_sent_again);
 	tcase_add_loop_test(t, a_restart_of_either_side_at_any_moment_is_survived, 0, 120);
+	tcase_add_test(t, a_trial_of_something_else_is_ended_before_the_package_is_sent);
 	tcase_add_test(t, a_package_for_a_wrong_key_is_refused_with_its_reason);
 	tcase_add_test(t, a_silent_device_is_asked_again_and_noise_is_no_answer);
 	tcase_add_test(t, messages_of_any_length_and_content_are_survived);
