@@ -1,7 +1,7 @@
 # honed - one Makefile, no recursion.  `make help` lists the targets.
 # Flavours build side by side in build/<flavour>: debug (default), release, asan, tsan.
 
-FLAVOUR ?= debug
+FLAVOUR ?= $(if $(filter install,$(MAKECMDGOALS)),release,debug)
 B       := build/$(FLAVOUR)
 CC      ?= cc
 AR      ?= ar
@@ -99,6 +99,7 @@ system: $(PROGRAMS) $(B)/tests/unit/check_api firmware
 GENERATED := config/honed.yaml:--sample docs/config.md:--docs config/honed.schema.json:--schema
 .PHONY: docs
 docs: $(B)/honed
+	$(Q)mkdir -p config
 	$(Q)$(foreach g,$(GENERATED),$(B)/honed $(word 2,$(subst :, ,$(g))) > $(word 1,$(subst :, ,$(g)));)
 generated: $(B)/honed
 	$(Q)$(foreach g,$(GENERATED),$(B)/honed $(word 2,$(subst :, ,$(g))) | diff -u $(word 1,$(subst :, ,$(g))) - \
@@ -154,17 +155,20 @@ demo-gas:
 	$(Q)scripts/demo-gas build/release
 
 # --- installation -------------------------------------------------------------------------------
+unitdir ?= $(prefix)/lib/systemd/system
 .PHONY: install
-install: FLAVOUR := release
 install: all
 	install -D -m 755 $(B)/honed $(DESTDIR)$(prefix)/sbin/honed
 	install -D -m 755 $(B)/honectl $(DESTDIR)$(prefix)/bin/honectl
 	install -D -m 755 $(B)/hone-train $(DESTDIR)$(prefix)/libexec/honed/hone-train
-	install -D -m 644 systemd/honed.service $(DESTDIR)/lib/systemd/system/honed.service
+	install -D -m 644 systemd/honed.service $(DESTDIR)$(unitdir)/honed.service
+	sed -i 's|/usr/sbin/honed|$(prefix)/sbin/honed|' $(DESTDIR)$(unitdir)/honed.service
 	install -D -m 644 systemd/honed.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/honed.conf
 	install -D -m 644 systemd/honed.tmpfiles $(DESTDIR)$(prefix)/lib/tmpfiles.d/honed.conf
 	install -D -m 644 config/honed.yaml $(DESTDIR)$(prefix)/share/honed/honed.yaml
 	install -D -m 644 config/honed.schema.json $(DESTDIR)$(prefix)/share/honed/honed.schema.json
+	install -D -m 644 docs/config.md $(DESTDIR)$(prefix)/share/doc/honed/config.md
+	install -m 644 docs/events.md docs/openapi.yaml LICENSE $(DESTDIR)$(prefix)/share/doc/honed
 	install -D -m 644 docs/honed.8 $(DESTDIR)$(prefix)/share/man/man8/honed.8
 	install -D -m 644 docs/honectl.1 $(DESTDIR)$(prefix)/share/man/man1/honectl.1
 	install -D -m 644 docs/honed.yaml.5 $(DESTDIR)$(prefix)/share/man/man5/honed.yaml.5
@@ -181,6 +185,6 @@ help:
 	@echo "demo-gas    three years of real gas-sensor drift (HONED_DATA=folder of the data)"
 	@echo "bench-train speed of the training core beside its peers"
 	@echo "docs        write what the configuration table generates"
-	@echo "install     DESTDIR=, prefix="
+	@echo "install     DESTDIR=, prefix=, unitdir=; the release flavour"
 
 -include $(shell find $(B) -type f -name '*.d' 2>/dev/null)
