@@ -297,19 +297,21 @@ static json_t *spec(const struct supervise *s, const struct job *j)
 		"memory_max", (json_int_t)m->train.memory_max);
 }
 
-/* hone-train: as configured, else beside our own binary, else where it is installed. */
+/* hone-train: as configured, else beside our own binary, else where `make install` puts it. */
 static const char *helper_path(const struct supervise *s, char *buf, size_t cap)
 {
+	static const char *const places[] = { "hone-train", "../libexec/honed/hone-train" };
+	const size_t longest = sizeof "../libexec/honed/hone-train";
 	ssize_t n;
-	char *slash;
+	char *name;
 
 	if (s->conf->train.helper[0])
 		return s->conf->train.helper;
-	n = readlink("/proc/self/exe", buf, cap - sizeof "hone-train");
-	if (n > 0) {
-		buf[n] = '\0';
-		slash = strrchr(buf, '/');
-		memcpy(slash ? slash + 1 : buf, "hone-train", sizeof "hone-train");
+	n = readlink("/proc/self/exe", buf, cap - longest);
+	buf[n > 0 ? n : 0] = '\0';
+	name = strrchr(buf, '/');
+	for (size_t i = 0; name && i < sizeof places / sizeof places[0]; i++) {
+		memcpy(name + 1, places[i], strlen(places[i]) + 1);
 		if (access(buf, X_OK) == 0)
 			return buf;
 	}
