@@ -107,7 +107,7 @@ generated: $(B)/honed
 
 .PHONY: asan tsan
 asan tsan:
-	$(Q)$(MAKE) --no-print-directory FLAVOUR=$@ unit
+	$(Q)CK_TIMEOUT_MULTIPLIER=10 $(MAKE) --no-print-directory FLAVOUR=$@ unit
 
 # --- reading the code ---------------------------------------------------------------------------
 .PHONY: layers banned lint
