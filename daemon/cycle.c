@@ -14,9 +14,12 @@ static const char *name_of(const struct honed *h, int model)
 
 /* --- holding a replay ------------------------------------------------------------------------ */
 
+enum { LABELS_PENDING_MAX = 1024 };      /* a quarter of the database queue */
+
 void cycle_hold(struct honed *h)
 {
-	bool hold = h->pending_labels > 0;
+	/* an answer changes what the next frame meets; labels by the thousand only must not get lost */
+	bool hold = h->pending_answers > 0 || h->pending_labels > LABELS_PENDING_MAX;
 
 	for (int m = 0; m < h->conf->n_models; m++)
 		hold |= h->cycle[m].deciding || supervise_busy(h->supervise, m);
@@ -49,7 +52,7 @@ static void put_questions(struct honed *h, int model, const struct monitor_pick 
 	else
 		json_decref(windows);
 	for (int i = 0; i < got; i++)    /* a replay with an answer column answers at once */
-		(void)sources_ask(h->sources, pick[i].stream, &pick[i].event_us, 1);
+		h->pending_answers += sources_ask(h->sources, pick[i].stream, &pick[i].event_us, 1);
 }
 
 static void ask(struct honed *h, int model, int n, const char *why)

@@ -69,7 +69,8 @@ struct honed {
 	uint8_t *arena;                          /* activations of the largest champion          */
 	size_t arena_len;
 	struct store_prediction predicted;       /* last one made here; margin -1 = none         */
-	int pending_labels;                      /* handed to the store, not durable yet         */
+	int pending_labels;                      /* handed to the store, not durable yet ...     */
+	int pending_answers;                     /* ... of them, answers to our questions        */
 	bool damaged, stopping, held;
 	int64_t started_us;
 };

@@ -234,6 +234,7 @@ void intake_truth(void *ctx, int stream, int64_t t0_us, int64_t t1_us, double va
 	if (intake_give_label(h, &l) != HN_OK)
 		metric_add(metric_counter("honed_labels_dropped_total", "",
 		                          "Labels that found the queue full."), 1);
+	cycle_hold(h);
 }
 
 void intake_label(void *ctx, const struct store_label *l)
@@ -241,6 +242,8 @@ void intake_label(void *ctx, const struct store_label *l)
 	struct honed *h = ctx;
 
 	h->pending_labels--;
+	if (h->pending_answers > 0)
+		h->pending_answers--;
 	if (h->stopping)
 		return;
 	for (int m = 0; m < h->conf->n_models; m++) {
