@@ -167,7 +167,7 @@ static void range_text(const struct conf_row *r, char *out, size_t cap)
 static bool set_number(const struct conf_row *r, void *at, const char *v, char *why)
 {
 	char range[100];
-	double x;
+	double x = 0;
 	bool ok;
 
 	if (r->type == CONF_TIME)

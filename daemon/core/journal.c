@@ -127,7 +127,7 @@ static void line_text(struct line *l, const char *key, const char *value)
 	for (; *value; value++) {
 		if (quote && (*value == '"' || *value == '\\'))
 			line_char(l, '\\');
-		line_char(l, (unsigned char)*value < ' ' ? ' ' : *value);
+		line_char(l, (char)((unsigned char)*value < ' ' ? ' ' : *value));
 	}
 	if (quote)
 		line_char(l, '"');

@@ -86,7 +86,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 		n += (size_t)k;
 	if (n > sizeof line - 1) {       /* cut: keep room for the newline and say so */
 		n = sizeof line - 1;
-		memcpy(line + n - 3, "...", 3);
+		memset(line + n - 3, '.', 3);
 	}
 	for (size_t i = 0; i < n; i++)   /* one event stays one line, whatever a sensor sent */
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)

@@ -306,7 +306,8 @@ static int spawn(struct proc *p)
 
 	env_make(&env, &p->cfg);
 	o.env = env.var;
-	o.args = (char **)(uintptr_t)p->cfg.argv;        /* libuv does not write them */
+	/* libuv does not write them.  NOLINTNEXTLINE(performance-no-int-to-ptr): drops const, no number */
+	o.args = (char **)(uintptr_t)p->cfg.argv;
 	return uv_spawn(p->cfg.loop, &p->process, &o);
 }
 

@@ -245,9 +245,7 @@ static void on_exit_(void *ctx, bool ok, const char *reason)
 	if (!j)
 		return;
 	(void)snprintf(why, sizeof why, "%s", j->error[0] ? j->error : reason);
-	if (ok && j->dry_run && j->plan)
-		job_ended(s, j, NULL);
-	else if (ok && j->report && s->candidate_len)
+	if (ok && ((j->dry_run && j->plan) || (j->report && s->candidate_len)))
 		job_ended(s, j, NULL);
 	else
 		job_failed(s, j, ok ? "the trainer ended without a candidate" : why);

@@ -63,7 +63,7 @@ static uint8_t infer(struct app *a, const struct hd_net *net, uint8_t *margin)
 {
 	int8_t in[APP_WINDOW * APP_CHANNELS], out[APP_CLASSES_MAX];
 
-	for (uint16_t i = 0; i < APP_WINDOW * APP_CHANNELS; i++)
+	for (unsigned i = 0; i < APP_WINDOW * APP_CHANNELS; i++)
 		in[i] = hd_net_scale(net, (uint16_t)(i % APP_CHANNELS), a->raw[i]);
 	hd_net_run(net, in, (uint8_t *)a->arena, out);
 	return hd_argmax(out, net->out_n, margin);

@@ -108,14 +108,14 @@ static void say_event(struct hd_device *d, uint8_t code, uint32_t argument)
 
 static void tell(struct hd_device *d)
 {
-	uint8_t what = d->tell, code;
+	unsigned what = d->tell, code;
 
 	d->tell = 0;
 	if (what & HD_TELL_HELLO)
 		say_hello(d);
 	for (code = HD_EVENT_BOOT; code <= HD_EVENT_FLASH; code++) {
 		if (what >> code & 1)
-			say_event(d, code, code == HD_EVENT_FLASH ? d->fault_at
+			say_event(d, (uint8_t)code, code == HD_EVENT_FLASH ? d->fault_at
 			                   : active_word(d, HD_AT_VERSION));
 	}
 	if (what & HD_TELL_STATUS)

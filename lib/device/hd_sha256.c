@@ -28,7 +28,8 @@ static uint32_t schedule(uint32_t w[16], const uint8_t *block, int i)
 
 		w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 	} else {
-		a = w[(i + 1) & 15];
+		/* The first sixteen rounds have filled w. */
+		a = w[(i + 1) & 15];     /* cppcheck-suppress uninitvar */
 		b = w[(i + 14) & 15];
 		w[i & 15] += w[(i + 9) & 15] + (ror(a, 7) ^ ror(a, 18) ^ a >> 3)
 			+ (ror(b, 17) ^ ror(b, 19) ^ b >> 10);

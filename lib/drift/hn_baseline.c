@@ -91,9 +91,15 @@ static double block_var(double phi, double m)
 	     - 2.0 * phi * (1.0 - pow(phi, m)) / (m * m * (1.0 - phi) * (1.0 - phi));
 }
 
+/* Observations of the first half: they give the level, the others the spread. */
+static uint32_t first_half(const struct hn_baseline *b)
+{
+	return b->cfg.learn / 2;
+}
+
 static void arm(struct hn_baseline *b)
 {
-	const double half = b->cfg.learn / 2, n = b->cfg.learn - half;
+	const double n = b->cfg.learn - first_half(b);
 	const double mean = b->sum / n, floor_sd = b->cfg.step / sqrt(12.0);
 	const double var = fmax(b->sum2 / n - mean * mean, 0.0) * n / (n - 1.0);
 	double cov = b->pairs ? b->lag / b->pairs - mean * mean : 0.0;
@@ -105,7 +111,7 @@ static void arm(struct hn_baseline *b)
 	b->phi = var > 0.0 ? fmin(fmax(cov / var, -0.9), phi_max) : 0.0;
 	if (b->phi > phi_block) {
 		const double want = ceil(block_spans / (1.0 - b->phi));
-		const double most = fmax(2.0, b->cfg.learn / BLOCK_SHARE);
+		const uint32_t most = b->cfg.learn / BLOCK_SHARE;       /* >= 2: LEARN_MIN */
 
 		b->block = (uint32_t)fmin(want, most);
 		b->out_sd = b->sd * sqrt(block_var(b->phi, b->block));
@@ -140,9 +146,9 @@ hn_status hn_baseline_step(struct hn_baseline *b, double x, double phase, double
 		return HN_ENUMERIC;
 	if (b->armed)
 		return residual(b, x - b->first - level(b, phase) - b->mean, z);
-	if (b->n < b->cfg.learn / 2) {
+	if (b->n < first_half(b)) {
 		learn_bins(b, x, phase);
-		if (++b->n == b->cfg.learn / 2)
+		if (++b->n == first_half(b))
 			close_bins(b);
 		return HN_EDATA;
 	}
@@ -180,7 +186,7 @@ uint32_t hn_baseline_pace(const struct hn_baseline *b)
  * 1 / sqrt(n), in block means sqrt(block / n).  With a season only half the values made the bins. */
 double hn_baseline_slack(const struct hn_baseline *b)
 {
-	const double n = b->cfg.bins ? b->cfg.learn / 2 : b->cfg.learn;
+	const double n = b->cfg.bins ? first_half(b) : b->cfg.learn;
 
 	return sqrt(hn_baseline_pace(b) / n);
 }

@@ -103,7 +103,7 @@ static bool truth(const char *text, double *v)
 
 	for (size_t i = 0; i < 10; i++)
 		if (strcmp(text, words[i / 5][i % 5]) == 0) {
-			*v = (double)(i / 5);
+			*v = i / 5 ? 1.0 : 0.0;
 			return true;
 		}
 	return false;

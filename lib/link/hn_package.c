@@ -36,8 +36,9 @@ static void fill_input(struct hn_rng *rng, int8_t *in, size_t n, bool edges)
 {
 	for (size_t i = 0; i < n; i++) {
 		const uint64_t r = hn_rng_u64(rng);
+		const int v = edges ? (r & 1 ? 127 : -128) : (int)(r & 0xff) - 128;
 
-		in[i] = edges ? (int8_t)(r & 1 ? 127 : -128) : (int8_t)((int)(r & 0xff) - 128);
+		in[i] = (int8_t)v;
 	}
 }
 
