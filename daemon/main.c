@@ -292,6 +292,7 @@ static int exit_code(hn_status rc)
 	switch (rc) {
 	case HN_EBUSY: return EX_TEMPFAIL;
 	case HN_ENOMEM: return EX_OSERR;
+	case HN_ENOENT: return EX_CONFIG;        /* a file that the configuration names */
 	case HN_EFORMAT: return EX_DATAERR;
 	default: return EX_CANTCREAT;
 	}

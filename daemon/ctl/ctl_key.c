@@ -69,7 +69,7 @@ int run_key(struct ctl *c, const struct command *cmd, int argc, char **argv)
 		(void)unlink(argv[1]);   /* half a key is of no use */
 		return code;
 	}
-	printf("%s: new master key; give it to the user of honed (chown honed %s) and set keys.master\n", argv[1],
+	printf("%s: new master key; let honed read it: chgrp honed %s && chmod 640 %s\n", argv[1], argv[1],
 	       argv[1]);
 	return CTL_OK;
 }

@@ -261,9 +261,12 @@ static hn_status read_master(struct deploy *d, struct hn_err *err)
 	ssize_t n;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
+	if (fd < 0 && errno == ENOENT)
+		return hn_fail(err, HN_ENOENT, "keys.master: no file %s; make one with `honectl key new %s`",
+		               path, path);
 	if (fd < 0)
-		return hn_fail(err, HN_EIO, "keys.master: %s: %s; make one with `honectl key new %s`", path,
-		               strerror(errno), path);
+		return hn_fail(err, HN_ENOENT, "keys.master: %s: %s; the user of honed must be able to read it",
+		               path, strerror(errno));
 	n = read(fd, b, sizeof b);
 	(void)close(fd);         /* read-only: nothing to lose */
 	if (n == HD_KEY_LEN) {
