@@ -146,13 +146,16 @@ static int server_init(struct source *s)
 static int server_bind(struct line_state *st)
 {
 	const struct sockaddr *ip = (const struct sockaddr *)&st->addr.ip;
+	int rc;
 
 	if (st->addr.kind == ADDR_TCP)
 		return uv_tcp_bind(&st->server.tcp, ip, 0);
 	if (st->addr.kind == ADDR_UDP)
 		return uv_udp_bind(&st->server.udp, ip, 0);
 	stale_remove(st->addr.path);
-	return uv_pipe_bind(&st->server.pipe, st->addr.path);
+	rc = uv_pipe_bind(&st->server.pipe, st->addr.path);
+	/* As the REST socket: those of the group may send.  Nobody listens yet. */
+	return rc == 0 && chmod(st->addr.path, 0660) != 0 ? uv_translate_sys_error(errno) : rc;
 }
 
 static void line_listen(struct source *s)

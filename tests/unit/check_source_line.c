@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "clock.h"
@@ -104,6 +105,7 @@ START_TEST(a_socket_file_that_a_crash_left_behind_is_replaced)
 	const struct t_kit *kit = t_kit("line-unix");
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct stat info;
 
 	t_source_init(&t, kit->driver);
 	kit->setup(&t);
@@ -111,6 +113,8 @@ START_TEST(a_socket_file_that_a_crash_left_behind_is_replaced)
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
 	(void)close(fd);                        /* the file stays */
 	ck_assert_int_eq(t_source_open(&t, NULL), HN_OK);
+	ck_assert_int_eq(stat(a.sun_path, &info), 0);
+	ck_assert_int_eq(info.st_mode & 0777, 0660);    /* the group may send */
 	kit->connect(&t);
 	t_source_send_frames(&t, kit, 0, 1);
 	ck_assert(t_source_wait_frames(&t, 1));
