@@ -2,7 +2,8 @@
  *
  * From the rows and nothing else: defaults, parsing, range checks, the sample file, docs/config.md,
  * the JSON schema, --help-config.  A list (sources, streams, channels, models, devices) is a row
- * that names the rows of its items; an item of `sources` also takes the rows of its driver (`type:`). */
+ * that names the rows of its items; an item of `sources` also takes the rows of its driver
+ * (`type:`). */
 #ifndef CONF_H
 #define CONF_H
 

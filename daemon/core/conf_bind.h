@@ -1,4 +1,5 @@
-/* conf_bind.h - the tree of a file meets the rows: values go into a struct conf, errors elsewhere. */
+/* conf_bind.h - the tree of a file meets the rows: values go into a struct conf, errors
+ * elsewhere. */
 #ifndef CONF_BIND_H
 #define CONF_BIND_H
 

@@ -1,8 +1,8 @@
 /* db.c - the writer thread.
  *
- * `wait` -> (writer: one transaction) -> `finished` -> (loop: done).  One mutex guards both lists; the
- * writer holds it only to move a list.  Waiting uses real time, never the virtual clock: the disk
- * does not live in it. */
+ * `wait` -> (writer: one transaction) -> `finished` -> (loop: done).  One mutex guards both lists;
+ * the writer holds it only to move a list.  Waiting uses real time, never the virtual clock: the
+ * disk does not live in it. */
 #include "db.h"
 
 #include <assert.h>

@@ -39,9 +39,9 @@ struct db_op {                   /* embed it first in your own heap struct      
 struct db_cfg { const char *path; double commit_every_s; };
 
 /* Open or create the file (directory must exist), take the lock (one honed per database: the
- * error names the pid that holds it), migrate by user_version, check after an unclean end, start the
- * thread.  A corrupt file is renamed to <path>.corrupt-<time> and everything readable is copied into
- * a new one.  Errors with text: HN_EIO, HN_EBUSY, HN_EFORMAT. */
+ * error names the pid that holds it), migrate by user_version, check after an unclean end, start
+ * the thread.  A corrupt file is renamed to <path>.corrupt-<time> and everything readable is copied
+ * into a new one.  Errors with text: HN_EIO, HN_EBUSY, HN_EFORMAT. */
 hn_status db_open(struct db **out, uv_loop_t *loop, const struct db_cfg *cfg, struct hn_err *err);
 
 /* Queue one operation (any thread).  HN_EFULL: nothing was queued, `done` will not be called. */

@@ -28,7 +28,8 @@ static bool path_add(char out[DB_PATH_MAX], const char *path, const char *suffix
 	return n > 0 && n < DB_PATH_MAX;
 }
 
-/* Make a created or renamed name durable; some file systems refuse, which costs nothing but that. */
+/* Make a created or renamed name durable; some file systems refuse, which costs nothing but
+ * that. */
 static void sync_directory(const char *path)
 {
 	char dir[DB_PATH_MAX];

@@ -1,8 +1,8 @@
 /* db_salvage.c - copy what can be read of a corrupt database.
  *
- * Each table is read in order of its rowid.  Where reading fails, the search goes on behind the last
- * row that was good, with a step that doubles until something can be read again: a damaged page costs
- * at most twice its rows.  Blocks of frames prove themselves by their CRC-32C. */
+ * Each table is read in order of its rowid.  Where reading fails, the search goes on behind the
+ * last row that was good, with a step that doubles until something can be read again: a damaged
+ * page costs at most twice its rows.  Blocks of frames prove themselves by their CRC-32C. */
 #include "db_file.h"
 
 #include <stdint.h>

@@ -1,7 +1,8 @@
 /* db_schema.c - the tables.  A released step is never edited: a change is a new step at the end.
  *
- * Times are us since 1970-01-01 UTC.  In the tables of frames, labels and predictions `stream` is the id
- * of its row; the tables of the loop, which people read, say the names of streams and models. */
+ * Times are us since 1970-01-01 UTC.  In the tables of frames, labels and predictions `stream` is
+ * the id of its row; the tables of the loop, which people read, say the names of streams and
+ * models. */
 #include "db.h"
 
 /* hot:   one compressed block (hn_block.h) per commit and stream, in order of arrival.

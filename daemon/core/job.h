@@ -7,8 +7,9 @@
  *   window, hop, network, streams [names], period_s (0 = irregular)
  *   since_us   labels given at or after this are "recent": the new regime
  *   champion   version id to start from and to compare with, 0 = none
- *   train      { epochs, batch, patience, seed, rate, weight_decay, smoothing, holdout, holdout_recent,
- *                recent_share, scaler_frames, schedule (0 constant, 1 cosine), memory_max }
+ *   train      { epochs, batch, patience, seed, rate, weight_decay, smoothing, holdout,
+ *                holdout_recent, recent_share, scaler_frames, schedule (0 constant, 1 cosine),
+ *                memory_max }
  *   dry_run    true: only the plan
  * From hone-train, on stdout, framed messages (proc.h) of these types and no others: */
 #ifndef JOB_H

@@ -1,5 +1,5 @@
-/* journal.h - every step of the loop, with reason and evidence: the journal table and a short memory
- * of it for the API.  Loop thread only. */
+/* journal.h - every step of the loop, with reason and evidence: the journal table and a short
+ * memory of it for the API.  Loop thread only. */
 #ifndef JOURNAL_H
 #define JOURNAL_H
 
@@ -29,15 +29,15 @@ hn_status journal_open(struct journal **out, struct db *db, const char *db_path,
 /* After db_close, so that queued entries still find it.  NULL is a no-op. */
 void journal_close(struct journal *j);
 
-/* Write one entry (also one log line), queue it for the database.  Returns its id.  An entry that the
- * full queue refuses stays in memory and is counted. */
+/* Write one entry (also one log line), queue it for the database.  Returns its id.  An entry that
+ * the full queue refuses stays in memory and is counted. */
 int64_t journal_add(struct journal *j, struct journal_entry e);
 
 /* Entries with id > after, oldest first, at most `limit`: a JSON array (new reference) of
  *   {"id", "time" (RFC 3339), "t_us", "kind", "actor", and where there are such: "model", "device",
  *    "stream", "episode", "job", "version", "rollout", "reason", "evidence"}.
- * The entries are shared: read, do not change.  NULL: out of memory.  From memory; entries older than
- * what is kept come from journal_read. */
+ * The entries are shared: read, do not change.  NULL: out of memory.  From memory; entries older
+ * than what is kept come from journal_read. */
 json_t *journal_since(const struct journal *j, int64_t after, int limit);
 
 /* The same from the database; runs on any thread with its own reader. */

@@ -10,9 +10,9 @@ enum { METRICS_MAX = 1024 };
 
 struct metric;
 
-/* Find or create the series `name{labels}`; `labels` is "" or `stream="vib",reason="full"`.  Names end in
- * _total for counters.  Never NULL: when the table is full a shared overflow series is returned,
- * which is itself exported and counted. */
+/* Find or create the series `name{labels}`; `labels` is "" or `stream="vib",reason="full"`.  Names
+ * end in _total for counters.  Never NULL: when the table is full a shared overflow series is
+ * returned, which is itself exported and counted. */
 struct metric *metric_counter(const char *name, const char *labels, const char *help);
 struct metric *metric_gauge(const char *name, const char *labels, const char *help);
 

@@ -27,9 +27,9 @@ struct proc_cfg {
 	void (*on_exit)(void *ctx, bool ok, const char *reason);
 };
 
-/* Start.  The child's stdout is the message pipe, its stderr goes to ours; it learns its limits from
- * its environment (proc_apply_limits).  SIGPIPE is ignored from here on.  Errors: HN_EIO, HN_ENOMEM;
- * on_exit is not called then. */
+/* Start.  The child's stdout is the message pipe, its stderr goes to ours; it learns its limits
+ * from its environment (proc_apply_limits).  SIGPIPE is ignored from here on.  Errors: HN_EIO,
+ * HN_ENOMEM; on_exit is not called then. */
 hn_status proc_start(struct proc **out, const struct proc_cfg *cfg, struct hn_err *err);
 
 /* SIGTERM now, SIGKILL after `grace_s` (0: at once); on_exit still comes. */
@@ -37,7 +37,8 @@ void proc_stop(struct proc *p, double grace_s);
 int proc_pid(const struct proc *p);
 
 /* A child's main calls this first: takes HONE_MEMORY_MAX (RLIMIT_AS) and HONE_IDLE from the
- * environment, dies with its parent, writes no core file.  Without these variables: only the last. */
+ * environment, dies with its parent, writes no core file.  Without these variables: only the
+ * last. */
 void proc_apply_limits(void);
 
 /* sd_notify(3) without libsystemd: "READY=1", "RELOADING=1\nMONOTONIC_USEC=...", "STATUS=...",

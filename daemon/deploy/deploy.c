@@ -13,7 +13,7 @@
 
 enum { TICK_MS = 10, TICK_IDLE_MS = 100 };
 
-/* --- peers ---------------------------------------------------------------------------------------- */
+/* --- peers ------------------------------------------------------------------------------------ */
 
 static bool peer_send(void *ctx, uint8_t type, uint16_t session, const uint8_t *body, size_t len)
 {
@@ -113,7 +113,7 @@ static void on_tick(uv_timer_t *t)
 	(void)uv_timer_start(t, on_tick, busy ? TICK_MS : TICK_IDLE_MS, 0);
 }
 
-/* --- verbs ---------------------------------------------------------------------------------------- */
+/* --- verbs ------------------------------------------------------------------------------------ */
 
 bool deploy_busy(const struct deploy *d, int model)
 {
@@ -179,7 +179,7 @@ hn_status deploy_rollout(struct deploy *d, int model, int64_t version, int numbe
 	return HN_OK;
 }
 
-/* --- queries -------------------------------------------------------------------------------------- */
+/* --- queries ---------------------------------------------------------------------------------- */
 
 static void hex(const uint8_t *p, size_t n, char *out)
 {
@@ -249,7 +249,7 @@ json_t *deploy_rollouts_json(const struct deploy *d, int model)
 	return list;
 }
 
-/* --- life ----------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 /* 32 raw bytes, or 64 hex digits with optional white space at the end. */
 static hn_status read_master(struct deploy *d, struct hn_err *err)

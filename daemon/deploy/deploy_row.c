@@ -141,7 +141,7 @@ hn_status device_save(struct db *db, const char *name, const char *uid, const ch
 	return submit(db, w);
 }
 
-/* --- reading -------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static int word(const char *const *names, const unsigned char *text)
 {

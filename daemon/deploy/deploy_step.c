@@ -1,7 +1,7 @@
 /* One device's way through a rollout: waiting, sending, trial, confirming, confirmed.
  *
- * Each step is durable before the device is told of it, so that a restart finds the place again; the
- * device's own HELLO decides how much of a transfer is left. */
+ * Each step is durable before the device is told of it, so that a restart finds the place again;
+ * the device's own HELLO decides how much of a transfer is left. */
 #include "deploy_step.h"
 
 #include <stdlib.h>
@@ -45,7 +45,7 @@ static void package_drop(struct deploy_device *v)
 	v->payload_len = 0;
 }
 
-/* --- saving a step, then acting ------------------------------------------------------------------- */
+/* --- saving a step, then acting --------------------------------------------------------------- */
 
 static void act_send(struct deploy_device *v);
 
@@ -105,7 +105,7 @@ static void step_fail(struct deploy_device *v, bool final, const char *why)
 	step_to(v, STEP_WAITING);
 }
 
-/* --- the package ---------------------------------------------------------------------------------- */
+/* --- the package ------------------------------------------------------------------------------ */
 
 static hn_status build(struct deploy_device *v, const struct hn_model *m, const struct rollout *r)
 {
@@ -220,7 +220,7 @@ static void step_start(struct deploy_device *v, const struct rollout *r)
 	step_to(v, STEP_SENDING);
 }
 
-/* --- events of one device ------------------------------------------------------------------------- */
+/* --- events of one device --------------------------------------------------------------------- */
 
 static void begin_trial(struct deploy_device *v)
 {
@@ -340,7 +340,7 @@ void step_event(struct deploy_device *v, enum hn_peer_event e)
 		begin_trial(v);
 }
 
-/* --- the rollout ---------------------------------------------------------------------------------- */
+/* --- the rollout ------------------------------------------------------------------------------ */
 
 static void rollout_end(struct deploy *d, int model, enum rollout_state state, const char *why)
 {

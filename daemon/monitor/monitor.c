@@ -29,7 +29,7 @@ uint32_t hash_bytes(uint32_t h, const void *data, size_t len)
 	return h;
 }
 
-/* --- settings ------------------------------------------------------------------------------------- */
+/* --- settings --------------------------------------------------------------------------------- */
 
 static void or_default(int *x, int def)
 {
@@ -88,7 +88,7 @@ static hn_status check_detector(const char *name, enum hn_drift_kind kind, const
 	return HN_OK;
 }
 
-/* --- open and close --------------------------------------------------------------------------------- */
+/* --- open and close --------------------------------------------------------------------------- */
 
 static hn_status query_open(struct model *m, uint32_t dim)
 {
@@ -226,7 +226,7 @@ void monitor_tick(struct monitor *mon, int64_t now_us)
 	}
 }
 
-/* --- episodes ----------------------------------------------------------------------------------------- */
+/* --- episodes --------------------------------------------------------------------------------- */
 
 static void tell(struct model *m, enum monitor_event event, json_t *evidence)
 {
@@ -363,7 +363,7 @@ static void judge(struct model *m, bool block)
 		on_closed(m, "everything has been quiet again for a while");
 }
 
-/* --- verbs ------------------------------------------------------------------------------------------- */
+/* --- verbs ------------------------------------------------------------------------------------ */
 
 void monitor_frame(struct monitor *mon, const struct hn_frame *f)
 {
@@ -448,7 +448,8 @@ int64_t monitor_since(const struct monitor *mon, int model)
 	return model >= 0 && model < mon->n_models ? mon->model[model].kept.since_us : 0;
 }
 
-/* In an episode the first windows show a change under way: wait, and leave out the first quarter. */
+/* In an episode the first windows show a change under way: wait, and leave out the first
+ * quarter. */
 static bool settled(struct model *m)
 {
 	const struct model_kept *k = &m->kept;

@@ -51,7 +51,7 @@ void answer_rearm(struct model *m)
 	m->kept.judged = m->kept.right = 0;
 }
 
-/* --- predictions -------------------------------------------------------------------------------- */
+/* --- predictions ------------------------------------------------------------------------------ */
 
 static void margin_step(struct model *m, int64_t event_us, int margin)
 {
@@ -83,7 +83,8 @@ static struct remembered *at(const struct model *m, uint32_t age)
 	return &m->ring[(m->head + REMEMBERED - 1 - age) % REMEMBERED];
 }
 
-/* The same window judged by the gateway and by the device is one prediction: the later one counts. */
+/* The same window judged by the gateway and by the device is one prediction: the later one
+ * counts. */
 static struct remembered *same_window(const struct model *m, const struct store_prediction *p)
 {
 	const double period_us = m->owner->deps.conf->streams[p->stream].period_s * 1e6;
@@ -143,7 +144,7 @@ void answer_asked(struct model *m, int stream, int64_t event_us)
 			at(m, i)->asked = true;
 }
 
-/* --- labels -------------------------------------------------------------------------------------- */
+/* --- labels ----------------------------------------------------------------------------------- */
 
 static bool covers(const struct store_label *l, const struct remembered *r, double tolerance_us)
 {

@@ -132,7 +132,7 @@ json_t *monitor_json(const struct monitor *mon, int model)
 		"episode", episode_json(m), "streams", units_json(m), "alarms", (json_int_t)k->alarms);
 }
 
-/* --- from the database --------------------------------------------------------------------------------- */
+/* --- from the database ------------------------------------------------------------------------ */
 
 static json_t *text_or_null(sqlite3_stmt *q, int column)
 {

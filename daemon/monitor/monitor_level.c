@@ -1,11 +1,12 @@
-/* monitor_level.c - charts of the detector table, and the de-trended level and spread of each channel. */
+/* monitor_level.c - charts of the detector table, and the de-trended level and spread of each
+ * channel. */
 #include "monitor_row.h"
 
 #include <math.h>
 
 static const double month_s = 30.0 * 86400.0;
 
-/* --- charts of the table -------------------------------------------------------------------------- */
+/* --- charts of the table ---------------------------------------------------------------------- */
 
 void chart_arm(struct chart *c, const struct chart_plan *plan)
 {
@@ -49,7 +50,7 @@ double unit_blocks_a_month(const struct unit *u, const struct model *m)
 	return block_s > 0.0 ? month_s / block_s : month_s;
 }
 
-/* --- levels --------------------------------------------------------------------------------------- */
+/* --- levels ----------------------------------------------------------------------------------- */
 
 /* What one z of a level chart is made of: level_blocks blocks. */
 hn_status levels_open(struct unit *u, const struct model *m)

@@ -8,8 +8,8 @@
  *   monitor_json.c    what people see
  *
  * Everything that survives a restart is plain memory without pointers: struct unit_kept (with the
- * arrays behind it) and struct model_kept.  It is saved as bytes with a fingerprint of the settings; bytes
- * with another fingerprint are dropped and the monitor learns anew. */
+ * arrays behind it) and struct model_kept.  It is saved as bytes with a fingerprint of the
+ * settings; bytes with another fingerprint are dropped and the monitor learns anew. */
 #ifndef MONITOR_ROW_H
 #define MONITOR_ROW_H
 
@@ -150,7 +150,8 @@ void answer_open(struct model *m);
 void answer_rearm(struct model *m);
 bool answer_prediction(struct model *m, const struct store_prediction *p);
 int answer_label(struct model *m, const struct store_label *l, double tolerance_us, int *right);
-/* Newest prediction of the stream after from_us: its end and margin into the item, if there is one. */
+/* Newest prediction of the stream after from_us: its end and margin into the item, if there is
+ * one. */
 void answer_find(const struct model *m, int stream, int64_t from_us, struct hn_query_item *item);
 void answer_asked(struct model *m, int stream, int64_t event_us);
 
@@ -162,8 +163,8 @@ void episode_save(struct model *m, json_t *evidence);
 /* --- monitor_json.c */
 json_t *evidence_json(const struct model *m);
 
-/* Arm a chart of the table for x in standard deviations with a mean time of `arl` samples between false
- * alarms; `slack` is the uncertainty of the mean [sd]. */
+/* Arm a chart of the table for x in standard deviations with a mean time of `arl` samples between
+ * false alarms; `slack` is the uncertainty of the mean [sd]. */
 struct chart_plan { const char *detector; enum hn_drift_side side; double arl, slack; };
 void chart_arm(struct chart *c, const struct chart_plan *plan);
 void chart_step(struct chart *c, const char *detector, double x);

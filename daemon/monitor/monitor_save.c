@@ -70,7 +70,7 @@ void model_save(struct model *m, int64_t now_us)
 		save_one(m, stream_name(m, m->unit[i].stream), m->unit[i].kept, m->unit[i].kept_size, now_us);
 }
 
-/* --- loading -------------------------------------------------------------------------------------- */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 static void load_model(struct model *m, const void *data, size_t len)
 {
@@ -179,7 +179,7 @@ hn_status monitor_load(struct monitor *mon, struct hn_err *err)
 	return rc;
 }
 
-/* --- episodes --------------------------------------------------------------------------------------- */
+/* --- episodes --------------------------------------------------------------------------------- */
 
 struct episode_op {
 	struct db_op op;

@@ -15,7 +15,7 @@ static const double raw_floor = 1.0 / 12.0;      /* variance of rounding to whol
 static const double shift_keep = 0.9;            /* memory of the mean shift: 10 blocks         */
 static const double calm_below = 0.5;
 
-/* --- memory -------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static size_t align16(size_t n)
 {
@@ -71,7 +71,7 @@ static struct hn_novelty *successor(const struct unit *u)
 	return unit_novelty(u, !u->kept->active);
 }
 
-/* --- life ----------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static uint32_t fingerprint(const struct unit *u, const struct model *m)
 {
@@ -137,7 +137,7 @@ void unit_close(struct unit *u)
 	*u = (struct unit){ .stream = -1 };
 }
 
-/* --- frames to a block ----------------------------------------------------------------------------- */
+/* --- frames to a block ------------------------------------------------------------------------ */
 
 static void block_clear(struct unit *u)
 {
@@ -197,7 +197,7 @@ static bool is_gap(const struct unit *u, const struct model *m, int64_t event_us
 	    && (double)event_us - (double)u->kept->last_us > limit_s * 1e6;
 }
 
-/* --- features --------------------------------------------------------------------------------------- */
+/* --- features --------------------------------------------------------------------------------- */
 
 /* A channel with fewer good values than bad ones makes the block useless for the novelty chart. */
 static bool channel_block(struct unit *u, unsigned c)
@@ -287,7 +287,7 @@ static void novelty_block(struct unit *u, struct model *m)
 	}
 }
 
-/* --- a complete block --------------------------------------------------------------------------------- */
+/* --- a complete block ------------------------------------------------------------------------- */
 
 static void offer(struct unit *u, struct model *m)
 {
@@ -334,7 +334,7 @@ bool unit_frame(struct unit *u, struct model *m, const struct hn_frame *f)
 	return true;
 }
 
-/* --- what it shows ------------------------------------------------------------------------------------- */
+/* --- what it shows ---------------------------------------------------------------------------- */
 
 struct hn_signs unit_signs(const struct unit *u)
 {
@@ -380,7 +380,7 @@ void unit_describe(const struct unit *u, struct hn_verdict *v)
 		v->n--;
 }
 
-/* --- a new champion ------------------------------------------------------------------------------------- */
+/* --- a new champion --------------------------------------------------------------------------- */
 
 void unit_rearm(struct unit *u, const struct model *m, bool was_open)
 {

@@ -22,7 +22,7 @@ struct registry {
 	unsigned char *spare;            /* blob of the last non-champion that was asked for     */
 };
 
-/* --- writing ------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 struct change {                  /* one durable change of the registry                         */
 	struct db_op op;
@@ -135,7 +135,7 @@ static hn_status submit(struct registry *r, struct change *c)
 	return rc;
 }
 
-/* --- memory -------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static void version_done(struct version *v)
 {
@@ -188,7 +188,7 @@ static void set_text(char *to, size_t cap, const char *from)
 	(void)snprintf(to, cap, "%s", from ? from : "");         /* cut at the end, by intent */
 }
 
-/* --- verbs --------------------------------------------------------------------------------------- */
+/* --- verbs ------------------------------------------------------------------------------------ */
 
 hn_status registry_add(struct registry *r, const struct registry_new *n, registry_done done, void *ctx)
 {
@@ -272,7 +272,7 @@ hn_status registry_reject(struct registry *r, const struct registry_decision *d,
 	return decide(r, d, VERSION_REJECTED, done, ctx);
 }
 
-/* --- queries ------------------------------------------------------------------------------------- */
+/* --- queries ---------------------------------------------------------------------------------- */
 
 const struct version *registry_champion(const struct registry *r, int model)
 {
@@ -389,7 +389,7 @@ json_t *registry_json(const struct registry *r, int model, bool with_versions)
 	return o;
 }
 
-/* --- life ---------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static enum version_state state_of(const char *name)
 {

@@ -1,8 +1,9 @@
 /* store.c - the loop-thread half of the store.
  *
- * Two buffers flip: sources fill one while the writer saves the other.  At most one append operation
- * is under way; when it is done, the next one is queued if frames have come meanwhile.  An append that
- * fails is queued again with the same frames, so that the count of durable frames never skips. */
+ * Two buffers flip: sources fill one while the writer saves the other.  At most one append
+ * operation is under way; when it is done, the next one is queued if frames have come meanwhile.
+ * An append that fails is queued again with the same frames, so that the count of durable frames
+ * never skips. */
 #include "store.h"
 
 #include <stdio.h>

@@ -41,13 +41,15 @@ struct store_prediction {
 hn_status store_open(struct store **out, struct db *db, const struct conf *conf,
                      const struct store_hooks *hooks, struct hn_err *err);
 
-/* Flushes; before db_close, which saves the rest and releases the memory.  No hook is called any more. */
+/* Flushes; before db_close, which saves the rest and releases the memory.  No hook is called any
+ * more. */
 void store_close(struct store *s);
 
 /* Copy one frame into the bounded buffer.  HN_EFULL: not taken (the caller's source decides: pause,
  * drop and count).  HN_EINVAL: no such stream, or another number of channels than it has. */
 hn_status store_append(struct store *s, const struct hn_frame *f);
-/* Would store_append take a frame of this stream, and store_predict the predictions that it leads to?  If not, it counts as refused: on_room follows. */
+/* Would store_append take a frame of this stream, and store_predict the predictions that it leads
+ * to?  If not, it counts as refused: on_room follows. */
 bool store_has_room(struct store *s, int stream);
 void store_flush(struct store *s);               /* commit what waits now                        */
 
@@ -57,7 +59,8 @@ void store_predict(struct store *s, const struct store_prediction *p);
 /* Save a label; hooks.on_label follows when it is durable.  Errors: HN_ERANGE, HN_EFULL. */
 hn_status store_label(struct store *s, const struct store_label *l);
 
-/* Delete by age (since sealing) and by size, oldest first, a bounded number at a time; by a timer. */
+/* Delete by age (since sealing) and by size, oldest first, a bounded number at a time; by a
+ * timer. */
 void store_retain(struct store *s, int64_t now_us);
 
 json_t *store_json(const struct store *s);       /* streams with last frame time, rates, drops   */
@@ -69,14 +72,14 @@ struct store_reader;
 hn_status store_reader_open(struct store_reader **out, const char *db_path, struct hn_err *err);
 void store_reader_close(struct store_reader *r);
 
-/* Frames of a stream (by name) with t0 <= event time < t1 in time order, whatever the order in which
- * they arrived (equal times: order of arrival within a block).  cb returns false to stop.  The frame's
- * `stream` field is 0.  Memory is bounded: where more than STORE_READ_FRAMES frames overlap in time,
- * the span is read in several passes; only more than that many at one microsecond are left out and
- * counted as damaged.  A pass is one snapshot and does not hold a read transaction for long; a caller
- * that needs one snapshot of everything opens a transaction on store_reader_handle first.
- * Errors: HN_EIO, HN_ENOENT (no such stream, or it never had a frame), HN_EFORMAT (at least one damaged
- * block: skipped and counted, all the rest was delivered). */
+/* Frames of a stream (by name) with t0 <= event time < t1 in time order, whatever the order in
+ * which they arrived (equal times: order of arrival within a block).  cb returns false to stop.
+ * The frame's `stream` field is 0.  Memory is bounded: where more than STORE_READ_FRAMES frames
+ * overlap in time, the span is read in several passes; only more than that many at one microsecond
+ * are left out and counted as damaged.  A pass is one snapshot and does not hold a read transaction
+ * for long; a caller that needs one snapshot of everything opens a transaction on
+ * store_reader_handle first.  Errors: HN_EIO, HN_ENOENT (no such stream, or it never had a frame),
+ * HN_EFORMAT (at least one damaged block: skipped and counted, all the rest was delivered). */
 hn_status store_read(struct store_reader *r, const char *stream, int64_t t0, int64_t t1,
                      bool (*cb)(void *ctx, const struct hn_frame *f), void *ctx);
 

@@ -1,5 +1,5 @@
-/* store_batch.h - frames of all streams that wait for one commit, packed, in order of arrival a stream.
- * Private to store*.c; the caller locks. */
+/* store_batch.h - frames of all streams that wait for one commit, packed, in order of arrival a
+ * stream.  Private to store*.c; the caller locks. */
 #ifndef STORE_BATCH_H
 #define STORE_BATCH_H
 

@@ -1,9 +1,9 @@
 /* store_read.c - frames and labels back out of the database, in time order, with bounded memory.
  *
  * Blocks are visited in order of their first time.  `held` keeps frames, sorted, that a later block
- * may still have to be merged with: what is older than the next block's first time is delivered.  When
- * too much overlaps, `cut` moves forward in time: this pass delivers up to `cut`, the next one begins
- * there.  So order and memory are bounded whatever the data; only time is not. */
+ * may still have to be merged with: what is older than the next block's first time is delivered.
+ * When too much overlaps, `cut` moves forward in time: this pass delivers up to `cut`, the next one
+ * begins there.  So order and memory are bounded whatever the data; only time is not. */
 #include "store.h"
 
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* store_retain.c - delete the oldest, a bounded number in one transaction.
  *
- * Age is the wall clock at sealing, not event time: a recording of years ago is kept as long as data
- * of today, and a sensor with a wrong clock is not kept for ever.  Ids grow with that time, so no
- * further index is needed.  Freed pages are used again; the file does not shrink. */
+ * Age is the wall clock at sealing, not event time: a recording of years ago is kept as long as
+ * data of today, and a sensor with a wrong clock is not kept for ever.  Ids grow with that time, so
+ * no further index is needed.  Freed pages are used again; the file does not shrink. */
 #include "store_write.h"
 
 static hn_status ask(struct db *db, const char *sql, double *value)

@@ -1,7 +1,8 @@
 /* store_write.c - frames into the database.
  *
- * A commit writes one block a stream to `hot`.  When a stream has SEAL_FRAMES frames there, they and
- * the new ones are sorted by event time into chunks, in the transaction that deletes the hot rows. */
+ * A commit writes one block a stream to `hot`.  When a stream has SEAL_FRAMES frames there, they
+ * and the new ones are sorted by event time into chunks, in the transaction that deletes the hot
+ * rows. */
 #include "store_write.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
-/* store_write.h - the writer-thread half of the store: blocks into hot and chunk, rollups, retention.
- * Private to store*.c. */
+/* store_write.h - the writer-thread half of the store: blocks into hot and chunk, rollups,
+ * retention.  Private to store*.c. */
 #ifndef STORE_WRITE_H
 #define STORE_WRITE_H
 
@@ -38,8 +38,8 @@ void store_writer_done(struct store_writer *w);
 
 /* All below: inside run().  HN_OK or the transaction's error. */
 
-/* Ids of the streams, made when new.  A stream whose channels changed in number, scale or offset gets
- * a new row: old integers keep their meaning under the name <name>@<id>. */
+/* Ids of the streams, made when new.  A stream whose channels changed in number, scale or offset
+ * gets a new row: old integers keep their meaning under the name <name>@<id>. */
 hn_status store_writer_ready(struct store_writer *w, struct db *db);
 hn_status store_writer_batch(struct store_writer *w, struct db *db, const struct store_batch *b);
 

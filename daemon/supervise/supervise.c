@@ -52,7 +52,7 @@ static const char *model_name(const struct supervise *s, const struct job *j)
 	return s->conf->models[j->model].name;
 }
 
-/* --- the row -------------------------------------------------------------------------------------- */
+/* --- the row ---------------------------------------------------------------------------------- */
 
 struct save {
 	struct db_op op;
@@ -138,7 +138,7 @@ static void save_or_say(struct supervise *s, const struct job *j)
 		log_warn("event=job_not_saved job=%lld reason=\"%s\"", (long long)j->id, hn_status_text(rc));
 }
 
-/* --- end of a job --------------------------------------------------------------------------------- */
+/* --- end of a job ----------------------------------------------------------------------------- */
 
 static void job_ended(struct supervise *s, struct job *j, const char *why)
 {
@@ -167,7 +167,7 @@ static void job_failed(struct supervise *s, struct job *j, const char *why)
 	job_ended(s, j, why);
 }
 
-/* --- the process ---------------------------------------------------------------------------------- */
+/* --- the process ------------------------------------------------------------------------------ */
 
 static void take_json(json_t **slot, const uint8_t *body, uint32_t len)
 {
@@ -359,7 +359,7 @@ static void start_next(struct supervise *s)
 	}
 }
 
-/* --- verbs ---------------------------------------------------------------------------------------- */
+/* --- verbs ------------------------------------------------------------------------------------ */
 
 static void job_clear(struct job *j)
 {
@@ -450,7 +450,7 @@ void supervise_outcome(struct supervise *s, int64_t job, const char *outcome)
 	save_or_say(s, j);
 }
 
-/* --- queries -------------------------------------------------------------------------------------- */
+/* --- queries ---------------------------------------------------------------------------------- */
 
 static json_t *job_json(const struct supervise *s, const struct job *j)
 {
@@ -484,7 +484,7 @@ json_t *supervise_job_json(const struct supervise *s, int64_t job)
 	return NULL;
 }
 
-/* --- life ----------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static const char *text(sqlite3_stmt *q, int i)
 {

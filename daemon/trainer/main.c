@@ -1,5 +1,6 @@
-/* hone-train - one training job as a process of its own: reads a job on stdin, a snapshot from the database,
- * answers with framed messages on stdout.  It never writes the database and may die at any moment. */
+/* hone-train - one training job as a process of its own: reads a job on stdin, a snapshot from the
+ * database, answers with framed messages on stdout.  It never writes the database and may die at
+ * any moment. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +81,8 @@ static hn_status load_champion(const struct trainer_job *job, struct store_reade
 	return rc;
 }
 
-/* Early stopping needs held-back data of its own; with few windows they are worth more in the fit. */
+/* Early stopping needs held-back data of its own; with few windows they are worth more in the
+ * fit. */
 static double valid_share(const struct trainer_job *job, const struct trainer_data *d)
 {
 	return job->patience > 0 && d->n >= 300 ? 0.1 : 0.0;

@@ -1,9 +1,9 @@
 /* Labelled windows out of the store.
  *
- * Labels of a stream, in order of time, are gathered into groups that lie close together; the frames of a
- * group are read once, in order, and every window that a label covers is cut from a ring of the last
- * `window` frames.  A label that is one moment takes the window that ends there; one that spans a time takes
- * the windows that lie inside, `hop` frames apart. */
+ * Labels of a stream, in order of time, are gathered into groups that lie close together; the
+ * frames of a group are read once, in order, and every window that a label covers is cut from a
+ * ring of the last `window` frames.  A label that is one moment takes the window that ends there;
+ * one that spans a time takes the windows that lie inside, `hop` frames apart. */
 #include "trainer.h"
 
 #include <stdlib.h>
@@ -26,7 +26,7 @@ struct cutter {
 	int64_t prev_us, gap_us;
 };
 
-/* --- windows -------------------------------------------------------------------------------------- */
+/* --- windows ---------------------------------------------------------------------------------- */
 
 static bool grow(struct cutter *c)
 {
@@ -140,7 +140,7 @@ static bool on_frame(void *ctx, const struct hn_frame *f)
 	return true;
 }
 
-/* --- labels --------------------------------------------------------------------------------------- */
+/* --- labels ----------------------------------------------------------------------------------- */
 
 static bool on_label(void *ctx, const struct store_label *l)
 {
@@ -209,7 +209,7 @@ static hn_status cut_stream(struct cutter *c, struct store_reader *r)
 	return rc == HN_OK ? rc : hn_fail(c->err, rc, "stream %s: frames: %s", name, hn_status_text(rc));
 }
 
-/* --- all streams ---------------------------------------------------------------------------------- */
+/* --- all streams ------------------------------------------------------------------------------ */
 
 static hn_status channels_of(struct store_reader *r, const char *stream, uint16_t *ch, struct hn_err *err)
 {
@@ -229,7 +229,7 @@ static hn_status channels_of(struct store_reader *r, const char *stream, uint16_
 	return HN_OK;
 }
 
-/* --- newest frames -------------------------------------------------------------------------------- */
+/* --- newest frames ---------------------------------------------------------------------------- */
 
 struct newest { struct trainer_data *d; uint32_t cap, seen; };
 

@@ -1,5 +1,5 @@
-/* From windows to a candidate: plan, fit, quantise, compare with the champion on the held-back windows, both as
- * int8 images, exactly as a device runs them. */
+/* From windows to a candidate: plan, fit, quantise, compare with the champion on the held-back
+ * windows, both as int8 images, exactly as a device runs them. */
 #include "trainer.h"
 
 #include <math.h>
@@ -43,7 +43,7 @@ static size_t values_of(const struct fit *f)
 	return (size_t)f->job->window * f->d->ch;
 }
 
-/* --- the plan ------------------------------------------------------------------------------------- */
+/* --- the plan --------------------------------------------------------------------------------- */
 
 /* Take the fit's own arrays; with a dry arena only their size counts. */
 static void take_arrays(struct fit *f, struct hn_arena *a)
@@ -107,7 +107,7 @@ static hn_status say_plan(struct fit *f, struct hn_err *err)
 	return HN_OK;
 }
 
-/* --- data ----------------------------------------------------------------------------------------- */
+/* --- data ------------------------------------------------------------------------------------- */
 
 static void count_parts(struct fit *f)
 {
@@ -177,7 +177,7 @@ static void fill(struct fit *f)
 	}
 }
 
-/* --- fit and quantise ----------------------------------------------------------------------------- */
+/* --- fit and quantise ------------------------------------------------------------------------- */
 
 static bool on_epoch(void *ctx, const struct hn_epoch *e)
 {
@@ -222,7 +222,7 @@ static hn_status quantise(struct fit *f, struct hn_err *err)
 	return rc == HN_OK ? rc : hn_fail(err, rc, "version: %s", hn_status_text(rc));
 }
 
-/* --- comparison ----------------------------------------------------------------------------------- */
+/* --- comparison ------------------------------------------------------------------------------- */
 
 struct runner { struct hd_net net; int8_t *in; uint8_t *arena; };
 
@@ -316,7 +316,7 @@ static hn_status count_float(struct fit *f)
 	return rc;
 }
 
-/* --- report --------------------------------------------------------------------------------------- */
+/* --- report ----------------------------------------------------------------------------------- */
 
 /* Which labels made it: SHA-256 over (stream, end, class) of all windows, first 16 hex digits. */
 static void label_hash(const struct fit *f, char out[17])
@@ -378,7 +378,7 @@ static void say_report(const struct fit *f, double seconds)
 		"gradient_norm", f->result.grad_norm_max, "seconds", seconds, "seed", (json_int_t)f->job->seed));
 }
 
-/* --- all of it ------------------------------------------------------------------------------------ */
+/* --- all of it -------------------------------------------------------------------------------- */
 
 static hn_status open_net(struct fit *f, struct hn_err *err)
 {

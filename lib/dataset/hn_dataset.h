@@ -26,9 +26,9 @@ struct hn_split_cfg { double holdout, holdout_recent, valid; int classes; uint64
  * the number kept.  O(n log n). */
 uint32_t hn_dataset_unique(struct hn_window *w, uint32_t n);
 
-/* Give each window its part by a hash of (seed, stream, end), so that a window held back once is held
- * back in every later job and never trains.  A class that would have no training window keeps all of
- * its windows for training.  counts (HN_PARTS,).  Errors: HN_ERANGE (label, shares). */
+/* Give each window its part by a hash of (seed, stream, end), so that a window held back once is
+ * held back in every later job and never trains.  A class that would have no training window keeps
+ * all of its windows for training.  counts (HN_PARTS,).  Errors: HN_ERANGE (label, shares). */
 hn_status hn_dataset_split(struct hn_window *w, uint32_t n, const struct hn_split_cfg *cfg,
                            uint32_t counts[HN_PARTS]);
 

@@ -45,8 +45,8 @@ static hn_status bern_init(void *state, const struct hn_drift_params *p)
 	return HN_OK;
 }
 
-/* The estimate leans to the high side by one standard error: a rate learned too low is a false alarm
- * for ever, one learned too high a late alarm. */
+/* The estimate leans to the high side by one standard error: a rate learned too low is a false
+ * alarm for ever, one learned too high a late alarm. */
 static void bern_learn(struct bern *b, double x)
 {
 	b->n += 1.0;

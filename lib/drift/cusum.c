@@ -1,6 +1,6 @@
 /* cusum.c - Page's CUSUM on standardised residuals: s = max(0, s + z - k) on each side, alarm at h.
- * h follows from the mean time between false alarms (hn_cusum_threshold).  The mean of the reference
- * is not learned here: the residuals come from a baseline (hn_baseline.h). */
+ * h follows from the mean time between false alarms (hn_cusum_threshold).  The mean of the
+ * reference is not learned here: the residuals come from a baseline (hn_baseline.h). */
 #include "hn_drift_rows.h"
 
 #include <math.h>

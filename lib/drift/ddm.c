@@ -1,5 +1,6 @@
 /* ddm.c - drift detection method: the error rate against its minimum, three standard deviations.
- * Meaning and order of operations of river 0.24: tested when n > min_n, a new start after an alarm. */
+ * Meaning and order of operations of river 0.24: tested when n > min_n, a new start after an
+ * alarm. */
 #include "hn_drift_rows.h"
 
 #include <math.h>

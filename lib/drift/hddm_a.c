@@ -1,5 +1,5 @@
-/* hddm_a.c - drift detection by Hoeffding's bound on moving averages (A-test): the mean of everything
- * since the start against the mean up to the cut point where it was lowest (highest).
+/* hddm_a.c - drift detection by Hoeffding's bound on moving averages (A-test): the mean of
+ * everything since the start against the mean up to the cut point where it was lowest (highest).
  * Meaning and order of operations of river 0.24. */
 #include "hn_drift_rows.h"
 

@@ -1,5 +1,6 @@
 /* hn_baseline.c - see the header.  Prewhitening of charts: Alwan & Roberts 1988,
- * doi:10.1080/07350015.1988.10509640; variance of a block mean of an AR(1) series: Bartlett 1946. */
+ * doi:10.1080/07350015.1988.10509640; variance of a block mean of an AR(1) series: Bartlett
+ * 1946. */
 #include "hn_baseline.h"
 
 #include <math.h>
@@ -183,7 +184,8 @@ uint32_t hn_baseline_pace(const struct hn_baseline *b)
 }
 
 /* The standard error of the level is sd sqrt((1 + phi) / ((1 - phi) n)); prewhitened it becomes
- * 1 / sqrt(n), in block means sqrt(block / n).  With a season only half the values made the bins. */
+ * 1 / sqrt(n), in block means sqrt(block / n).  With a season only half the values made the
+ * bins. */
 double hn_baseline_slack(const struct hn_baseline *b)
 {
 	const double n = b->cfg.bins ? first_half(b) : b->cfg.learn;

@@ -1,7 +1,7 @@
 /* hn_baseline.h - what a channel usually does: level, season, spread and memory.
  *
- * Turns values into nearly independent residuals of mean 0 and sd 1, so that a detector's false-alarm
- * budget holds although the stream has a daily cycle and remembers its past:
+ * Turns values into nearly independent residuals of mean 0 and sd 1, so that a detector's
+ * false-alarm budget holds although the stream has a daily cycle and remembers its past:
  *
  *   learn/2 values:  mean of each bin of the season (linear in between)
  *   learn/2 values:  of what remains: mean, variance, correlation phi with the value before
@@ -59,7 +59,7 @@ bool hn_baseline_armed(const struct hn_baseline *b);
 /* Values for one z: 1, or the length of a block. */
 uint32_t hn_baseline_pace(const struct hn_baseline *b);
 
-/* Standard error of the mean of z, because the level was learned from few values [sd].  A chart adds
- * about twice this to its slack, else it alarms for ever on a constant error. */
+/* Standard error of the mean of z, because the level was learned from few values [sd].  A chart
+ * adds about twice this to its slack, else it alarms for ever on a constant error. */
 double hn_baseline_slack(const struct hn_baseline *b);
 #endif

@@ -1,7 +1,8 @@
 /* hn_drift.h - drift detectors behind one interface.
  *
- * A detector is a pure state machine: (state, x) -> score.  The caller owns the state, which is plain
- * memory: copying its bytes saves it.  After an alarm a detector starts anew with the next sample. */
+ * A detector is a pure state machine: (state, x) -> score.  The caller owns the state, which is
+ * plain memory: copying its bytes saves it.  After an alarm a detector starts anew with the next
+ * sample. */
 #ifndef HN_DRIFT_H
 #define HN_DRIFT_H
 
@@ -49,9 +50,10 @@ enum { HN_DRIFT_STATE_MAX = 256 };       /* no row needs more                   
 extern const struct hn_detector *const hn_detectors[];   /* NULL-terminated                     */
 const struct hn_detector *hn_detector_find(const char *name);    /* NULL: no such row           */
 
-/* CUSUM threshold h in standard deviations for a mean time `arl` between false alarms of one side at
- * slack k > 0 on independent N(0, 1) samples.
- * Source: Siegmund 1985, "Sequential Analysis", (2.57): ARL = (e^b - b - 1) / (2 k^2), b = 2k(h + 1.166). */
+/* CUSUM threshold h in standard deviations for a mean time `arl` between false alarms of one side
+ * at slack k > 0 on independent N(0, 1) samples.
+ * Source: Siegmund 1985, "Sequential Analysis", (2.57): ARL = (e^b - b - 1) / (2 k^2) with
+ * b = 2k(h + 1.166). */
 double hn_cusum_threshold(double arl, double k);
 double hn_cusum_arl(double h, double k);
 #endif

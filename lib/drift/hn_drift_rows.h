@@ -7,8 +7,8 @@
 extern const struct hn_detector hn_drift_page_hinkley, hn_drift_cusum, hn_drift_ddm,
 	hn_drift_hddm_a, hn_drift_bernoulli;
 
-/* Ratio of statistic to threshold as a score that agrees with the exact comparison `alarm`: rounding of
- * the quotient must not decide. */
+/* Ratio of statistic to threshold as a score that agrees with the exact comparison `alarm`:
+ * rounding of the quotient must not decide. */
 double hn_drift_score(bool alarm, double statistic, double threshold);
 
 /* Running mean in the order of operations of river.stats.Mean, which decides the last bits. */

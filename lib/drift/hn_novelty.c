@@ -102,8 +102,8 @@ hn_status hn_novelty_learn(struct hn_novelty *v, const float *x)
 	return HN_OK;
 }
 
-/* Squared distance in standard deviations, or anything above `stop` once it is passed.  Eight sums side by
- * side: no addition waits for the one before. */
+/* Squared distance in standard deviations, or anything above `stop` once it is passed.  Eight sums
+ * side by side: no addition waits for the one before. */
 static float distance2(const float *a, const float *b, const float *scale, uint32_t dim, float stop)
 {
 	float lane[8] = { 0 }, sum = 0.0f;
@@ -131,7 +131,8 @@ static float distance2(const float *a, const float *b, const float *scale, uint3
 	return sum;
 }
 
-/* Nearest reference block to x, leaving out those seen within `gap` of time `when` (gap 0: none). */
+/* Nearest reference block to x, leaving out those seen within `gap` of time `when` (gap 0:
+ * none). */
 static float nearest(const struct hn_novelty *v, const float *x, uint32_t when, uint32_t gap,
                      uint32_t *which)
 {

@@ -1,5 +1,5 @@
-/* page_hinkley.c - Page-Hinkley test: cumulative deviation from the running mean against its minimum
- * (an increase) and maximum (a decrease).  Meaning and order of operations of river 0.24:
+/* page_hinkley.c - Page-Hinkley test: cumulative deviation from the running mean against its
+ * minimum (an increase) and maximum (a decrease).  Meaning and order of operations of river 0.24:
  * forgetting by alpha, the maximum starts at -1, a new start after an alarm. */
 #include "hn_drift_rows.h"
 

@@ -1,6 +1,7 @@
 /* hn_gate.h - the decision to promote: champion against challenger on held-back labelled windows.
  *
- * Pure; the counts come from the training job, made with the int8 images as the devices run them. */
+ * Pure; the counts come from the training job, made with the int8 images as the devices run
+ * them. */
 #ifndef HN_GATE_H
 #define HN_GATE_H
 

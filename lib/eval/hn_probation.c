@@ -24,8 +24,8 @@ void hn_probation_label(struct hn_probation *p, bool right)
 	p->right += right;
 }
 
-/* Accuracy to keep: what the former champion reached on labels of the same regime; without enough of
- * them, what the gate measured. */
+/* Accuracy to keep: what the former champion reached on labels of the same regime; without enough
+ * of them, what the gate measured. */
 static double wanted(const struct hn_probation *p, int labels_min)
 {
 	return p->n_before >= labels_min ? (double)p->right_before / p->n_before : p->gate_accuracy;

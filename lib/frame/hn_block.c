@@ -1,7 +1,7 @@
 /* hn_block.c - see the format in hn_block.h.
  *
- * All columns go through one 64-bit coder; raw values and flags are "narrow": their differences wrap
- * modulo 2^32.  Encoding looks at a column twice: the cost of each k, then writing. */
+ * All columns go through one 64-bit coder; raw values and flags are "narrow": their differences
+ * wrap modulo 2^32.  Encoding looks at a column twice: the cost of each k, then writing. */
 #include "hn_block.h"
 
 #include <assert.h>

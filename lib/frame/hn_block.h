@@ -11,8 +11,8 @@
  * comes back exactly.  Timestamps stand once for all channels.  Integers are little-endian.
  * The writer takes for each column the k that needs the fewest bits.
  *
- * Source of delta + zig-zag + group width: Lemire & Boytsov 2015, "Decoding billions of integers per
- * second through vectorization", sec. 2 and 4 (binary packing). */
+ * Source of delta + zig-zag + group width: Lemire & Boytsov 2015, "Decoding billions of integers
+ * per second through vectorization", sec. 2 and 4 (binary packing). */
 #ifndef HN_BLOCK_H
 #define HN_BLOCK_H
 

@@ -64,7 +64,7 @@ void hn_peer_down(struct hn_peer *p)
 	enter(p, HN_PEER_DOWN);
 }
 
-/* --- what the gateway says ----------------------------------------------------------------------- */
+/* --- what the gateway says -------------------------------------------------------------------- */
 
 static bool say(struct hn_peer *p, uint8_t type, const uint8_t *body, size_t len)
 {
@@ -146,7 +146,7 @@ static void pump_chunks(struct hn_peer *p, int64_t now_us)
 	}
 }
 
-/* --- what the device says ------------------------------------------------------------------------ */
+/* --- what the device says --------------------------------------------------------------------- */
 
 static bool runs_package(const struct hn_peer *p)
 {
@@ -292,7 +292,7 @@ enum hn_peer_event hn_peer_message(struct hn_peer *p, uint8_t type, uint16_t ses
 	return HN_PEER_NOTHING;
 }
 
-/* --- time ---------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static void speak(struct hn_peer *p, int64_t now_us)
 {
@@ -357,7 +357,7 @@ enum hn_peer_event hn_peer_tick(struct hn_peer *p, int64_t now_us)
 	return HN_PEER_NOTHING;
 }
 
-/* --- orders -------------------------------------------------------------------------------------- */
+/* --- orders ----------------------------------------------------------------------------------- */
 
 void hn_peer_install(struct hn_peer *p, const struct hn_peer_package *k, int64_t now_us)
 {

@@ -1,9 +1,9 @@
 /* hn_peer.h - the gateway's end of one device link: session, transfer, trial, confirmation.
  *
  * A pure state machine: it is told what happened (link up, a message, time passing) and answers by
- * calling `send`.  Transfer is selective repeat: as many chunks in flight as the device grants credits,
- * acknowledged by position and bitmap, repeated after a measured round-trip time.  It resumes after a
- * reset of either side from what the device says it has. */
+ * calling `send`.  Transfer is selective repeat: as many chunks in flight as the device grants
+ * credits, acknowledged by position and bitmap, repeated after a measured round-trip time.  It
+ * resumes after a reset of either side from what the device says it has. */
 #ifndef HN_PEER_H
 #define HN_PEER_H
 

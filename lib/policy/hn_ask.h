@@ -1,9 +1,9 @@
 /* hn_ask.h - which windows of a running stream are worth a label, decided one prediction at a time.
  *
- * The budget of a period is spent where the champion is unsure: a window is asked for when the margin
- * of its prediction is below a threshold and the last question is some predictions back.  Both get
- * stricter with every label used, so that the budget lasts when the length of a period is not
- * known; the first prediction of a period is always asked for.
+ * The budget of a period is spent where the champion is unsure: a window is asked for when the
+ * margin of its prediction is below a threshold and the last question is some predictions back.
+ * Both get stricter with every label used, so that the budget lasts when the length of a period is
+ * not known; the first prediction of a period is always asked for.
  * Source: uncertainty sampling on a stream with a variable threshold, after Zliobaite, Bifet,
  * Pfahringer & Holmes 2014, "Active learning with drifting streaming data", IEEE TNNLS 25(1). */
 #ifndef HN_ASK_H

@@ -42,7 +42,7 @@ static void act(struct step *s, enum hn_policy_do what, int n, const char *fmt, 
 	va_end(ap);
 }
 
-/* --- the label budget ---------------------------------------------------------------------------- */
+/* --- the label budget ------------------------------------------------------------------------- */
 
 static void forget_asks(struct hn_policy *p, const struct hn_policy_cfg *cfg, int64_t now)
 {
@@ -64,7 +64,8 @@ int hn_policy_budget(const struct hn_policy *p, const struct hn_policy_cfg *cfg,
 	return left > 0 ? (int)left : 0;
 }
 
-/* A full memory of questions joins the two oldest: the younger time, so that the budget is never exceeded. */
+/* A full memory of questions joins the two oldest: the younger time, so that the budget is never
+ * exceeded. */
 static void remember_ask(struct step *s, int n)
 {
 	struct hn_policy *p = s->p;
@@ -81,7 +82,7 @@ static void remember_ask(struct step *s, int n)
 	p->outstanding += n;
 }
 
-/* --- when to train ------------------------------------------------------------------------------- */
+/* --- when to train ---------------------------------------------------------------------------- */
 
 static bool drifting(const struct hn_policy *p)
 {
@@ -139,7 +140,7 @@ static void try_train(struct step *s)
 	}
 }
 
-/* --- when to ask --------------------------------------------------------------------------------- */
+/* --- when to ask ------------------------------------------------------------------------------ */
 
 static int wanted_labels(const struct step *s, const char **why)
 {
@@ -179,7 +180,7 @@ static void try_ask(struct step *s)
 	act(s, HN_POLICY_ASK, n, "%s: %d labels wanted, %d left of the budget", why, n, budget);
 }
 
-/* --- events -------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static void on_episode(struct hn_policy *p, const struct hn_policy_event *ev)
 {

@@ -1,9 +1,9 @@
 /* hn_policy.h - when to ask for labels and when to train: a pure state machine.
  *
- * It trains when labels_min new labels are there and one of these holds: an episode of drift is open
- * (labels from before it do not count); there is no version yet, or as many new labels came as are
- * behind the present one; the refresh interval is over.  It asks for labels when an episode needs
- * them, within the budget.  A sensor fault is no reason for either.
+ * It trains when labels_min new labels are there and one of these holds: an episode of drift is
+ * open (labels from before it do not count); there is no version yet, or as many new labels came as
+ * are behind the present one; the refresh interval is over.  It asks for labels when an episode
+ * needs them, within the budget.  A sensor fault is no reason for either.
  *
  * (state, event, now) -> at most HN_POLICY_ACTIONS actions.  The state is plain memory: save it by
  * copying, replay it with recorded events. */

@@ -1,5 +1,5 @@
-/* hn_query.c - reservoir and strategies.  Sources: Lewis & Gale 1994 (uncertainty sampling); Gonzalez
- * 1985 and Sener & Savarese 2018 (farthest-first traversal, k-center). */
+/* hn_query.c - reservoir and strategies.  Sources: Lewis & Gale 1994 (uncertainty sampling);
+ * Gonzalez 1985 and Sener & Savarese 2018 (farthest-first traversal, k-center). */
 #include "hn_query.h"
 
 #include <math.h>
@@ -99,7 +99,7 @@ void hn_query_expire(struct hn_query *q, int64_t t_us)
 		q->seen = k;
 }
 
-/* --- strategies ---------------------------------------------------------------------------------- */
+/* --- strategies ------------------------------------------------------------------------------- */
 
 static double doubt(const struct hn_query_item *it)      /* 0 = certain, 1 = not at all           */
 {
@@ -178,7 +178,7 @@ const struct hn_query_how *hn_query_how_find(const char *name)
 	return NULL;
 }
 
-/* --- choosing ------------------------------------------------------------------------------------ */
+/* --- choosing --------------------------------------------------------------------------------- */
 
 static void draw_near(struct hn_query *q, size_t chosen)
 {
@@ -194,7 +194,8 @@ static void draw_near(struct hn_query *q, size_t chosen)
 	}
 }
 
-/* A feature that never changes tells nothing: weight 0.  Divided by dim: one unit = one sd in rms. */
+/* A feature that never changes tells nothing: weight 0.  Divided by dim: one unit = one sd in
+ * rms. */
 static void weigh(struct hn_query *q)
 {
 	const double n = (double)q->len;

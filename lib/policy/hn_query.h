@@ -34,8 +34,9 @@ struct hn_query {                /* fields are private                          
 size_t hn_query_need(size_t cap, size_t dim);
 hn_status hn_query_init(struct hn_query *q, size_t cap, size_t dim, struct hn_arena *a);
 
-/* Keep a uniform sample of everything since the last clear (reservoir).  x (dim,) finite, any units:
- * distances are in standard deviations of what is kept.  Returns the slot or -1: not kept. */
+/* Keep a uniform sample of everything since the last clear (reservoir).  x (dim,) finite, any
+ * units: distances are in standard deviations of what is kept.  Returns the slot or -1: not
+ * kept. */
 int hn_query_add(struct hn_query *q, const struct hn_query_item *item, const float *x);
 
 /* Learned later: the margin of the item that ends in [t0, t1] of a stream. */

@@ -43,7 +43,8 @@ static uint32_t run_limit(const struct hn_quality_cfg *cfg, const struct hn_qual
 	return (uint32_t)fmin(fmax(base, ceil(log_rare / log(share))), (double)UINT32_MAX);
 }
 
-/* A channel that never moved since the start has no quiet variance: nothing is known, nothing said. */
+/* A channel that never moved since the start has no quiet variance: nothing is known, nothing
+ * said. */
 static bool rule_flat(const struct hn_quality_cfg *cfg, const struct hn_quality_state *st,
                       const struct hn_frame *f, int i)
 {
@@ -93,8 +94,9 @@ const struct hn_quality_rule hn_quality_rules[HN_QUALITY_RULES] = {
 	[RULE_FUTURE] = { "future", "event time far ahead of the clock", HN_FAIL, true, rule_future },
 };
 
-/* A run is learned when it has ended, and counts little when it was suspect: one stuck hour must not
- * teach that stuck is normal, yet a channel that has become quiet for good is learned in the end. */
+/* A run is learned when it has ended, and counts little when it was suspect: one stuck hour must
+ * not teach that stuck is normal, yet a channel that has become quiet for good is learned in the
+ * end. */
 static void run_learn(const struct hn_quality_cfg *cfg, struct hn_quality_channel *c)
 {
 	const bool odd = c->seen >= SHARE_MIN && c->run >= run_limit(cfg, c);

@@ -1,8 +1,9 @@
 /* hn_quality.h - quality flags of a frame, from a table of rules.
  *
- * A frame enters with HN_NOT_EVALUATED and HN_MISSING values and leaves with a final flag each: the worst
- * that any rule gave, HN_GOOD when none objected.  Pure; the caller owns the state of each stream.
- * Source of the rules: QARTOD manuals (IOOS): gross range, flat line, time gap, impossible date. */
+ * A frame enters with HN_NOT_EVALUATED and HN_MISSING values and leaves with a final flag each: the
+ * worst that any rule gave, HN_GOOD when none objected.  Pure; the caller owns the state of each
+ * stream.  Source of the rules: QARTOD manuals (IOOS): gross range, flat line, time gap, impossible
+ * date. */
 #ifndef HN_QUALITY_H
 #define HN_QUALITY_H
 
@@ -19,8 +20,8 @@ struct hn_quality_cfg {
 	                         /* 0 = 16, UINT32_MAX = never                                  */
 };
 
-/* State of one channel.  A value that repeats is suspect when the run is longer than the channel's own
- * habit makes likely: share is the usual probability that a value equals the one before it. */
+/* State of one channel.  A value that repeats is suspect when the run is longer than the channel's
+ * own habit makes likely: share is the usual probability that a value equals the one before it. */
 struct hn_quality_channel {
 	int32_t  last;
 	uint32_t run;            /* equal values in a row, 0 = none seen                        */

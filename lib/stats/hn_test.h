@@ -16,8 +16,8 @@ double hn_log_choose(double n, double k);
 /* P(X >= k) of a binomial (n, p), exact by summation.  k <= 0: 1, k > n: 0. */
 double hn_binomial_tail(int k, int n, double p);
 
-/* Two-sided exact sign test of `wins` against `losses`, mid-p: P(more extreme) + P(as extreme) / 2 at
- * each end, at most 1.  On the discordant pairs of two classifiers this is McNemar's mid-p test.
+/* Two-sided exact sign test of `wins` against `losses`, mid-p: P(more extreme) + P(as extreme) / 2
+ * at each end, at most 1.  On the discordant pairs of two classifiers this is McNemar's mid-p test.
  * Source: Fagerland, Lydersen & Laake 2013, doi:10.1186/1471-2288-13-91. */
 double hn_sign_midp(int wins, int losses);
 
@@ -28,7 +28,8 @@ double hn_sign_midp_greater(int wins, int losses);
  * Source: Wilson 1927; Brown, Cai & DasGupta 2001. */
 void hn_wilson(int k, int n, double z, double *low, double *high);
 
-/* Welch's t and its degrees of freedom from moments.  HN_EDATA: fewer than 2 samples or no spread. */
+/* Welch's t and its degrees of freedom from moments.  HN_EDATA: fewer than 2 samples or no
+ * spread. */
 struct hn_moments;
 hn_status hn_welch(const struct hn_moments *a, const struct hn_moments *b, double *t, double *df);
 

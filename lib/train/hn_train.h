@@ -26,8 +26,8 @@ struct hn_set {
 
 struct hn_data { struct hn_set train, valid; };  /* valid.n == 0: no early stopping          */
 
-/* Rate over the run: constant, or constant for the first 30 % of the steps and then half a cosine down
- * to 5 % (Loshchilov & Hutter 2017, arXiv:1608.03983, one cycle). */
+/* Rate over the run: constant, or constant for the first 30 % of the steps and then half a cosine
+ * down to 5 % (Loshchilov & Hutter 2017, arXiv:1608.03983, one cycle). */
 enum hn_schedule { HN_CONSTANT = 0, HN_COSINE = 1 };
 
 struct hn_train_cfg {

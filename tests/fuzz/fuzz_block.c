@@ -1,5 +1,5 @@
-/* fuzz_block.c - any bytes as a block of frames, as they are and with the CRC put right; what can be
- * read must come back the same after it is written again. */
+/* fuzz_block.c - any bytes as a block of frames, as they are and with the CRC put right; what can
+ * be read must come back the same after it is written again. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,13 +1,14 @@
 /* check_api.c - the REST interface: every route, and what a request that cannot be served gets.
  *
- * `check_api --serve SOCKET` serves the same answers until it is killed: what tests/system/ctl.sh asks. */
+ * `check_api --serve SOCKET` serves the same answers until it is killed: what tests/system/ctl.sh
+ * asks. */
 #include <strings.h>
 #include <yaml.h>
 
 #include "hn_rng.h"
 #include "t_api_client.h"
 
-/* --- routes ----------------------------------------------------------------------------------------- */
+/* --- routes ----------------------------------------------------------------------------------- */
 
 static json_t *routes(void)
 {
@@ -133,7 +134,7 @@ START_TEST(head_has_the_headers_of_get_and_no_body)
 }
 END_TEST
 
-/* --- requests that are refused ---------------------------------------------------------------------- */
+/* --- requests that are refused ---------------------------------------------------------------- */
 
 static const struct { const char *method, *path, *headers, *body; int status; const char *has; } refused[] = {
 	{ "GET", "/", "", "", 404, "/api/v1/routes" },
@@ -262,7 +263,7 @@ START_TEST(garbage_is_survived)
 }
 END_TEST
 
-/* --- verbs ------------------------------------------------------------------------------------------ */
+/* --- verbs ------------------------------------------------------------------------------------ */
 
 START_TEST(retrain_answers_202_with_a_job_to_follow_and_knows_who_asked)
 {
@@ -310,7 +311,7 @@ START_TEST(readyz_says_503_while_the_daemon_stops)
 }
 END_TEST
 
-/* --- program ---------------------------------------------------------------------------------------- */
+/* --- program ---------------------------------------------------------------------------------- */
 
 static Suite *suite(void)
 {

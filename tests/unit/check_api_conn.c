@@ -3,7 +3,7 @@
 
 #include "t_api_client.h"
 
-/* --- connections ------------------------------------------------------------------------------------ */
+/* --- connections ------------------------------------------------------------------------------ */
 
 START_TEST(a_hundred_half_open_connections_do_not_hold_up_an_answer)
 {
@@ -129,7 +129,7 @@ START_TEST(a_stale_socket_file_is_replaced_and_the_group_may_use_the_new_one)
 }
 END_TEST
 
-/* --- events ----------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static int64_t id_at(const json_t *list, size_t i)
 {
@@ -234,7 +234,7 @@ START_TEST(those_that_wait_leave_room_for_an_answer_and_are_answered_at_the_end)
 }
 END_TEST
 
-/* --- program ---------------------------------------------------------------------------------------- */
+/* --- program ---------------------------------------------------------------------------------- */
 
 static Suite *suite(void)
 {

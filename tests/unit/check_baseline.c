@@ -1,4 +1,5 @@
-/* check_baseline.c - the false-alarm budget holds on streams with memory, seasons and coarse steps. */
+/* check_baseline.c - the false-alarm budget holds on streams with memory, seasons and coarse
+ * steps. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>

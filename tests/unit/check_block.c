@@ -285,8 +285,8 @@ START_TEST(any_single_bit_error_is_found)
 }
 END_TEST
 
-/* Mutated bytes with a right CRC: the parser alone has to stand them.  The copy is exactly as long as
- * the block, so that a sanitizer sees every step outside. */
+/* Mutated bytes with a right CRC: the parser alone has to stand them.  The copy is exactly as long
+ * as the block, so that a sanitizer sees every step outside. */
 START_TEST(mutated_blocks_with_a_right_crc_are_refused_or_read_but_never_crash)
 {
 	struct hn_rng r;

@@ -329,7 +329,7 @@ static off_t page_of_blocks(const char *path)
 	uint8_t block[256], page[1024];
 	const size_t len = make_block(block, sizeof block);
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
-	off_t at[1024];
+	off_t at[1024] = { 0 };
 	size_t n = 0;
 
 	ck_assert_int_ge(fd, 0);

@@ -140,7 +140,7 @@ START_TEST(an_alarm_is_followed_by_a_new_start)
 }
 END_TEST
 
-/* --- budgets ------------------------------------------------------------------------------------ */
+/* --- budgets ---------------------------------------------------------------------------------- */
 
 START_TEST(cusum_threshold_gives_the_mean_time_between_false_alarms)
 {
@@ -189,7 +189,7 @@ START_TEST(bernoulli_keeps_its_budget_at_every_error_rate)
 }
 END_TEST
 
-/* --- novelty -------------------------------------------------------------------------------------- */
+/* --- novelty ---------------------------------------------------------------------------------- */
 
 static struct hn_novelty *novelty;
 static const float floors[DIM] = { 1e-3f, 1e-3f, 1e-3f, 1e-3f };
@@ -322,7 +322,7 @@ START_TEST(novelty_refuses_what_it_cannot_use)
 }
 END_TEST
 
-/* --- verdict and episode ------------------------------------------------------------------------------ */
+/* --- verdict and episode ---------------------------------------------------------------------- */
 
 static const struct { struct hn_signs signs; enum hn_verdict_kind kind; } verdicts[] = {
 	{ { .calm = true }, HN_STEADY },

@@ -80,7 +80,7 @@ START_TEST(the_chance_of_the_gain_is_the_sign_tests)
 }
 END_TEST
 
-/* --- probation -------------------------------------------------------------------------------------- */
+/* --- probation -------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -116,7 +116,7 @@ START_TEST(probation_rolls_back_only_what_is_worse_beyond_chance)
 }
 END_TEST
 
-/* --- metrics ------------------------------------------------------------------------------------------ */
+/* --- metrics ---------------------------------------------------------------------------------- */
 
 START_TEST(figures_of_a_confusion_matrix)
 {

@@ -1,5 +1,6 @@
-/* check_monitor.c - frames, predictions and labels of a simulated machine through the monitor and the
- * real database: one alarm an episode, the right verdict, re-arming, and going on after a restart. */
+/* check_monitor.c - frames, predictions and labels of a simulated machine through the monitor and
+ * the real database: one alarm an episode, the right verdict, re-arming, and going on after a
+ * restart. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* check_stats.c - moments, quantiles and tests against closed forms and recorded values of scipy. */
+/* check_stats.c - moments, quantiles and tests against closed forms and recorded values of
+ * scipy. */
 #include <check.h>
 #include <jansson.h>
 #include <math.h>

@@ -1,4 +1,5 @@
-/* check_store_keep.c - what the store keeps: damaged blocks, changed streams, retention, rollups. */
+/* check_store_keep.c - what the store keeps: damaged blocks, changed streams, retention,
+ * rollups. */
 #include <check.h>
 #include <math.h>
 #include <stdint.h>

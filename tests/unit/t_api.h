@@ -1,7 +1,7 @@
 /* t_api.h - a loop's answers without the loop: what the API and honectl are tested against.
  *
- * One model "pump-state" (a job of it runs until it is promoted), one device, one stream; "busy" is a model
- * that always has a job, "fresh" one without a version. */
+ * One model "pump-state" (a job of it runs until it is promoted), one device, one stream; "busy" is
+ * a model that always has a job, "fresh" one without a version. */
 #ifndef T_API_H
 #define T_API_H
 

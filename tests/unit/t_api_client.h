@@ -67,7 +67,7 @@ static inline void stop(void)
 	t_dir_remove(&dir);
 }
 
-/* --- a client in the same loop ---------------------------------------------------------------------- */
+/* --- a client in the same loop ---------------------------------------------------------------- */
 
 static inline int dial(void)
 {

@@ -37,7 +37,7 @@ static void on_episode(void *ctx, const struct monitor_episode *e)
 	free(text);
 }
 
-/* --- a machine with four states, two streams -------------------------------------------------------- */
+/* --- a machine with four states, two streams -------------------------------------------------- */
 
 static const double lean[T_STATES][T_CH] = {
 	{ 0, 0, 4096 }, { 620, 240, 3940 }, { 240, -720, 4340 }, { -560, 320, 4660 } };
@@ -100,7 +100,7 @@ void t_both(int n, int64_t version)
 	}
 }
 
-/* --- life ------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void configure(void)
 {

@@ -1,5 +1,5 @@
-/* t_monitor.h - a simulated machine of four states on two streams, watched by a monitor with the real
- * database; what the monitor told is in t_seen. */
+/* t_monitor.h - a simulated machine of four states on two streams, watched by a monitor with the
+ * real database; what the monitor told is in t_seen. */
 #ifndef T_MONITOR_H
 #define T_MONITOR_H
 
