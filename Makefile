@@ -61,7 +61,7 @@ $(B)/honed:      $(call obj,$(wildcard daemon/*.c)) $(B)/libdaemon.a $(B)/libhon
 $(B)/honed:      LIBS := $(LIBS_honed)
 $(B)/hone-train: $(call obj,$(wildcard daemon/trainer/*.c)) $(B)/libdaemon.a $(B)/libhone.a
 $(B)/hone-train: LIBS := $(LIBS_train)
-$(B)/honectl:    $(call obj,$(wildcard daemon/ctl/*.c))
+$(B)/honectl:    $(call obj,$(wildcard daemon/ctl/*.c)) $(B)/libhone.a
 $(B)/honectl:    LIBS := $(LIBS_ctl)
 $(B)/hone-demo:  $(call obj,$(wildcard daemon/demo/*.c)) $(B)/libdaemon.a $(B)/libhone.a
 $(B)/hone-demo:  LIBS := $(LIBS_demo)

@@ -24,7 +24,7 @@ _honectl() {
 	rollback:*) words='--reason --json --help' ;;
 	events:*) words='-f --follow --until --after -n --json --help' ;;
 	label:*) words='--who --json --help' ;;
-	key:0) words=new ;;
+	key:0) words='new device' ;;
 	key:1) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	*) words='--json --help' ;;
 	esac

@@ -1,4 +1,5 @@
-/* A new master key: 32 random bytes as 64 hex digits in a file that only its owner may read. */
+/* Keys: a new master key (32 random bytes as 64 hex digits in a file that only its owner may read),
+ * and the key of one device, for its firmware. */
 #include "ctl.h"
 
 #include <errno.h>
@@ -8,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEY_BYTES = 32 };
+#include "hn_package.h"
+
+enum { KEY_BYTES = HD_KEY_LEN };
 
 static bool fill(unsigned char *key)
 {
@@ -24,17 +27,25 @@ static bool fill(unsigned char *key)
 	return true;
 }
 
-static bool write_key(int fd, const unsigned char *key)
+/* 64 hex digits and a new line into text (66,). */
+static void key_text(const unsigned char *key, char *text)
 {
 	static const char digits[] = "0123456789abcdef";
-	char text[2 * KEY_BYTES + 1];
 
 	for (size_t i = 0; i < KEY_BYTES; i++) {
 		text[2 * i] = digits[key[i] >> 4];
 		text[2 * i + 1] = digits[key[i] & 15];
 	}
 	text[2 * KEY_BYTES] = '\n';
-	return write(fd, text, sizeof text) == (ssize_t)sizeof text && fchmod(fd, 0600) == 0 &&
+	text[2 * KEY_BYTES + 1] = '\0';
+}
+
+static bool write_key(int fd, const unsigned char *key)
+{
+	char text[2 * KEY_BYTES + 2];
+
+	key_text(key, text);
+	return write(fd, text, 2 * KEY_BYTES + 1) == 2 * KEY_BYTES + 1 && fchmod(fd, 0600) == 0 &&
 	       fsync(fd) == 0;
 }
 
@@ -44,32 +55,65 @@ static int failed(const char *path, const char *advice)
 	return CTL_REFUSED;
 }
 
-int run_key(struct ctl *c, const struct command *cmd, int argc, char **argv)
+static int key_new(const char *path)
 {
 	unsigned char key[KEY_BYTES];
 	bool ok;
 	int fd;
 
-	(void)c;
-	(void)cmd;
-	(void)argc;
-	if (strcmp(argv[0], "new") != 0) {
-		fprintf(stderr, "honectl: key: unknown action '%s'; usage: honectl key new FILE\n", argv[0]);
-		return CTL_USAGE;
-	}
-	fd = open(argv[1], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return failed(argv[1], errno == EEXIST ? "; devices know the old key: it is not replaced" : "");
+		return failed(path, errno == EEXIST ? "; devices know the old key: it is not replaced" : "");
 	ok = fill(key) && write_key(fd, key);
 	explicit_bzero(key, sizeof key);
 	ok = close(fd) == 0 && ok;
 	if (!ok) {
-		const int code = failed(argv[1], "");
+		const int code = failed(path, "");
 
-		(void)unlink(argv[1]);   /* half a key is of no use */
+		(void)unlink(path);   /* half a key is of no use */
 		return code;
 	}
-	printf("%s: new master key; let honed read it: chgrp honed %s && chmod 640 %s\n", argv[1], argv[1],
-	       argv[1]);
+	printf("%s: new master key; let honed read it: chgrp honed %s && chmod 640 %s\n", path, path,
+	       path);
 	return CTL_OK;
+}
+
+static int key_device(const char *path, const char *uid_text)
+{
+	unsigned char master[KEY_BYTES], key[KEY_BYTES], uid[HD_UID_LEN];
+	char text[2 * KEY_BYTES + 2], file[130];
+	ssize_t n;
+	int fd;
+
+	if (strlen(uid_text) != 2 * HD_UID_LEN || hn_hex_read(uid_text, 2 * HD_UID_LEN, uid) != HN_OK) {
+		fprintf(stderr, "honectl: '%s' is not a device's uid: 16 hex digits are\n", uid_text);
+		return CTL_USAGE;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return failed(path, errno == ENOENT ? "; make one with: honectl key new FILE" : "");
+	n = read(fd, file, sizeof file);
+	(void)close(fd);         /* read-only: nothing to lose */
+	if (n < 0 || hn_key_read(file, (size_t)n, master) != HN_OK) {
+		fprintf(stderr, "honectl: %s: not a key: 32 bytes or 64 hex digits are\n", path);
+		return CTL_REFUSED;
+	}
+	hn_device_key(master, uid, key);
+	key_text(key, text);
+	fputs(text, stdout);
+	explicit_bzero(master, sizeof master);
+	explicit_bzero(key, sizeof key);
+	return CTL_OK;
+}
+
+int run_key(struct ctl *c, const struct command *cmd, int argc, char **argv)
+{
+	(void)c;
+	(void)cmd;
+	if (strcmp(argv[0], "new") == 0 && argc == 2)
+		return key_new(argv[1]);
+	if (strcmp(argv[0], "device") == 0 && argc == 3)
+		return key_device(argv[1], argv[2]);
+	fputs("usage: honectl key new FILE | key device FILE UID\n", stderr);
+	return CTL_USAGE;
 }

@@ -255,9 +255,7 @@ json_t *deploy_rollouts_json(const struct deploy *d, int model)
 static hn_status read_master(struct deploy *d, struct hn_err *err)
 {
 	const char *path = d->conf->keys.master;
-	unsigned char b[130];
-	const char *end;
-	size_t got = 0;
+	char b[130];
 	ssize_t n;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
@@ -269,13 +267,10 @@ static hn_status read_master(struct deploy *d, struct hn_err *err)
 		               path, strerror(errno));
 	n = read(fd, b, sizeof b);
 	(void)close(fd);         /* read-only: nothing to lose */
-	if (n == HD_KEY_LEN) {
-		memcpy(d->master, b, HD_KEY_LEN);
+	if (n > 0 && hn_key_read(b, (size_t)n, d->master) == HN_OK) {
+		sodium_memzero(b, sizeof b);
 		return HN_OK;
 	}
-	if (n >= 64 && sodium_hex2bin(d->master, HD_KEY_LEN, (char *)b, (size_t)n, " \r\n", &got, &end) == 0 &&
-	    got == HD_KEY_LEN)
-		return HN_OK;
 	return hn_fail(err, HN_EFORMAT, "keys.master: %s: expected 32 bytes or 64 hex digits, got %zd bytes",
 	               path, n);
 }
@@ -307,15 +302,13 @@ static hn_status init_device(struct deploy *d, int i, struct hn_err *err)
 	const struct conf_device *c = &d->conf->devices[i];
 	char labels[96];
 	uint8_t key[HD_KEY_LEN];
-	size_t got = 0;
 
 	v->owner = d;
 	v->conf = c;
 	v->index = i;
 	v->source = conf_source_find(d->conf, c->source);
 	v->model = conf_model_find(d->conf, c->model);
-	if (sodium_hex2bin(v->uid, sizeof v->uid, c->uid, strlen(c->uid), NULL, &got, NULL) != 0 ||
-	    got != HD_UID_LEN)
+	if (strlen(c->uid) != 2 * HD_UID_LEN || hn_hex_read(c->uid, 2 * HD_UID_LEN, v->uid) != HN_OK)
 		return hn_fail(err, HN_EFORMAT, "device %s: uid '%s' is not 16 hex digits", c->name, c->uid);
 	hn_device_key(d->master, v->uid, key);
 	hn_peer_init(&v->peer, key);

@@ -17,6 +17,37 @@ void hn_device_key(const uint8_t master[HD_KEY_LEN], const uint8_t uid[HD_UID_LE
 	hd_hmac(master, m, sizeof m, key);
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+hn_status hn_hex_read(const char *text, size_t n, uint8_t *out)
+{
+	for (size_t i = 0; i + 1 < n; i += 2) {
+		const int hi = hex_digit(text[i]), lo = hex_digit(text[i + 1]);
+
+		if (hi < 0 || lo < 0)
+			return HN_EFORMAT;
+		out[i / 2] = (uint8_t)(hi << 4 | lo);
+	}
+	return n % 2 == 0 ? HN_OK : HN_EFORMAT;
+}
+
+hn_status hn_key_read(const char *bytes, size_t n, uint8_t key[HD_KEY_LEN])
+{
+	if (n == HD_KEY_LEN) {
+		memcpy(key, bytes, HD_KEY_LEN);
+		return HN_OK;
+	}
+	while (n > 0 && strchr(" \t\r\n", bytes[n - 1]))
+		n--;
+	return n == 2 * HD_KEY_LEN ? hn_hex_read(bytes, n, key) : HN_EFORMAT;
+}
+
 static size_t vector_len(const struct hd_net *net)
 {
 	return (size_t)net->in_len * net->in_ch + net->out_n;

@@ -176,7 +176,8 @@ static void resume(struct hn_peer *p)
 	enter(p, p->hello.state == HD_TRIAL ? HN_PEER_CLEAR : HN_PEER_BEGIN);
 }
 
-static enum hn_peer_event on_hello(struct hn_peer *p, uint16_t session, const uint8_t *body, size_t len)
+static enum hn_peer_event on_hello(struct hn_peer *p, uint16_t session, const uint8_t *body,
+                                   size_t len)
 {
 	struct hd_hello h;
 
@@ -260,7 +261,8 @@ static enum hn_peer_event finish(struct hn_peer *p, enum hn_peer_event e)
 	return e;
 }
 
-static enum hn_peer_event on_report(struct hn_peer *p, const uint8_t *body, size_t len, int64_t now_us)
+static enum hn_peer_event on_report(struct hn_peer *p, const uint8_t *body, size_t len,
+                                    int64_t now_us)
 {
 	if (hd_report_read(&p->report, body, len) != HD_OK || !p->has_hello)
 		return HN_PEER_NOTHING;
