@@ -32,7 +32,7 @@ PKGS     := libuv sqlite3 yaml-0.1 libcurl libmicrohttpd jansson libsodium
 PKG_INC  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS_honed := $(shell pkg-config --libs libuv sqlite3 yaml-0.1 libmicrohttpd jansson libsodium 2>/dev/null) -lm
 LIBS_train := $(shell pkg-config --libs sqlite3 jansson 2>/dev/null) -lm
-LIBS_ctl   := $(shell pkg-config --libs libcurl jansson 2>/dev/null)
+LIBS_ctl   := $(shell pkg-config --libs libcurl jansson 2>/dev/null) -lm
 LIBS_demo  := $(shell pkg-config --libs libuv jansson libcurl libsodium 2>/dev/null) -lm
 LIBS_check := $(shell pkg-config --libs check 2>/dev/null)
 
