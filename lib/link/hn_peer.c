@@ -254,10 +254,11 @@ static enum hn_peer_event on_progress(struct hn_peer *p, int64_t now_us)
 	return HN_PEER_NOTHING;
 }
 
+/* What the device runs is another now: let it say so (digest and floor are in HELLO only). */
 static enum hn_peer_event finish(struct hn_peer *p, enum hn_peer_event e)
 {
 	p->has_package = false;
-	enter(p, HN_PEER_READY);
+	enter(p, HN_PEER_HELLO);
 	return e;
 }
 
@@ -376,7 +377,7 @@ void hn_peer_install(struct hn_peer *p, const struct hn_peer_package *k, int64_t
 void hn_peer_drop(struct hn_peer *p)
 {
 	p->has_package = false;
-	if (p->has_hello)
+	if (p->has_hello && p->phase != HN_PEER_HELLO)
 		enter(p, HN_PEER_READY);
 }
 

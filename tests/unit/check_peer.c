@@ -227,6 +227,19 @@ START_TEST(the_same_weights_under_a_new_number_are_not_sent_again)
 }
 END_TEST
 
+/* Who asks for the digest after a swap gets that of what runs now. */
+START_TEST(after_a_swap_the_device_is_asked_again_who_it_is)
+{
+	hn_peer_up(&g.peer, 5, 42, g.now_us);
+	swap(1, 9);
+	memset(g.events, 0, sizeof g.events);
+	ck_assert(run_until(HN_PEER_KNOWN, 1000000));
+	ck_assert_uint_eq(g.peer.hello.active_version, 1);
+	ck_assert_uint_eq(g.peer.hello.floor, 1);
+	ck_assert_int_eq(g.peer.phase, HN_PEER_READY);
+}
+END_TEST
+
 /* Lose either side at many moments of a transfer: it ends all the same. */
 START_TEST(a_restart_of_either_side_at_any_moment_is_survived)
 {
@@ -337,6 +350,7 @@ int main(void)
 	tcase_add_test(t, a_clean_wire_swaps_five_times_without_a_repeat);
 	tcase_add_test(t, a_wire_that_hurts_every_fifth_frame_still_swaps);
 	tcase_add_test(t, the_same_weights_under_a_new_number_are_not_sent_again);
+	tcase_add_test(t, after_a_swap_the_device_is_asked_again_who_it_is);
 	tcase_add_loop_test(t, a_restart_of_either_side_at_any_moment_is_survived, 0, 120);
 	tcase_add_test(t, a_trial_of_something_else_is_ended_before_the_package_is_sent);
 	tcase_add_test(t, a_package_for_a_wrong_key_is_refused_with_its_reason);
