@@ -170,12 +170,22 @@ static json_t *gate_json(const struct hn_gate_result *g)
 		"p", g->p, "reasons", reasons);
 }
 
+/* Training can end where it ended before; the devices would be sent what they run. */
+static void refuse_same(struct hn_gate_result *g)
+{
+	g->pass = false;
+	g->n_reasons = 1;
+	(void)snprintf(g->reason[0], sizeof g->reason[0], "failed: these are the weights of the champion; "
+	               "training again found nothing new");
+}
+
 static void gate(struct honed *h, const struct version *v)
 {
+	const struct version *champion = registry_champion(h->registry, v->model);
 	const struct conf_model *m = &h->conf->models[v->model];
 	const struct hn_gate_cfg cfg = { .windows_min = m->gate.windows_min, .gain_min = m->gate.gain_min,
 		.forget_max = m->gate.forget_max, .int8_loss_max = m->gate.int8_loss_max };
-	struct hn_gate_input in = { .has_champion = registry_champion(h->registry, v->model) != NULL,
+	struct hn_gate_input in = { .has_champion = champion != NULL,
 		.recent = gate_set(v->metrics, "recent"), .kept = gate_set(v->metrics, "kept") };
 	struct hn_gate_result g;
 	struct registry_decision d = { .version = v->id, .actor = "gate", .job = v->job,
@@ -188,6 +198,8 @@ static void gate(struct honed *h, const struct version *v)
 	(void)json_unpack(v->metrics, "{s?i s?i s?i}", "float_right", &in.float_right, "int8_right",
 	                  &in.int8_right, "majority", &in.majority);
 	hn_gate_decide(&in, &cfg, &g);
+	if (champion && strcmp(champion->digest, v->digest) == 0)
+		refuse_same(&g);
 	o->accuracy = g.challenger;
 	d.reason = g.n_reasons ? g.reason[0] : "";
 	d.evidence = gate_json(&g);
@@ -268,7 +280,7 @@ void cycle_resume(struct honed *h)
 		if (v && monitor_version(h->monitor, m) != v->id)
 			monitor_rearm(h->monitor, m, v->id, (double)NAN);
 		if (v && !h->cycle[m].deciding && !deploy_serves(h->deploy, m, v->id))
-			serve(h, m, "the champion is not on the devices: a restart cut the rollout off");
+			serve(h, m, "the champion is not on all of its devices");
 		if (h->cycle[m].policy.busy && !h->cycle[m].deciding && !supervise_busy(h->supervise, m))
 			cycle_event(h, m, HN_POLICY_JOB_FAILED, 0);
 	}
