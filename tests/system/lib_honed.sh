@@ -191,6 +191,9 @@ conf_channels() {
 	done
 }
 
+model_more='    policy: {mode: manual}
+    rollout: {trial_inferences: 10, probation: 0s}'
+
 # conf_pump BENCH_SOURCE: commissioning data, two simulated pumps, one model; more settings of the model
 # from $model_more, lines of which begin with four spaces
 conf_pump() {
@@ -214,7 +217,7 @@ models:
     classes: [off, normal, cavitation, bearing]
     window: 32
     network: "dense 32, relu, dense 16, relu, dense 4"
-${model_more:-    policy: {mode: manual}}
+$model_more
 devices:
   - {name: pump-1, uid: "00000000000000a1", source: pump-1, stream: vib-1, model: pump}
   - {name: pump-2, uid: "00000000000000a2", source: pump-2, stream: vib-2, model: pump}
@@ -261,16 +264,15 @@ hmac() {
 # device_key UID: the key that honed derives from the master key: HMAC(master, "honed device" uid)
 device_key() { hmac "$master" "686f6e656420646576696365$1"; }
 
-# sim N [OPTION...]: pump N behind a unix socket; its id is in $sim_N
+# sim N [OPTION...]: pump N, 1 or 2, behind a unix socket; its id is in $sim_1 or $sim_2
+export sim_1="" sim_2=""
 sim() {
 	n=$1
 	shift
-	eval "key=\${key_$n:-}"
-	# shellcheck disable=SC2154 # set by eval
-	[ -n "$key" ] || { key=$(device_key "00000000000000a$n"); eval "key_$n=$key"; }
+	[ -e "$dir/pump-$n.key" ] || device_key "00000000000000a$n" >"$dir/pump-$n.key"
 	launch "$dir/sim-$n.log" "$build/hone-sim" --link "unix:$run/pump-$n" --flash "$dir/pump-$n.flash" \
-		--uid "00000000000000a$n" --key-hex "$key" --seed "$n" --truth "$dir/pump-$n.truth" "$@"
-	eval "sim_$n=$launched"
+		--uid "00000000000000a$n" --key-file "$dir/pump-$n.key" --seed "$n" --truth "$dir/pump-$n.truth" "$@"
+	[ "$n" = 1 ] && sim_1=$launched || sim_2=$launched
 }
 
 # device N FIELD: what honed says of pump N
@@ -279,16 +281,17 @@ online() { [ "$(device "$1" online)" = true ]; }
 
 # serves NUMBER: both pumps run that version of the model, with one digest, and the rollout is done
 serves() {
-	ctl_json devices | jq -e "[.[] | .active_model] == [$1, $1] and .[0].digest == .[1].digest" >/dev/null &&
+	ctl_json devices | jq -e "[.[] | .active_model] == [$1, $1] and .[0].digest == .[1].digest and
+		.[0].digest != \"0000000000000000\"" >/dev/null &&
 		ctl_json rollouts | jq -e '.[0].state == "done"' >/dev/null
 }
 
-# first_version [SIM_OPTION...]: bench data, two pumps, honed; version 1 on both
+# first_version: commissioning data, two pumps, honed; version 1 on both
 first_version() {
 	echo "$master" >"$dir/master.key"
 	record 240
-	sim 1 "$@"
-	sim 2 "$@"
+	sim 1
+	sim 2
 	conf_pump "$(bench_file)" >"$conf"
 	start
 	until_event 20 0 '.kind == "source_end"'
