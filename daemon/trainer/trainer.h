@@ -28,9 +28,10 @@ hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err
 /* Labelled windows of all streams; heap arrays. */
 struct trainer_data {
 	uint16_t ch;
-	uint32_t n, cap;                 /* windows                                               */
+	uint32_t n, n_raw, cap;          /* windows, and those that were cut: of two with the same */
+	                                 /* end only one is a window                              */
 	struct hn_window *w;             /* (n,)                                                  */
-	int32_t *raw;                    /* (cap, window, ch)                                     */
+	int32_t *raw;                    /* (cap, window, ch); n_raw filled, w[].at says which    */
 	uint32_t labels, refused;        /* labels read; windows with gaps or doubtful values     */
 	uint32_t over;                   /* windows beyond the memory limit, not taken            */
 	uint32_t counts[HN_PARTS];

@@ -284,6 +284,7 @@ hn_status trainer_load(const struct trainer_job *job, struct store_reader *r, st
 		free(c.want);
 	}
 	free(ring);
+	d->n_raw = d->n;
 	if (rc == HN_OK)
 		d->n = hn_dataset_unique(d->w, d->n);
 	if (rc == HN_OK && load_fresh(job, r, d) != HN_OK)

@@ -145,10 +145,10 @@ static void weigh(struct fit *f)
 
 static hn_status fit_scaler(struct fit *f, struct hn_err *err)
 {
-	const struct hn_raw raw = { .v = f->d->raw, .n = f->d->n, .len = (uint16_t)f->job->window,
+	const struct hn_raw raw = { .v = f->d->raw, .n = f->d->n_raw, .len = (uint16_t)f->job->window,
 	                            .ch = f->d->ch };
 	const struct hn_raw fresh = { .v = f->d->fresh, .n = f->d->n_fresh, .len = 1, .ch = f->d->ch };
-	float *weight = calloc(f->d->n + 1, sizeof *weight);
+	float *weight = calloc(f->d->n_raw + 1, sizeof *weight);
 	uint32_t k = 0;
 	hn_status rc;
 
