@@ -76,6 +76,7 @@ int db_backlog(const struct db *db);
 /* True once SQLite has reported corruption while running: the next start checks and salvages. */
 bool db_damaged(const struct db *db);
 
-extern const char *const db_migrations[];        /* SQL text of each step; index + 1 = user_version */
+/* SQL text of each step; index + 1 = user_version */
+extern const char *const db_migrations[];
 extern const int db_n_migrations;
 #endif

@@ -24,7 +24,8 @@ struct journal_entry {
 	json_t     *evidence;    /* reference is stolen; NULL = none                           */
 };
 
-hn_status journal_open(struct journal **out, struct db *db, const char *db_path, struct hn_err *err);
+hn_status journal_open(struct journal **out, struct db *db, const char *db_path,
+                       struct hn_err *err);
 
 /* After db_close, so that queued entries still find it.  NULL is a no-op. */
 void journal_close(struct journal *j);

@@ -28,7 +28,8 @@ struct deploy_hooks {
 	/* A device reported a prediction of version number `number` of its model. */
 	void (*on_prediction)(void *ctx, int device, const struct deploy_prediction *p);
 	/* A rollout ended: ok = every device runs the version, confirmed. */
-	void (*on_rollout)(void *ctx, int model, int64_t rollout, int64_t version, bool ok, const char *why);
+	void (*on_rollout)(void *ctx, int model, int64_t rollout, int64_t version, bool ok,
+	                   const char *why);
 };
 
 hn_status deploy_open(struct deploy **out, uv_loop_t *loop, struct db *db, const char *db_path,

@@ -6,7 +6,9 @@
 #include "log.h"
 
 const char *const rollout_state_names[] = { "running", "done", "failed", "superseded", NULL };
-const char *const step_state_names[] = { "waiting", "sending", "trial", "confirming", "confirmed", "failed", NULL };
+const char *const step_state_names[] = {
+	"waiting", "sending", "trial", "confirming", "confirmed", "failed", NULL
+};
 
 struct write {                   /* one queued row; which one says `run`                        */
 	struct db_op op;
@@ -59,7 +61,8 @@ static hn_status run_step(struct db_op *op, struct db *db)
 static hn_status run_device(struct db_op *op, struct db *db)
 {
 	struct write *w = (struct write *)op;
-	sqlite3_stmt *q = db_stmt(db, "INSERT OR REPLACE INTO device(name, uid, state, seen) VALUES(?,?,?,?)");
+	sqlite3_stmt *q = db_stmt(db, "INSERT OR REPLACE INTO device(name, uid, state, seen) "
+	                          "VALUES(?,?,?,?)");
 
 	if (!q)
 		return HN_EIO;
@@ -128,7 +131,8 @@ hn_status step_save(struct db *db, const struct step *s, const char *device,
 	return submit(db, w);
 }
 
-hn_status device_save(struct db *db, const char *name, const char *uid, const char *state, int64_t seen_us)
+hn_status device_save(struct db *db, const char *name, const char *uid, const char *state,
+                      int64_t seen_us)
 {
 	struct write *w = write_new(name, run_device);
 

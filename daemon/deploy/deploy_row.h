@@ -9,7 +9,9 @@ enum rollout_state { ROLLOUT_RUNNING, ROLLOUT_DONE, ROLLOUT_FAILED, ROLLOUT_SUPE
 extern const char *const rollout_state_names[];
 
 /* Where one device stands in a rollout. */
-enum step_state { STEP_WAITING, STEP_SENDING, STEP_TRIAL, STEP_CONFIRMING, STEP_CONFIRMED, STEP_FAILED };
+enum step_state {
+	STEP_WAITING, STEP_SENDING, STEP_TRIAL, STEP_CONFIRMING, STEP_CONFIRMED, STEP_FAILED
+};
 extern const char *const step_state_names[];
 
 struct rollout {
@@ -29,8 +31,10 @@ struct step {
 
 /* `then(ctx)` runs on the loop thread when the row is durable; NULL = nothing follows. */
 hn_status rollout_save(struct db *db, const struct rollout *r, const char *model);
-hn_status step_save(struct db *db, const struct step *s, const char *device, void (*then)(void *ctx, hn_status rc), void *ctx);
-hn_status device_save(struct db *db, const char *name, const char *uid, const char *state, int64_t seen_us);
+hn_status step_save(struct db *db, const struct step *s, const char *device,
+                    void (*then)(void *ctx, hn_status rc), void *ctx);
+hn_status device_save(struct db *db, const char *name, const char *uid, const char *state,
+                      int64_t seen_us);
 
 /* The newest rollout of a model into *r (HN_ENOENT: none), the step of a device in it into *s. */
 hn_status rollout_load(sqlite3 *db, const char *model, struct rollout *r);

@@ -215,8 +215,8 @@ static void step_start(struct deploy_device *v, const struct rollout *r)
 		v->step.started_us = clock_now_us();
 	v->step.package_version = choose_version(v, r);
 	v->step.bytes = (int64_t)v->peer.bytes_sent;
-	note(v, "swap_started", "sending the new weights", json_pack("{si sI}", "attempt", v->step.attempts,
-		"package_version", (json_int_t)v->step.package_version));
+	note(v, "swap_started", "sending the new weights", json_pack("{si sI}",
+		"attempt", v->step.attempts, "package_version", (json_int_t)v->step.package_version));
 	step_to(v, STEP_SENDING);
 }
 
@@ -258,8 +258,9 @@ static void step_done(struct deploy_device *v)
 	v->step.bytes = bytes;
 	v->swap_s = (double)(clock_now_us() - v->step.started_us) * 1e-6;
 	metric_add(v->m_ok, 1);
-	note(v, "confirmed", "the new weights are in service", json_pack("{sf sI si sI}", "swap_s", v->swap_s,
-		"bytes", (json_int_t)bytes, "attempts", v->step.attempts, "repeats", (json_int_t)v->peer.repeats));
+	note(v, "confirmed", "the new weights are in service", json_pack("{sf sI si sI}",
+		"swap_s", v->swap_s, "bytes", (json_int_t)bytes, "attempts", v->step.attempts,
+		"repeats", (json_int_t)v->peer.repeats));
 	package_drop(v);
 	step_to(v, STEP_CONFIRMED);
 }
@@ -271,7 +272,8 @@ static void save_device(struct deploy_device *v)
 		"boots", (json_int_t)v->peer.hello.boots);
 	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 
-	(void)device_save(v->owner->db, v->conf->name, v->conf->uid, text, clock_now_us()); /* logged there */
+	/* A failure is logged there. */
+	(void)device_save(v->owner->db, v->conf->name, v->conf->uid, text, clock_now_us());
 	free(text);
 	json_decref(o);
 }

@@ -11,13 +11,15 @@
 
 enum { LEARN = 128, LEVEL_BLOCKS = 16, LEVEL_LEARN = 256, MARGIN_LEARN = 128, QUIET_LEARNS = 8 };
 
-static const int64_t save_every_us = 600000000;          /* the rest is saved when it matters        */
+static const int64_t save_every_us = 600000000;  /* the rest is saved when it matters */
 static const int64_t save_soonest_us = 5000000;
 static const double month_s = 30.0 * 86400.0;
 
 const char *stream_name(const struct model *m, int stream)
 {
-	return stream >= 0 && stream < m->owner->n_streams ? m->owner->deps.conf->streams[stream].name : "";
+	const struct monitor *o = m->owner;
+
+	return stream >= 0 && stream < o->n_streams ? o->deps.conf->streams[stream].name : "";
 }
 
 uint32_t hash_bytes(uint32_t h, const void *data, size_t len)
@@ -47,7 +49,10 @@ static void complete(struct monitor_cfg *c, const struct conf_model *m)
 {
 	or_default(&c->block, m->window > 0 ? m->window : 1);
 	or_default(&c->learn, LEARN);
-	c->learn = c->learn < HN_NOVELTY_MIN ? HN_NOVELTY_MIN : c->learn > HN_NOVELTY_CAP ? HN_NOVELTY_CAP : c->learn;
+	if (c->learn < HN_NOVELTY_MIN)
+		c->learn = HN_NOVELTY_MIN;
+	if (c->learn > HN_NOVELTY_CAP)
+		c->learn = HN_NOVELTY_CAP;
 	or_default(&c->settle, c->learn / 2);
 	or_default(&c->level_blocks, LEVEL_BLOCKS);
 	or_default(&c->level_learn, LEVEL_LEARN);
@@ -76,7 +81,8 @@ void monitor_cfg_defaults(struct monitor_cfg *cfg, const struct conf *conf, int 
 	complete(cfg, m);
 }
 
-static hn_status check_detector(const char *name, enum hn_drift_kind kind, const char *model, struct hn_err *err)
+static hn_status check_detector(const char *name, enum hn_drift_kind kind, const char *model,
+                                struct hn_err *err)
 {
 	const struct hn_detector *d = hn_detector_find(name);
 
@@ -95,7 +101,8 @@ static hn_status query_open(struct model *m, uint32_t dim)
 	const size_t need = hn_query_need(OFFERED, dim);
 	struct hn_arena a;
 
-	m->query_mem = aligned_alloc(HN_ARENA_ALIGN, (need + HN_ARENA_ALIGN - 1) / HN_ARENA_ALIGN * HN_ARENA_ALIGN);
+	m->query_mem = aligned_alloc(HN_ARENA_ALIGN,
+	                             (need + HN_ARENA_ALIGN - 1) / HN_ARENA_ALIGN * HN_ARENA_ALIGN);
 	if (!m->query_mem)
 		return HN_ENOMEM;
 	hn_arena_init(&a, m->query_mem, need);
@@ -144,13 +151,15 @@ static hn_status model_open(struct model *m, struct hn_err *err)
 	if (rc != HN_OK)
 		return rc;
 	m->kept.size = sizeof m->kept;
-	m->kept.fingerprint = hash_bytes(hash_bytes(HASH_START, &m->cfg.margin_learn, sizeof m->cfg.margin_learn),
+	m->kept.fingerprint = hash_bytes(hash_bytes(HASH_START, &m->cfg.margin_learn,
+	                                            sizeof m->cfg.margin_learn),
 	                                 m->cfg.errors, strlen(m->cfg.errors));
 	m->kept.episode_stream = -1;
 	answer_open(m);
 	(void)snprintf(labels, sizeof labels, "model=\"%s\"", m->conf->name);
 	m->alarms = metric_counter("honed_alarms_total", labels, "Episodes that the monitor opened.");
-	m->accuracy = metric_gauge("honed_labelled_accuracy", labels, "Share of labelled predictions that were right.");
+	m->accuracy = metric_gauge("honed_labelled_accuracy", labels,
+	                           "Share of labelled predictions that were right.");
 	return HN_OK;
 }
 
@@ -352,7 +361,8 @@ static void judge(struct model *m, bool block)
 
 	if (m->kept.version == 0 && s.fault == HN_FAULT_NONE && !m->kept.episode.open)
 		return;
-	e = hn_episode_step(&m->kept.episode, &s, (uint32_t)(m->cfg.quiet_blocks * m->n_units), m->kept.last_us);
+	e = hn_episode_step(&m->kept.episode, &s, (uint32_t)(m->cfg.quiet_blocks * m->n_units),
+	                    m->kept.last_us);
 	if (!block && m->kept.episode.calm > calm)
 		m->kept.episode.calm = calm;
 	if (e == HN_EPISODE_OPENED)
@@ -395,7 +405,8 @@ void monitor_prediction(struct monitor *mon, const struct store_prediction *p)
 	if (!m || p->stream < 0 || p->stream >= mon->n_streams)
 		return;
 	/* The item of the block that this window ended in learns the margin. */
-	before_us = p->event_us - (int64_t)(mon->deps.conf->streams[p->stream].period_s * 1e6 * (m->cfg.block - 1));
+	before_us = p->event_us - (int64_t)(mon->deps.conf->streams[p->stream].period_s * 1e6 *
+	                                    (m->cfg.block - 1));
 	if (p->margin >= 0)
 		hn_query_margin(&m->query, p->stream, before_us, p->event_us, p->margin);
 	if (answer_prediction(m, p))
@@ -480,7 +491,8 @@ int monitor_pick(struct monitor *mon, int model, const char *how, int n, struct 
 	for (int i = 0; i < got; i++) {
 		const struct hn_query_item *it = hn_query_at(&m->query, slot[i]);
 
-		out[i] = (struct monitor_pick){ .stream = it->stream, .event_us = it->event_us, .margin = it->margin };
+		out[i] = (struct monitor_pick){ .stream = it->stream, .event_us = it->event_us,
+			.margin = it->margin };
 		if (strcmp(h->name, "random") != 0)
 			answer_asked(m, it->stream, it->event_us);
 	}

@@ -78,7 +78,11 @@ struct unit {                            /* one model x stream                  
 	struct metric *score, *blocks;
 };
 
-struct remembered { int64_t event_us, version; int16_t stream, answer, margin; bool judged, asked; };
+struct remembered {
+	int64_t event_us, version;
+	int16_t stream, answer, margin;
+	bool judged, asked;
+};
 
 struct model_kept {
 	uint32_t fingerprint, size;

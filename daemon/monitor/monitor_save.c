@@ -41,7 +41,8 @@ static void save_done(struct db_op *op, hn_status rc)
 	free(op);
 }
 
-static void save_one(struct model *m, const char *stream, const void *data, size_t len, int64_t now_us)
+static void save_one(struct model *m, const char *stream, const void *data, size_t len,
+                     int64_t now_us)
 {
 	const uint32_t crc = hd_crc32c(0, data, len);
 	struct save *w = malloc(sizeof *w + sizeof crc + len);
@@ -98,8 +99,8 @@ static void load_unit(struct unit *u, const void *data, size_t len)
 		memcpy(u->kept, data, len);
 }
 
-static void load_row(struct monitor *mon, const char *model, const char *stream, const unsigned char *data,
-                     size_t len)
+static void load_row(struct monitor *mon, const char *model, const char *stream,
+                     const unsigned char *data, size_t len)
 {
 	uint32_t crc;
 
@@ -192,8 +193,8 @@ struct episode_op {
 static hn_status episode_run(struct db_op *op, struct db *db)
 {
 	struct episode_op *w = (struct episode_op *)op;
-	sqlite3_stmt *q = db_stmt(db, "INSERT OR REPLACE INTO episode(id, model, stream, kind, state, opened, "
-	                          "closed, evidence) VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+	sqlite3_stmt *q = db_stmt(db, "INSERT OR REPLACE INTO episode(id, model, stream, kind, state, "
+	                          "opened, closed, evidence) VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
 
 	if (!q)
 		return HN_EIO;
@@ -214,7 +215,8 @@ static void episode_done(struct db_op *op, hn_status rc)
 	struct episode_op *w = (struct episode_op *)op;
 
 	if (rc != HN_OK)
-		log_err("event=episode_not_saved episode=%lld reason=\"%s\"", (long long)w->id, hn_status_text(rc));
+		log_err("event=episode_not_saved episode=%lld reason=\"%s\"", (long long)w->id,
+		        hn_status_text(rc));
 	free(w->evidence);
 	free(w);
 }

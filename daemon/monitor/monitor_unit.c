@@ -79,7 +79,8 @@ static uint32_t fingerprint(const struct unit *u, const struct model *m)
 		(uint32_t)m->cfg.learn, (uint32_t)m->cfg.level_blocks, (uint32_t)m->cfg.level_learn,
 		(uint32_t)(m->cfg.season_s), (uint32_t)u->kept_size };
 
-	return hash_bytes(hash_bytes(HASH_START, parts, sizeof parts), m->cfg.levels, strlen(m->cfg.levels));
+	return hash_bytes(hash_bytes(HASH_START, parts, sizeof parts), m->cfg.levels,
+	                  strlen(m->cfg.levels));
 }
 
 static hn_status unit_alloc(struct unit *u, const struct model *m)
@@ -120,8 +121,10 @@ hn_status unit_open(struct unit *u, const struct model *m, int stream)
 	u->kept->size = (uint32_t)u->kept_size;
 	u->kept->fingerprint = fingerprint(u, m);
 	(void)snprintf(labels, sizeof labels, "model=\"%s\",stream=\"%s\"", m->conf->name, s->name);
-	u->score = metric_gauge("honed_monitor_score", labels, "Score of the novelty chart; 1 is an alarm.");
-	u->blocks = metric_counter("honed_monitor_blocks_total", labels, "Blocks that the monitor judged.");
+	u->score = metric_gauge("honed_monitor_score", labels,
+	                        "Score of the novelty chart; 1 is an alarm.");
+	u->blocks = metric_counter("honed_monitor_blocks_total", labels,
+	                           "Blocks that the monitor judged.");
 	return HN_OK;
 }
 
@@ -291,7 +294,8 @@ static void novelty_block(struct unit *u, struct model *m)
 
 static void offer(struct unit *u, struct model *m)
 {
-	const double block_us = m->owner->deps.conf->streams[u->stream].period_s * 1e6 * (m->cfg.block - 1);
+	const double period_us = m->owner->deps.conf->streams[u->stream].period_s * 1e6;
+	const double block_us = period_us * (m->cfg.block - 1);
 	struct hn_query_item item = { .event_us = u->kept->last_us, .stream = u->stream, .margin = -1 };
 
 	/* The prediction may have come before its last frame: then its window is the one to ask for. */
@@ -353,7 +357,8 @@ static double channel_size(const struct unit *u, unsigned c, enum hn_verdict_kin
 	double size = 0.0;
 
 	if (kind == HN_SENSOR_FAULT)
-		return unit_channel(u, c)->bad_blocks >= FAULT_BLOCKS ? (double)unit_channel(u, c)->bad_share : 0.0;
+		return unit_channel(u, c)->bad_blocks >= FAULT_BLOCKS
+			? (double)unit_channel(u, c)->bad_share : 0.0;
 	for (unsigned k = 0; k < u->per_channel; k++)
 		size = fmax(size, fabs((double)unit_shift(u)[c * u->per_channel + k]));
 	return size;

@@ -190,7 +190,8 @@ static void set_text(char *to, size_t cap, const char *from)
 
 /* --- verbs ------------------------------------------------------------------------------------ */
 
-hn_status registry_add(struct registry *r, const struct registry_new *n, registry_done done, void *ctx)
+hn_status registry_add(struct registry *r, const struct registry_new *n, registry_done done,
+                       void *ctx)
 {
 	struct change *c = calloc(1, sizeof *c);
 	struct version *v;
@@ -234,8 +235,8 @@ hn_status registry_add(struct registry *r, const struct registry_new *n, registr
 	return rc;
 }
 
-static hn_status decide(struct registry *r, const struct registry_decision *d, enum version_state state,
-                        registry_done done, void *ctx)
+static hn_status decide(struct registry *r, const struct registry_decision *d,
+                        enum version_state state, registry_done done, void *ctx)
 {
 	struct version *v = find(r, d->version);
 	const struct version *old = v ? registry_champion(r, v->model) : NULL;
@@ -262,12 +263,14 @@ static hn_status decide(struct registry *r, const struct registry_decision *d, e
 	return submit(r, c);
 }
 
-hn_status registry_promote(struct registry *r, const struct registry_decision *d, registry_done done, void *ctx)
+hn_status registry_promote(struct registry *r, const struct registry_decision *d,
+                           registry_done done, void *ctx)
 {
 	return decide(r, d, VERSION_CHAMPION, done, ctx);
 }
 
-hn_status registry_reject(struct registry *r, const struct registry_decision *d, registry_done done, void *ctx)
+hn_status registry_reject(struct registry *r, const struct registry_decision *d, registry_done done,
+                          void *ctx)
 {
 	return decide(r, d, VERSION_REJECTED, done, ctx);
 }
@@ -365,10 +368,10 @@ static json_t *version_json(const struct version *v)
 	char t[40];
 
 	clock_format(v->created_us, t, sizeof t);
-	return json_pack("{sI si ss ss sI sI ss ss ss sI sO*}", "id", (json_int_t)v->id, "number", v->number,
-		"state", version_state_names[v->state], "digest", v->digest, "parent", (json_int_t)v->parent,
-		"job", (json_int_t)v->job, "created", t, "who", v->who, "why", v->why,
-		"bytes", (json_int_t)v->len, "report", v->metrics);
+	return json_pack("{sI si ss ss sI sI ss ss ss sI sO*}", "id", (json_int_t)v->id,
+		"number", v->number, "state", version_state_names[v->state], "digest", v->digest,
+		"parent", (json_int_t)v->parent, "job", (json_int_t)v->job, "created", t,
+		"who", v->who, "why", v->why, "bytes", (json_int_t)v->len, "report", v->metrics);
 }
 
 json_t *registry_json(const struct registry *r, int model, bool with_versions)
@@ -431,8 +434,8 @@ static void load_row(struct registry *r, sqlite3_stmt *s)
 
 static hn_status load(struct registry *r, struct hn_err *err)
 {
-	static const char sql[] = "SELECT id, model, number, digest, state, parent, job, created, metrics, "
-		"who, why, length(blob) FROM version ORDER BY id";
+	static const char sql[] = "SELECT id, model, number, digest, state, parent, job, created, "
+		"metrics, who, why, length(blob) FROM version ORDER BY id";
 	sqlite3_stmt *s = NULL;
 	int rc;
 

@@ -45,7 +45,8 @@ struct registry_new {
 };
 
 /* Add a candidate.  Errors: HN_EFORMAT, HN_EFULL. */
-hn_status registry_add(struct registry *r, const struct registry_new *n, registry_done done, void *ctx);
+hn_status registry_add(struct registry *r, const struct registry_new *n, registry_done done,
+                       void *ctx);
 
 /* Decide about a version; `reason` and `evidence` (stolen, may be NULL) go to the journal.
  * promote: it becomes the champion, the former one is retired.  Errors: HN_ENOENT, HN_EFULL. */
@@ -55,8 +56,10 @@ struct registry_decision {
 	json_t *evidence;
 	int64_t job, episode;
 };
-hn_status registry_promote(struct registry *r, const struct registry_decision *d, registry_done done, void *ctx);
-hn_status registry_reject(struct registry *r, const struct registry_decision *d, registry_done done, void *ctx);
+hn_status registry_promote(struct registry *r, const struct registry_decision *d,
+                           registry_done done, void *ctx);
+hn_status registry_reject(struct registry *r, const struct registry_decision *d, registry_done done,
+                          void *ctx);
 
 /* Champion of a model, or NULL.  Borrowed until the next promote or close. */
 const struct version *registry_champion(const struct registry *r, int model);

@@ -74,7 +74,8 @@ static void append_queue(struct store *s)
 		return;
 	s->append.op.urgent = s->hurry;
 	s->hurry = false;
-	s->append_queued = store_submit(s, &s->append.op) == HN_OK;    /* else at the next frame or timer */
+	/* else at the next frame or timer */
+	s->append_queued = store_submit(s, &s->append.op) == HN_OK;
 }
 
 static void append_count(struct store *s)

@@ -5,7 +5,11 @@
 #include <string.h>
 
 /* One frame in memory: this head, raw (n,), quality (n,), padding to 8 bytes. */
-struct packed { size_t next; int64_t event_us, ingest_us; uint16_t n; };         /* next: 0 = last */
+struct packed {
+	size_t next;             /* 0 = last */
+	int64_t event_us, ingest_us;
+	uint16_t n;
+};
 
 enum { ALIGN = 8, FIRST = ALIGN };       /* offset 0 is never a frame */
 

@@ -96,7 +96,8 @@ static void save_done(struct db_op *op, hn_status rc)
 	struct job *j = find(w->s, w->job.id);
 
 	if (rc != HN_OK)
-		log_err("event=job_write_failed job=%lld reason=\"%s\"", (long long)w->job.id, hn_status_text(rc));
+		log_err("event=job_write_failed job=%lld reason=\"%s\"", (long long)w->job.id,
+		        hn_status_text(rc));
 	if (w->start && j && !w->s->closing) {
 		if (rc != HN_OK)
 			job_failed(w->s, j, "its row could not be written");
@@ -281,7 +282,8 @@ static json_t *spec(const struct supervise *s, const struct job *j)
 
 	for (int i = 0; i < m->n_streams; i++)
 		json_array_append_new(streams, json_string(m->streams[i]));
-	return json_pack("{sI ss ss sI ss si si si ss so sf sI sI sb s{si si si sI sf sf sf sf sf sf si si sI}}",
+	return json_pack("{sI ss ss sI ss si si si ss so sf sI sI sb "
+		"s{si si si sI sf sf sf sf sf sf si si sI}}",
 		"job", (json_int_t)j->id, "model", m->name, "db", s->db_path,
 		"now_us", (json_int_t)clock_now_us(), "task", task_names[m->task],
 		"classes", m->n_classes, "window", m->window, "hop", m->hop, "network", m->network,
@@ -546,8 +548,9 @@ static void close_interrupted(struct supervise *s)
 
 static hn_status load(struct supervise *s, struct hn_err *err)
 {
-	static const char sql[] = "SELECT * FROM (SELECT id, model, state, kind, reason, actor, created, started, "
-		"ended, progress, report, error FROM job ORDER BY id DESC LIMIT 100) ORDER BY id";
+	static const char sql[] = "SELECT * FROM (SELECT id, model, state, kind, reason, actor, "
+		"created, started, ended, progress, report, error FROM job ORDER BY id DESC LIMIT 100) "
+		"ORDER BY id";
 	sqlite3 *db = NULL;
 	sqlite3_stmt *q = NULL;
 	hn_status rc = db_reader(s->db_path, &db, err);
@@ -563,8 +566,8 @@ static hn_status load(struct supervise *s, struct hn_err *err)
 	return rc;
 }
 
-hn_status supervise_open(struct supervise **out, uv_loop_t *loop, struct db *db, const char *db_path,
-                         const struct conf *conf, struct journal *journal,
+hn_status supervise_open(struct supervise **out, uv_loop_t *loop, struct db *db,
+                         const char *db_path, const struct conf *conf, struct journal *journal,
                          const struct supervise_hooks *hooks, struct hn_err *err)
 {
 	struct supervise *s = calloc(1, sizeof *s);

@@ -39,8 +39,8 @@ struct supervise_hooks {
 	void (*on_result)(void *ctx, const struct job_result *r);
 };
 
-hn_status supervise_open(struct supervise **out, uv_loop_t *loop, struct db *db, const char *db_path,
-                         const struct conf *conf, struct journal *journal,
+hn_status supervise_open(struct supervise **out, uv_loop_t *loop, struct db *db,
+                         const char *db_path, const struct conf *conf, struct journal *journal,
                          const struct supervise_hooks *hooks, struct hn_err *err);
 /* Shut-down: no new job, the running trainer is told to end; keep the loop running until it has. */
 void supervise_stop(struct supervise *s);

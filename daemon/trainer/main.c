@@ -58,16 +58,16 @@ static const char *advice(hn_status rc)
 	}
 }
 
-static hn_status load_champion(const struct trainer_job *job, struct store_reader *r, unsigned char **blob,
-                               size_t *len)
+static hn_status load_champion(const struct trainer_job *job, struct store_reader *r,
+                               unsigned char **blob, size_t *len)
 {
 	sqlite3_stmt *q = NULL;
 	hn_status rc = HN_ENOENT;
 
 	if (job->champion == 0)
 		return HN_OK;
-	if (sqlite3_prepare_v2(store_reader_handle(r), "SELECT blob FROM version WHERE id = ?", -1, &q, NULL)
-	    != SQLITE_OK)
+	if (sqlite3_prepare_v2(store_reader_handle(r), "SELECT blob FROM version WHERE id = ?", -1, &q,
+	                       NULL) != SQLITE_OK)
 		return HN_EIO;
 	sqlite3_bind_int64(q, 1, job->champion);
 	if (sqlite3_step(q) == SQLITE_ROW) {
@@ -88,8 +88,8 @@ static double valid_share(const struct trainer_job *job, const struct trainer_da
 	return job->patience > 0 && d->n >= 300 ? 0.1 : 0.0;
 }
 
-static hn_status run(const struct trainer_job *job, struct trainer_data *d, unsigned char **champion,
-                     struct hn_err *err)
+static hn_status run(const struct trainer_job *job, struct trainer_data *d,
+                     unsigned char **champion, struct hn_err *err)
 {
 	const struct hn_split_cfg split_base = { .holdout = job->holdout,
 		.holdout_recent = job->holdout_recent, .classes = job->classes, .seed = 1 };
@@ -106,8 +106,8 @@ static hn_status run(const struct trainer_job *job, struct trainer_data *d, unsi
 	if (rc != HN_OK)
 		return rc;
 	if (d->n == 0)
-		return hn_fail(err, HN_EDATA, "no usable labelled window: %u labels, %u windows with gaps or doubtful "
-		               "values", d->labels, d->refused);
+		return hn_fail(err, HN_EDATA, "no usable labelled window: %u labels, %u windows with "
+		               "gaps or doubtful values", d->labels, d->refused);
 	split.valid = valid_share(job, d);
 	rc = hn_dataset_split(d->w, d->n, &split, d->counts);
 	if (rc != HN_OK)
@@ -118,8 +118,9 @@ static hn_status run(const struct trainer_job *job, struct trainer_data *d, unsi
 static int usage(void)
 {
 	fputs("usage: hone-train < JOB\n"
-	      "Runs one training job for honed: a JSON object on stdin (see docs/jobs.md), framed messages on\n"
-	      "stdout.  It is started by honed; there is nothing to configure here.\n", stderr);
+	      "Runs one training job for honed: a JSON object on stdin (see docs/jobs.md), framed\n"
+	      "messages on stdout.  It is started by honed; there is nothing to configure here.\n",
+	      stderr);
 	return EX_USAGE;
 }
 

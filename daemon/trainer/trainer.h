@@ -38,8 +38,8 @@ struct trainer_data {
 	int32_t *fresh;                  /* (n_fresh, ch) newest frames since job.since_us        */
 	uint32_t n_fresh;
 };
-hn_status trainer_load(const struct trainer_job *job, struct store_reader *r, struct trainer_data *d,
-                       struct hn_err *err);
+hn_status trainer_load(const struct trainer_job *job, struct store_reader *r,
+                       struct trainer_data *d, struct hn_err *err);
 void trainer_data_done(struct trainer_data *d);
 
 /* Messages to the supervisor (job.h). */

@@ -167,7 +167,8 @@ static bool on_label(void *ctx, const struct store_label *l)
 	return true;
 }
 
-static hn_status read_group(struct cutter *c, struct store_reader *r, uint32_t a, uint32_t b, int64_t back)
+static hn_status read_group(struct cutter *c, struct store_reader *r, uint32_t a, uint32_t b,
+                            int64_t back)
 {
 	const uint32_t n = c->n;
 	int64_t end = 0;
@@ -211,13 +212,14 @@ static hn_status cut_stream(struct cutter *c, struct store_reader *r)
 
 /* --- all streams ------------------------------------------------------------------------------ */
 
-static hn_status channels_of(struct store_reader *r, const char *stream, uint16_t *ch, struct hn_err *err)
+static hn_status channels_of(struct store_reader *r, const char *stream, uint16_t *ch,
+                             struct hn_err *err)
 {
 	sqlite3_stmt *q = NULL;
 	int n = 0;
 
-	if (sqlite3_prepare_v2(store_reader_handle(r), "SELECT n_channels FROM stream WHERE name = ?", -1, &q,
-	                       NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(store_reader_handle(r), "SELECT n_channels FROM stream WHERE name = ?", -1,
+	                       &q, NULL) != SQLITE_OK)
 		return hn_fail(err, HN_EIO, "streams: %s", sqlite3_errmsg(store_reader_handle(r)));
 	sqlite3_bind_text(q, 1, stream, -1, SQLITE_STATIC);
 	if (sqlite3_step(q) == SQLITE_ROW)
@@ -246,7 +248,8 @@ static bool take_newest(void *ctx, const struct hn_frame *f)
 }
 
 /* The newest frames of the new regime, shared among the streams; their order does not matter. */
-static hn_status load_fresh(const struct trainer_job *job, struct store_reader *r, struct trainer_data *d)
+static hn_status load_fresh(const struct trainer_job *job, struct store_reader *r,
+                            struct trainer_data *d)
 {
 	const uint32_t each = (uint32_t)(job->scaler_frames / job->n_streams);
 	int32_t *all;
@@ -267,8 +270,8 @@ static hn_status load_fresh(const struct trainer_job *job, struct store_reader *
 	return HN_OK;
 }
 
-hn_status trainer_load(const struct trainer_job *job, struct store_reader *r, struct trainer_data *d,
-                       struct hn_err *err)
+hn_status trainer_load(const struct trainer_job *job, struct store_reader *r,
+                       struct trainer_data *d, struct hn_err *err)
 {
 	hn_status rc = channels_of(r, job->stream[0], &d->ch, err);
 	int32_t *ring = rc == HN_OK ? malloc((size_t)job->window * d->ch * sizeof *ring) : NULL;

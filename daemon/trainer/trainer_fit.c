@@ -97,12 +97,14 @@ static hn_status say_plan(struct fit *f, struct hn_err *err)
 	const uint64_t work = 3 * hn_net_macs(&f->net) * f->n[HN_TRAIN] * (uint64_t)f->job->epochs;
 
 	trainer_say_json(JOB_PLAN, json_pack("{sI sI sI si s{si si si} si sI}", "bytes", (json_int_t)total,
-		"arena_bytes", (json_int_t)f->plan, "data_bytes", (json_int_t)data, "params", (int)f->net.n_weights,
+		"arena_bytes", (json_int_t)f->plan, "data_bytes", (json_int_t)data,
+		"params", (int)f->net.n_weights,
 		"windows", "train", (int)f->n[HN_TRAIN], "valid", (int)f->n[HN_VALID],
-		"holdout", (int)f->n[HN_HOLDOUT], "labels", (int)f->d->labels, "multiply_adds", (json_int_t)work));
+		"holdout", (int)f->n[HN_HOLDOUT], "labels", (int)f->d->labels,
+		"multiply_adds", (json_int_t)work));
 	if ((int64_t)total > f->job->memory_max)
-		return hn_fail(err, HN_ENOMEM, "the plan needs %zu bytes, train.memory_max allows %lld; set it to "
-		               "%zu KB or more, or use a smaller batch or network", total,
+		return hn_fail(err, HN_ENOMEM, "the plan needs %zu bytes, train.memory_max allows %lld; "
+		               "set it to %zu KB or more, or use a smaller batch or network", total,
 		               (long long)f->job->memory_max, total / 1024 + 1);
 	return HN_OK;
 }
@@ -188,10 +190,11 @@ static bool on_epoch(void *ctx, const struct hn_epoch *e)
 	if (now - last_us < 50000 && e->epoch != e->epochs && e->epoch != 1)
 		return true;
 	last_us = now;
-	trainer_say_json(JOB_PROGRESS, json_pack("{si si sf sf sf sf sf}", "epoch", (int)e->epoch, "epochs",
-		(int)e->epochs, "loss", e->train_loss, "valid_loss", isfinite(e->valid_loss) ? e->valid_loss : 0.0,
-		"valid_accuracy", isfinite(e->valid_score) ? e->valid_score : 0.0, "gradient_norm",
-		e->grad_norm_max, "rate", e->lr));
+	trainer_say_json(JOB_PROGRESS, json_pack("{si si sf sf sf sf sf}", "epoch", (int)e->epoch,
+		"epochs", (int)e->epochs, "loss", e->train_loss,
+		"valid_loss", isfinite(e->valid_loss) ? e->valid_loss : 0.0,
+		"valid_accuracy", isfinite(e->valid_score) ? e->valid_score : 0.0,
+		"gradient_norm", e->grad_norm_max, "rate", e->lr));
 	return true;
 }
 
@@ -226,7 +229,8 @@ static hn_status quantise(struct fit *f, struct hn_err *err)
 
 struct runner { struct hd_net net; int8_t *in; uint8_t *arena; };
 
-static hn_status runner_open(struct runner *r, const struct fit *f, const uint8_t *image, size_t len)
+static hn_status runner_open(struct runner *r, const struct fit *f, const uint8_t *image,
+                             size_t len)
 {
 	*r = (struct runner){ .in = NULL };
 	if (hd_net_open(&r->net, image, (uint32_t)len) != HD_OK)
@@ -364,8 +368,9 @@ static void say_report(const struct fit *f, double seconds)
 	char hash[17];
 
 	label_hash(f, hash);
-	trainer_say_json(JOB_REPORT, json_pack("{s{so so} sb si si si so s{si si si si si} si ss sI sI sI sI si si sf sf "
-		"sf sf sI}", "sets", "recent", tally_json(&f->recent), "kept", tally_json(&f->kept),
+	trainer_say_json(JOB_REPORT, json_pack("{s{so so} sb si si si so s{si si si si si} "
+		"si ss sI sI sI sI si si sf sf sf sf sI}",
+		"sets", "recent", tally_json(&f->recent), "kept", tally_json(&f->kept),
 		"recent_trained", (int)(f->job->holdout_recent == 0),
 		"float_right", f->float_right, "int8_right", f->int8_right, "majority", f->majority,
 		"confusion", confusion_json(f), "windows", "train", (int)f->n[HN_TRAIN], "valid",
@@ -383,8 +388,8 @@ static void say_report(const struct fit *f, double seconds)
 static hn_status open_net(struct fit *f, struct hn_err *err)
 {
 	const struct trainer_job *job = f->job;
-	const struct hn_net_io io = { .task = job->task, .in_len = (uint16_t)job->window, .in_ch = f->d->ch,
-	                              .out_n = (uint16_t)job->classes };
+	const struct hn_net_io io = { .task = job->task, .in_len = (uint16_t)job->window,
+		.in_ch = f->d->ch, .out_n = (uint16_t)job->classes };
 	hn_status rc = hn_net_parse(&f->net, job->net, &io, err);
 
 	if (rc != HN_OK)
@@ -403,11 +408,13 @@ static hn_status open_net(struct fit *f, struct hn_err *err)
 	return HN_OK;
 }
 
-static hn_status work(struct fit *f, const unsigned char *champion, size_t champion_len, struct hn_err *err)
+static hn_status work(struct fit *f, const unsigned char *champion, size_t champion_len,
+                      struct hn_err *err)
 {
 	const int64_t start = clock_mono_us();
 	struct hn_data data;
-	struct hn_train_job tj = { .cfg = &f->cfg, .data = &data, .arena = &f->arena, .progress = on_epoch };
+	struct hn_train_job tj = { .cfg = &f->cfg, .data = &data, .arena = &f->arena,
+		.progress = on_epoch };
 	hn_status rc;
 
 	hn_arena_init(&f->arena, f->memory, f->plan);

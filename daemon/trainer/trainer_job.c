@@ -30,7 +30,8 @@ static hn_status read_streams(struct trainer_job *job, const json_t *list, struc
 static hn_status check(const struct trainer_job *job, struct hn_err *err)
 {
 	if (job->classes < 0 || job->classes > HN_CLASSES_MAX || job->window < 1 || job->window > 4096 ||
-	    job->hop < 1 || job->epochs < 1 || job->patience < 0 || job->batch < 1 || job->memory_max < 1 << 16 ||
+	    job->hop < 1 || job->epochs < 1 || job->patience < 0 || job->batch < 1 ||
+	    job->memory_max < 1 << 16 ||
 	    !(job->holdout >= 0 && job->holdout < 0.9) || !(job->rate > 0) ||
 	    !(job->holdout_recent >= 0 && job->holdout_recent < 0.9) || job->scaler_frames < 0 ||
 	    job->scaler_frames > 100000 || job->schedule < HN_CONSTANT || job->schedule > HN_COSINE ||
@@ -51,14 +52,16 @@ hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err
 	if (!o)
 		return hn_fail(err, HN_EFORMAT, "job: %s at line %d (one JSON object is expected on stdin)",
 		               je.text, je.line);
-	if (json_unpack_ex(o, &je, 0, "{sI ss ss sI ss si si si ss so sF s?I sI s?b s{si si si sI sF sF sF sF s?F s?F s?i s?i sI}}",
+	if (json_unpack_ex(o, &je, 0, "{sI ss ss sI ss si si si ss so sF s?I sI s?b "
+		"s{si si si sI sF sF sF sF s?F s?F s?i s?i sI}}",
 		"job", &id, "model", &model, "db", &db, "now_us", &now, "task", &task, "classes", &job->classes,
 		"window", &job->window, "hop", &job->hop, "network", &net, "streams", &streams,
 		"period_s", &job->period_s, "since_us", &since, "champion", &champion, "dry_run", &dry, "train",
 		"epochs", &job->epochs, "batch", &job->batch, "patience", &job->patience, "seed", &seed,
 		"rate", &job->rate, "weight_decay", &job->weight_decay, "smoothing", &job->smoothing,
 		"holdout", &job->holdout, "holdout_recent", &job->holdout_recent, "recent_share",
-		&job->recent_share, "scaler_frames", &job->scaler_frames, "schedule", &job->schedule, "memory_max", &memory) != 0) {
+		&job->recent_share, "scaler_frames", &job->scaler_frames, "schedule", &job->schedule,
+		"memory_max", &memory) != 0) {
 		rc = hn_fail(err, HN_EFORMAT, "job: %s", je.text);
 		json_decref(o);
 		return rc;

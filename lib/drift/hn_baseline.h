@@ -41,7 +41,8 @@ struct hn_baseline {             /* fields are private                          
 	uint32_t bin_n[HN_BASELINE_BINS];
 };
 
-hn_status hn_baseline_init(struct hn_baseline *b, const struct hn_baseline_cfg *cfg);  /* HN_ERANGE */
+/* Errors: HN_ERANGE. */
+hn_status hn_baseline_init(struct hn_baseline *b, const struct hn_baseline_cfg *cfg);
 
 /* One value at `phase` in [0, 1) of the season.
  * HN_OK: *z is the residual [sd].  HN_EDATA: still learning or inside a block, *z is untouched.

@@ -32,8 +32,8 @@ static bool graver(enum hn_verdict_kind was, enum hn_verdict_kind is)
 	return was == HN_SENSOR_FAULT && (is == HN_DATA_DRIFT || is == HN_CONCEPT_DRIFT);
 }
 
-enum hn_episode_event hn_episode_step(struct hn_episode *e, const struct hn_signs *s, uint32_t quiet,
-                                      int64_t now_us)
+enum hn_episode_event hn_episode_step(struct hn_episode *e, const struct hn_signs *s,
+                                      uint32_t quiet, int64_t now_us)
 {
 	const enum hn_verdict_kind kind = hn_verdict_of(s);
 

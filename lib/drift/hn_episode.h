@@ -50,8 +50,8 @@ struct hn_episode {
 
 /* One step.  An open episode changes only to a graver kind (fault < data drift, concept drift): no
  * second alarm for the same event.  It closes after `quiet` calm steps in a row. */
-enum hn_episode_event hn_episode_step(struct hn_episode *e, const struct hn_signs *s, uint32_t quiet,
-                                      int64_t now_us);
+enum hn_episode_event hn_episode_step(struct hn_episode *e, const struct hn_signs *s,
+                                      uint32_t quiet, int64_t now_us);
 
 /* A new version with a new reference serves: close. */
 enum hn_episode_event hn_episode_rearm(struct hn_episode *e, int64_t now_us);

@@ -65,8 +65,8 @@ static void check_first(const struct hn_gate_input *in, int n, struct hn_gate_re
 		say(r, "no better than always answering the most frequent class (%.1f %%)", 100.0 * r->champion);
 }
 
-static void check_gain(const struct hn_gate_set *s, const char *which, const struct hn_gate_cfg *cfg,
-                       struct hn_gate_result *r)
+static void check_gain(const struct hn_gate_set *s, const char *which,
+                       const struct hn_gate_cfg *cfg, struct hn_gate_result *r)
 {
 	const int wins = s->challenger - s->both, losses = s->champion - s->both;
 
@@ -98,7 +98,8 @@ static void sum_up(struct hn_gate_result *r, int n, const char *which, bool has_
 	memmove(r->reason[1], r->reason[0], (size_t)r->n_reasons * HN_GATE_TEXT);
 	r->n_reasons++;
 	r->pass = r->n_reasons == 1;
-	(void)snprintf(r->reason[0], HN_GATE_TEXT, "%s: %.1f %% right against %.1f %% of %s on %d %s windows",
+	(void)snprintf(r->reason[0], HN_GATE_TEXT,
+	               "%s: %.1f %% right against %.1f %% of %s on %d %s windows",
 	               r->pass ? "passed" : "failed", 100.0 * r->challenger, 100.0 * r->champion,
 	               has_champion ? "the champion" : "the most frequent class", n, which);
 }

@@ -11,8 +11,8 @@ static const double chance_max = 0.05;   /* a drop that luck gives more often is
 
 const char *const hn_probation_names[] = { "watch", "keep", "roll back", NULL };
 
-void hn_probation_start(struct hn_probation *p, int n_before, int right_before, double gate_accuracy,
-                        int64_t now_us)
+void hn_probation_start(struct hn_probation *p, int n_before, int right_before,
+                        double gate_accuracy, int64_t now_us)
 {
 	*p = (struct hn_probation){ .start_us = now_us, .n_before = n_before > 0 ? n_before : 0,
 		.right_before = right_before, .gate_accuracy = gate_accuracy };

@@ -27,8 +27,8 @@ struct hn_probation {            /* plain memory                                
 	int32_t n, right;        /* labelled predictions of the new version                      */
 };
 
-void hn_probation_start(struct hn_probation *p, int n_before, int right_before, double gate_accuracy,
-                        int64_t now_us);
+void hn_probation_start(struct hn_probation *p, int n_before, int right_before,
+                        double gate_accuracy, int64_t now_us);
 void hn_probation_label(struct hn_probation *p, bool right);
 enum hn_probation_verdict hn_probation_decide(const struct hn_probation *p,
                                               const struct hn_probation_cfg *cfg, int64_t now_us,

@@ -263,7 +263,10 @@ static void update(struct step *s, const struct hn_policy_event *ev)
 	case HN_POLICY_JOB_REJECTED: p->busy = false; p->failures = 0; p->labels_tried = p->labels; break;
 	case HN_POLICY_JOB_FAILED: on_failed(s); break;
 	case HN_POLICY_CONFIRMED: p->rolling = false; break;
-	case HN_POLICY_ROLLED_BACK: p->rolling = false; p->not_before_us = after(s->now, s->cfg->cooldown_s); break;
+	case HN_POLICY_ROLLED_BACK:
+		p->rolling = false;
+		p->not_before_us = after(s->now, s->cfg->cooldown_s);
+		break;
 	case HN_POLICY_RETRAIN: on_retrain(s); break;
 	case HN_POLICY_TICK: on_tick(s); break;
 	case HN_POLICY_EVENTS: break;

@@ -163,12 +163,18 @@ static int next_random(struct hn_query *q)
 	return -1;
 }
 
-static const struct hn_query_how mixed = { "mixed", "far from what is known, and in doubt", next_mixed };
+static const struct hn_query_how mixed = {
+	"mixed", "far from what is known, and in doubt", next_mixed
+};
 static const struct hn_query_how uncertain = { "uncertain", "smallest margin", next_uncertain };
-static const struct hn_query_how diverse = { "diverse", "farthest from what is known", next_diverse };
+static const struct hn_query_how diverse = {
+	"diverse", "farthest from what is known", next_diverse
+};
 static const struct hn_query_how at_random = { "random", "any", next_random };
 
-const struct hn_query_how *const hn_query_hows[] = { &mixed, &uncertain, &diverse, &at_random, NULL };
+const struct hn_query_how *const hn_query_hows[] = {
+	&mixed, &uncertain, &diverse, &at_random, NULL
+};
 
 const struct hn_query_how *hn_query_how_find(const char *name)
 {

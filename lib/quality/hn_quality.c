@@ -110,7 +110,8 @@ static void run_learn(const struct hn_quality_cfg *cfg, struct hn_quality_channe
 	}
 }
 
-static void channel_learn(const struct hn_quality_cfg *cfg, struct hn_quality_channel *c, int32_t raw)
+static void channel_learn(const struct hn_quality_cfg *cfg, struct hn_quality_channel *c,
+                          int32_t raw)
 {
 	const bool same = c->run > 0 && c->last == raw;
 

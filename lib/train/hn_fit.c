@@ -111,7 +111,8 @@ static double rate(const struct hn_fit *f)
 
 	if (f->cfg->schedule != HN_COSINE || done <= hold)
 		return f->lr;
-	return f->lr * (floor_share + (1 - floor_share) * 0.5 * (1 + cos(pi * (done - hold) / (1 - hold))));
+	return f->lr * (floor_share + (1 - floor_share) * 0.5 *
+	                (1 + cos(pi * (done - hold) / (1 - hold))));
 }
 
 /* Apply the gradient.  Returns false, and changes nothing, when it is not finite. */

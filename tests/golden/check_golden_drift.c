@@ -65,7 +65,8 @@ static struct hn_drift_params params_of(const struct hn_detector *d, const json_
 }
 
 /* The score that river's recorded state implies; NAN = not recorded for this detector. */
-static double implied(const struct hn_detector *d, const struct hn_drift_params *p, const json_t *st)
+static double implied(const struct hn_detector *d, const struct hn_drift_params *p,
+                      const json_t *st)
 {
 	const double n = number(st, "n", 0.0);
 

@@ -134,8 +134,8 @@ def record(name, text, task, length, ch, n, decay, smooth):
 
 def main():
     torch.set_num_threads(1)
-    print("/* golden_torch.h - made by gen_torch.py with PyTorch %s: mean loss of the first two "
-          "epochs. */" % torch.__version__)
+    print("/* golden_torch.h - made by gen_torch.py with PyTorch %s:\n"
+          " * mean loss of the first two epochs. */" % torch.__version__)
     print("static const struct golden golden[] = {")
     for row in NETS:
         record(*row)

@@ -1,5 +1,5 @@
-/* golden_torch.h - made by gen_torch.py with PyTorch 1.13.0a0: mean loss of the first two
- * epochs. */
+/* golden_torch.h - made by gen_torch.py with PyTorch 1.13.0a0:
+ * mean loss of the first two epochs. */
 static const struct golden golden[] = {
 	{ "W1",
 	  "dense 32, relu, dense 16, relu, dense 4",

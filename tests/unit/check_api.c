@@ -51,7 +51,8 @@ START_TEST(every_route_of_the_table_answers_and_has_a_help_text)
 
 		filled(text_of(r, "path"), path, sizeof path);
 		status = ask(text_of(r, "method"), path, "", posts_label ? label : "");
-		ck_assert_msg(status == 200 || status == 202, "%s %s: %.200s", text_of(r, "method"), path, answer);
+		ck_assert_msg(status == 200 || status == 202, "%s %s: %.200s", text_of(r, "method"), path,
+		              answer);
 		ck_assert_ptr_nonnull(strstr(answer, "Content-Type: "));
 		ck_assert_uint_gt(strlen(text_of(r, "help")), 5);
 	}
@@ -105,7 +106,8 @@ START_TEST(the_table_and_openapi_yaml_describe_the_same_routes)
 	ck_assert_ptr_nonnull(yaml_document_get_root_node(&d));
 	paths = value_of(&d, yaml_document_get_root_node(&d), "paths");
 	ck_assert_ptr_nonnull(paths);
-	for (yaml_node_pair_t *p = paths->data.mapping.pairs.start; p < paths->data.mapping.pairs.top; p++) {
+	for (yaml_node_pair_t *p = paths->data.mapping.pairs.start;
+	     p < paths->data.mapping.pairs.top; p++) {
 		const char *path = (const char *)yaml_document_get_node(&d, p->key)->data.scalar.value;
 
 		for (i = 0; i < sizeof methods / sizeof methods[0]; i++) {
@@ -136,7 +138,11 @@ END_TEST
 
 /* --- requests that are refused ---------------------------------------------------------------- */
 
-static const struct { const char *method, *path, *headers, *body; int status; const char *has; } refused[] = {
+static const struct {
+	const char *method, *path, *headers, *body;
+	int status;
+	const char *has;
+} refused[] = {
 	{ "GET", "/", "", "", 404, "/api/v1/routes" },
 	{ "GET", "/api/v1/models/", "", "", 404, "no such path" },
 	{ "GET", "/api/v1/models/other", "", "", 404, "no model 'other'" },
@@ -160,20 +166,27 @@ static const struct { const char *method, *path, *headers, *body; int status; co
 	{ "POST", "/api/v1/models/pump-state/retrain", "", "{\"dry_run\":1}", 400, "dry_run" },
 	{ "POST", "/api/v1/models/pump-state/retrain", "", "{\"reason\":1}", 400, "reason" },
 	{ "POST", "/api/v1/models/pump-state/retrain", "Content-Type: text/plain\r\n", "{}", 415, "json" },
-	{ "POST", "/api/v1/models/pump-state/retrain", "Origin: http://evil.example\r\n", "{}", 403, "site" },
+	{ "POST", "/api/v1/models/pump-state/retrain", "Origin: http://evil.example\r\n", "{}", 403,
+		"site" },
 	{ "DELETE", "/api/v1/jobs/1", "Origin: null\r\n", "", 403, "site" },
 	{ "POST", "/api/v1/models/busy/retrain", "", "{}", 409, "queued or running" },
 	{ "POST", "/api/v1/models/other/retrain", "", "{}", 404, "no model" },
 	{ "POST", "/api/v1/models/busy/rollback", "", "{}", 409, "no earlier version" },
 	{ "POST", "/api/v1/models/pump-state/rollback", "", "{\"why\":\"\"}", 400, "why" },
 	{ "POST", "/api/v1/labels", "", "{}", 400, "stream" },
-	{ "POST", "/api/v1/labels", "", "{\"stream\":\"vibration\",\"t0\":\"soon\",\"label\":\"a\"}", 400, "3339" },
-	{ "POST", "/api/v1/labels", "", "{\"stream\":\"vibration\",\"t0\":1.5,\"label\":\"a\"}", 400, "3339" },
+	{ "POST", "/api/v1/labels", "", "{\"stream\":\"vibration\",\"t0\":\"soon\",\"label\":\"a\"}", 400,
+		"3339" },
+	{ "POST", "/api/v1/labels", "", "{\"stream\":\"vibration\",\"t0\":1.5,\"label\":\"a\"}", 400,
+		"3339" },
 	{ "POST", "/api/v1/labels", "", "{\"stream\":\"vibration\",\"t0\":1,\"label\":[]}", 400, "class" },
-	{ "POST", "/api/v1/labels", "", "{\"stream\":\"vibration\",\"t0\":2,\"t1\":1,\"label\":\"a\"}", 400, "ends" },
-	{ "POST", "/api/v1/labels", "", "{\"stream\":\"other\",\"t0\":2,\"label\":\"a\"}", 404, "no stream" },
-	{ "POST", "/api/v1/labels", "", "{\"stream\":\"vibration\",\"t0\":2,\"label\":\"full\"}", 503, "Retry-After" },
-	{ "POST", "/api/v1/labels", "", "{\"stream\":\"vibration\",\"t0\":2,\"label\":\"a\",\"who\":\"\"}", 400, "who" },
+	{ "POST", "/api/v1/labels", "", "{\"stream\":\"vibration\",\"t0\":2,\"t1\":1,\"label\":\"a\"}",
+		400, "ends" },
+	{ "POST", "/api/v1/labels", "", "{\"stream\":\"other\",\"t0\":2,\"label\":\"a\"}", 404,
+		"no stream" },
+	{ "POST", "/api/v1/labels", "", "{\"stream\":\"vibration\",\"t0\":2,\"label\":\"full\"}", 503,
+		"Retry-After" },
+	{ "POST", "/api/v1/labels", "", "{\"stream\":\"vibration\",\"t0\":2,\"label\":\"a\",\"who\":\"\"}",
+		400, "who" },
 };
 
 START_TEST(a_request_that_cannot_be_served_is_answered_with_a_problem_that_says_why)
@@ -205,7 +218,9 @@ END_TEST
 /* 64 KB are kept, up to 1 MB is read and refused, more is not read. */
 START_TEST(a_body_that_is_too_large_is_refused)
 {
-	static const struct { size_t len; int status; } rows[] = { { 65000, 202 }, { 70000, 413 }, { 900000, 413 } };
+	static const struct { size_t len; int status; } rows[] = {
+		{ 65000, 202 }, { 70000, 413 }, { 900000, 413 }
+	};
 	char *text = malloc(1000000);
 	int n;
 
@@ -237,7 +252,8 @@ END_TEST
 
 START_TEST(garbage_is_survived)
 {
-	static const char *const texts[] = { "\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\x16\x03\x01\x02",
+	static const char *const texts[] = {
+		"\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\x16\x03\x01\x02",
 		"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET http://a/livez HTTP/1.1\r\n\r\n",
 		"POST /api/v1/labels HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n",
 		"POST /api/v1/labels HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
@@ -270,7 +286,8 @@ START_TEST(retrain_answers_202_with_a_job_to_follow_and_knows_who_asked)
 	char who[32];
 	json_t *o;
 
-	ck_assert_int_eq(ask("POST", "/api/v1/models/pump-state/retrain", "Content-Type: application/json\r\n",
+	ck_assert_int_eq(ask("POST", "/api/v1/models/pump-state/retrain",
+	                     "Content-Type: application/json\r\n",
 	                     "{\"reason\":\"new bearing\",\"dry_run\":true}"), 202);
 	ck_assert_ptr_nonnull(strstr(answer, "Location: /api/v1/jobs/1\r\n"));
 	o = body_json();
@@ -282,20 +299,23 @@ START_TEST(retrain_answers_202_with_a_job_to_follow_and_knows_who_asked)
 	ck_assert_msg(strncmp(fake.actor, who, strlen(who)) == 0, "%s", fake.actor);
 	ck_assert_int_eq(ask("DELETE", "/api/v1/jobs/1", "", ""), 202);
 	ck_assert_int_eq(ask("DELETE", "/api/v1/jobs/1", "", ""), 409);
-	ck_assert_int_eq(ask("POST", "/api/v1/models/pump-state/rollback", "", "{\"reason\":\"worse\"}"), 200);
+	ck_assert_int_eq(ask("POST", "/api/v1/models/pump-state/rollback", "", "{\"reason\":\"worse\"}"),
+	                 200);
 	ck_assert_str_eq(fake.reason, "worse");
 }
 END_TEST
 
 START_TEST(a_label_takes_rfc_3339_or_microseconds_and_a_class_or_a_number)
 {
-	ck_assert_int_eq(ask("POST", "/api/v1/labels", "", "{\"stream\":\"vibration\",\"t0\":\"1970-01-01T00:00:01Z\","
+	ck_assert_int_eq(ask("POST", "/api/v1/labels", "",
+	                     "{\"stream\":\"vibration\",\"t0\":\"1970-01-01T00:00:01Z\","
 	                     "\"t1\":2500000,\"label\":\"worn\",\"who\":\"anna\"}"), 202);
 	ck_assert_int_eq(fake.t0_us, 1000000);
 	ck_assert_int_eq(fake.t1_us, 2500000);
 	ck_assert_str_eq(fake.last_label, "worn");
 	ck_assert_str_eq(fake.who, "anna");
-	ck_assert_int_eq(ask("POST", "/api/v1/labels", "", "{\"stream\":\"vibration\",\"t0\":7,\"label\":1.5}"), 202);
+	ck_assert_int_eq(ask("POST", "/api/v1/labels", "",
+	                     "{\"stream\":\"vibration\",\"t0\":7,\"label\":1.5}"), 202);
 	ck_assert_int_eq(fake.t1_us, 7);
 	ck_assert_str_eq(fake.last_label, "1.5");
 	ck_assert_ptr_nonnull(strstr(fake.who, "uid "));

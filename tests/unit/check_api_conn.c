@@ -76,8 +76,10 @@ START_TEST(tcp_answers_only_requests_that_name_this_machine)
 	ck_assert_int_eq(ask_tcp("GET", "/livez", "localhost.evil.example", ""), 403);
 	ck_assert_int_eq(ask_tcp("GET", "/livez", "", ""), 403);
 	(void)snprintf(origin, sizeof origin, "Origin: http://localhost:9999\r\n");
-	ck_assert_int_eq(ask_tcp("POST", "/api/v1/models/pump-state/retrain", "localhost:8414", origin), 403);
-	ck_assert_int_eq(ask_tcp("POST", "/api/v1/models/pump-state/retrain", "localhost:9999", origin), 202);
+	ck_assert_int_eq(ask_tcp("POST", "/api/v1/models/pump-state/retrain", "localhost:8414", origin),
+	                 403);
+	ck_assert_int_eq(ask_tcp("POST", "/api/v1/models/pump-state/retrain", "localhost:9999", origin),
+	                 202);
 	ck_assert_str_eq(fake.actor, "tcp");
 }
 END_TEST
@@ -139,8 +141,10 @@ static int64_t id_at(const json_t *list, size_t i)
 START_TEST(events_come_in_pages_also_those_that_are_no_longer_in_memory)
 {
 	static const struct { const char *query; size_t n; int64_t first; } rows[] = {
-		{ "", 100, 501 }, { "?limit=3", 3, 598 }, { "?after=0&limit=10", 10, 1 }, { "?after=50", 100, 51 },
-		{ "?after=590", 10, 591 }, { "?after=600", 0, 0 }, { "?after=9000", 0, 0 }, { "?limit=0", 1, 600 } };
+		{ "", 100, 501 }, { "?limit=3", 3, 598 }, { "?after=0&limit=10", 10, 1 },
+		{ "?after=50", 100, 51 }, { "?after=590", 10, 591 }, { "?after=600", 0, 0 },
+		{ "?after=9000", 0, 0 }, { "?limit=0", 1, 600 }
+	};
 	bool never = false;
 
 	add(600, "job_done");
@@ -161,7 +165,8 @@ END_TEST
 
 START_TEST(a_long_poll_ends_with_the_next_entry_or_empty_when_its_time_is_over)
 {
-	static const char text[] = "GET /api/v1/events?after=0&wait=%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+	static const char text[] = "GET /api/v1/events?after=0&wait=%s HTTP/1.1\r\nHost: a\r\n"
+		"Connection: close\r\n\r\n";
 	char request[200];
 	int fd = dial();
 	const uint64_t t = uv_hrtime();
@@ -183,8 +188,8 @@ END_TEST
 
 START_TEST(an_event_stream_goes_on_where_the_last_one_ended)
 {
-	static const char text[] = "GET /api/v1/events HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n"
-		"Last-Event-ID: 3\r\n\r\n";
+	static const char text[] = "GET /api/v1/events HTTP/1.1\r\nHost: a\r\n"
+		"Accept: text/event-stream\r\nLast-Event-ID: 3\r\n\r\n";
 	bool never = false;
 	int fd;
 

@@ -48,7 +48,8 @@ struct watch { struct hn_baseline base; _Alignas(16) unsigned char cusum[HN_DRIF
 
 static void learn(struct watch *w, struct source *g, double unit, double origin)
 {
-	const struct hn_baseline_cfg cfg = { .learn = LEARN, .bins = g->s->bins, .step = unit * g->s->step };
+	const struct hn_baseline_cfg cfg = { .learn = LEARN, .bins = g->s->bins,
+		.step = unit * g->s->step };
 	const struct hn_detector *d = hn_detector_find("cusum");
 	struct hn_drift_params p = d->defaults;
 	double z;
@@ -93,7 +94,8 @@ START_TEST(false_alarms_stay_within_twice_the_budget)
 	hn_rng_seed(&rng, SEED);
 	learn(&w, &g, 1.0, 0.0);
 	alarms = watch(&w, &g, 0.0, RUN, &first);
-	printf("%-32s %.2f alarms a month of 1 (%d in %.1f months)\n", g.s->name, alarms / months, alarms, months);
+	printf("%-32s %.2f alarms a month of 1 (%d in %.1f months)\n", g.s->name, alarms / months, alarms,
+	       months);
 	ck_assert_msg(alarms <= 2.0 * months, "%s: %d alarms", g.s->name, alarms);
 }
 END_TEST
@@ -128,7 +130,8 @@ START_TEST(unit_and_origin_do_not_matter)
 		const hn_status ra = hn_baseline_step(&wa.base, x, ph, &za);
 
 		ck_assert_int_eq(hn_baseline_step(&wb.base, 1024.0 * x - 4096.0, ph, &zb), ra);
-		ck_assert_msg(fabs(za - zb) <= 1e-6 * fmax(1.0, fabs(za)), "%s: %.12g and %.12g", a.s->name, za, zb);
+		ck_assert_msg(fabs(za - zb) <= 1e-6 * fmax(1.0, fabs(za)), "%s: %.12g and %.12g", a.s->name, za,
+		              zb);
 	}
 }
 END_TEST
@@ -210,7 +213,8 @@ int main(void)
 	tcase_add_loop_test(t, false_alarms_stay_within_twice_the_budget, 0, STREAMS);
 	tcase_add_loop_test(t, a_lasting_shift_is_found, 0, STREAMS);
 	tcase_add_loop_test(t, unit_and_origin_do_not_matter, 0, STREAMS);
-	tcase_add_loop_test(t, a_copied_baseline_goes_on_identically_and_bad_values_change_nothing, 0, STREAMS);
+	tcase_add_loop_test(t, a_copied_baseline_goes_on_identically_and_bad_values_change_nothing, 0,
+	                    STREAMS);
 	tcase_add_test(t, memory_decides_between_prewhitening_and_blocks);
 	tcase_add_test(t, a_constant_stream_that_moves_one_step_is_seen);
 	tcase_add_test(t, impossible_settings_are_refused);

@@ -51,22 +51,64 @@ static void teardown(void)
 
 /* --- kinds of data: a new row is tested the day it is added -------------------------------- */
 
-static int64_t time_regular(struct hn_rng *r, uint32_t i)   { (void)r; return 1700000000000000 + (int64_t)i * 10000; }
-static int64_t time_equal(struct hn_rng *r, uint32_t i)     { (void)r; (void)i; return 42; }
+static int64_t time_regular(struct hn_rng *r, uint32_t i)
+{
+	(void)r;
+	return 1700000000000000 + (int64_t)i * 10000;
+}
+static int64_t time_equal(struct hn_rng *r, uint32_t i)
+{
+	(void)r;
+	(void)i;
+	return 42;
+}
 static int64_t time_jitter(struct hn_rng *r, uint32_t i)
 {
 	return 1700000000000000 + (int64_t)i * 10000 + hn_rng_below(r, 41) - 20;
 }
-static int64_t time_any(struct hn_rng *r, uint32_t i)       { (void)i; return (int64_t)hn_rng_u64(r); }
-static int64_t time_extreme(struct hn_rng *r, uint32_t i)   { (void)r; return i % 2 ? INT64_MAX : INT64_MIN; }
+static int64_t time_any(struct hn_rng *r, uint32_t i)
+{
+	(void)i;
+	return (int64_t)hn_rng_u64(r);
+}
+static int64_t time_extreme(struct hn_rng *r, uint32_t i)
+{
+	(void)r;
+	return i % 2 ? INT64_MAX : INT64_MIN;
+}
 
-static int32_t raw_constant(struct hn_rng *r, uint32_t i)   { (void)r; (void)i; return -7; }
-static int32_t raw_walk(struct hn_rng *r, uint32_t i)       { return (int32_t)(i * 3 + hn_rng_below(r, 5)); }
-static int32_t raw_any(struct hn_rng *r, uint32_t i)        { (void)i; return (int32_t)(uint32_t)hn_rng_u64(r); }
-static int32_t raw_extreme(struct hn_rng *r, uint32_t i)    { (void)r; return i % 2 ? INT32_MAX : INT32_MIN; }
-static int32_t raw_adc(struct hn_rng *r, uint32_t i)        { (void)i; return (int32_t)hn_rng_below(r, 4096); }
+static int32_t raw_constant(struct hn_rng *r, uint32_t i)
+{
+	(void)r;
+	(void)i;
+	return -7;
+}
+static int32_t raw_walk(struct hn_rng *r, uint32_t i)
+{
+	return (int32_t)(i * 3 + hn_rng_below(r, 5));
+}
+static int32_t raw_any(struct hn_rng *r, uint32_t i)
+{
+	(void)i;
+	return (int32_t)(uint32_t)hn_rng_u64(r);
+}
+static int32_t raw_extreme(struct hn_rng *r, uint32_t i)
+{
+	(void)r;
+	return i % 2 ? INT32_MAX : INT32_MIN;
+}
+static int32_t raw_adc(struct hn_rng *r, uint32_t i)
+{
+	(void)i;
+	return (int32_t)hn_rng_below(r, 4096);
+}
 
-static uint8_t flag_good(struct hn_rng *r, uint32_t i)      { (void)r; (void)i; return HN_GOOD; }
+static uint8_t flag_good(struct hn_rng *r, uint32_t i)
+{
+	(void)r;
+	(void)i;
+	return HN_GOOD;
+}
 static uint8_t flag_mixed(struct hn_rng *r, uint32_t i)
 {
 	static const uint8_t all[] = { HN_GOOD, HN_NOT_EVALUATED, HN_SUSPECT, HN_FAIL, HN_MISSING };
@@ -79,7 +121,11 @@ static uint8_t flag_rare(struct hn_rng *r, uint32_t i)
 	(void)i;
 	return hn_rng_below(r, 200) ? HN_GOOD : HN_MISSING;
 }
-static uint8_t flag_any(struct hn_rng *r, uint32_t i)       { (void)i; return (uint8_t)hn_rng_u64(r); }
+static uint8_t flag_any(struct hn_rng *r, uint32_t i)
+{
+	(void)i;
+	return (uint8_t)hn_rng_u64(r);
+}
 
 static int64_t (*const times[])(struct hn_rng *, uint32_t) = {
 	time_regular, time_equal, time_jitter, time_any, time_extreme

@@ -21,7 +21,8 @@ static void fill(uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		w[i] = (struct hn_window){ .end_us = 1700000000000000 + 80000 * (int64_t)i,
-			.stream = (int)(i % 3), .label = (int32_t)(i % CLASSES), .label_id = i, .at = i, .recent = i >= n / 2 };
+			.stream = (int)(i % 3), .label = (int32_t)(i % CLASSES), .label_id = i, .at = i,
+			.recent = i >= n / 2 };
 }
 
 START_TEST(one_window_an_end_remains_and_it_is_the_one_labelled_last)

@@ -1,4 +1,5 @@
-/* check_db.c - the writer thread: order, savepoints, urgency, limits, one instance, reopening, salvage. */
+/* check_db.c - the writer thread: order, savepoints, urgency, limits, one instance, reopening,
+ * salvage. */
 #include <check.h>
 #include <fcntl.h>
 #include <stdint.h>

@@ -104,8 +104,8 @@ END_TEST
 START_TEST(impossible_parameters_are_refused)
 {
 	const struct hn_detector *d = hn_detectors[_i];
-	const struct hn_drift_params bad = { .arl = (double)NAN, .threshold = -1.0, .k = -1.0, .clip = -1.0,
-		.alpha = 2.0, .confidence = 2.0, .p0 = 2.0, .min_n = -1 };
+	const struct hn_drift_params bad = { .arl = (double)NAN, .threshold = -1.0, .k = -1.0,
+		.clip = -1.0, .alpha = 2.0, .confidence = 2.0, .p0 = 2.0, .min_n = -1 };
 
 	memset(mem, 0xa5, sizeof mem);
 	memcpy(copy, mem, sizeof mem);
@@ -343,7 +343,8 @@ END_TEST
 
 START_TEST(an_episode_alarms_once_and_ends_when_quiet_or_rearmed)
 {
-	const struct hn_signs bad = { .input = true }, good = { .calm = true }, restless = { .calm = false };
+	const struct hn_signs bad = { .input = true }, good = { .calm = true };
+	const struct hn_signs restless = { .calm = false };
 	struct hn_episode e = { .open = false };
 	int opened = 0;
 

@@ -16,14 +16,18 @@ static const struct gate_case {
 	bool pass;
 	const char *word;        /* somewhere in the reasons                                    */
 } cases[] = {
-	{ "clearly better", { true, { 40, 20, 38, 19 }, { 40, 38, 38, 37 }, 76, 76, 30 }, true, "passed: 95.0 %" },
-	{ "no better", { true, { 40, 36, 36, 34 }, { 40, 38, 38, 37 }, 74, 74, 30 }, false, "gain of 0.0 points" },
+	{ "clearly better", { true, { 40, 20, 38, 19 }, { 40, 38, 38, 37 }, 76, 76, 30 }, true,
+		"passed: 95.0 %" },
+	{ "no better", { true, { 40, 36, 36, 34 }, { 40, 38, 38, 37 }, 74, 74, 30 }, false,
+		"gain of 0.0 points" },
 	{ "worse", { true, { 40, 38, 20, 19 }, { 40, 38, 38, 37 }, 58, 58, 30 }, false, "gain of -45.0" },
-	{ "better but forgets", { true, { 40, 20, 38, 19 }, { 40, 38, 30, 29 }, 68, 68, 30 }, false, "forgets" },
+	{ "better but forgets", { true, { 40, 20, 38, 19 }, { 40, 38, 30, 29 }, 68, 68, 30 }, false,
+		"forgets" },
 	{ "one forgotten window is not held against it",
 		{ true, { 40, 20, 38, 19 }, { 8, 8, 7, 7 }, 45, 45, 30 }, true, "passed" },
 	{ "too few windows", { true, { 9, 0, 9, 0 }, { 40, 38, 38, 37 }, 47, 47, 30 }, false, "too few" },
-	{ "int8 loses too much", { true, { 40, 20, 38, 19 }, { 40, 38, 38, 37 }, 80, 76, 30 }, false, "int8" },
+	{ "int8 loses too much", { true, { 40, 20, 38, 19 }, { 40, 38, 38, 37 }, 80, 76, 30 }, false,
+		"int8" },
 	{ "int8 loses one window", { true, { 10, 5, 9, 5 }, { 0, 0, 0, 0 }, 10, 9, 4 }, true, "passed" },
 	{ "no recent windows: all held-back ones decide",
 		{ true, { 0, 0, 0, 0 }, { 50, 25, 45, 24 }, 45, 45, 20 }, true, "held-back" },
@@ -32,7 +36,8 @@ static const struct gate_case {
 	{ "the first version that always answers the same does not",
 		{ false, { 20, 0, 12, 0 }, { 0, 0, 0, 0 }, 12, 12, 12 }, false, "most frequent" },
 	{ "nothing held back", { false, { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, 0, 0, 0 }, false, "too few" },
-	{ "more right than windows", { true, { 10, 5, 11, 5 }, { 0, 0, 0, 0 }, 10, 10, 4 }, false, "contradict" },
+	{ "more right than windows", { true, { 10, 5, 11, 5 }, { 0, 0, 0, 0 }, 10, 10, 4 }, false,
+		"contradict" },
 	{ "both above one", { true, { 10, 5, 6, 6 }, { 0, 0, 0, 0 }, 6, 6, 4 }, false, "contradict" },
 	{ "union above n", { true, { 10, 8, 8, 2 }, { 0, 0, 0, 0 }, 8, 8, 4 }, false, "contradict" },
 	{ "negative", { true, { -1, 0, 0, 0 }, { 0, 0, 0, 0 }, 0, 0, 0 }, false, "contradict" },
@@ -94,7 +99,8 @@ static const struct {
 	{ "over, good", 0, 0, 0.95, 20, 19, 3600, HN_PROBATION_KEEP },
 	{ "clearly worse than the gate said", 0, 0, 0.95, 10, 4, 100, HN_PROBATION_ROLL_BACK },
 	{ "clearly worse than the version before", 40, 38, 0.5, 20, 8, 100, HN_PROBATION_ROLL_BACK },
-	{ "worse than the gate, better than the one before", 40, 16, 0.95, 20, 15, 100, HN_PROBATION_WATCH },
+	{ "worse than the gate, better than the one before", 40, 16, 0.95, 20, 15, 100,
+		HN_PROBATION_WATCH },
 	{ "too few labels to judge", 0, 0, 0.95, 7, 0, 100, HN_PROBATION_WATCH },
 	{ "a drop that luck explains", 0, 0, 0.95, 10, 8, 100, HN_PROBATION_WATCH },
 	{ "nothing to compare with", 0, 0, (double)NAN, 30, 0, 100, HN_PROBATION_WATCH },
@@ -150,7 +156,8 @@ int main(void)
 	SRunner *r;
 	int failed;
 
-	tcase_add_loop_test(t, the_gate_decides_as_its_table_says, 0, (int)(sizeof cases / sizeof cases[0]));
+	tcase_add_loop_test(t, the_gate_decides_as_its_table_says, 0,
+	                    (int)(sizeof cases / sizeof cases[0]));
 	tcase_add_test(t, all_objections_are_named_at_once);
 	tcase_add_test(t, the_chance_of_the_gain_is_the_sign_tests);
 	tcase_add_loop_test(t, probation_rolls_back_only_what_is_worse_beyond_chance, 0,

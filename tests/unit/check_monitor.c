@@ -88,7 +88,8 @@ START_TEST(wrong_answers_on_unchanged_inputs_are_concept_drift)
 	t_both(100, 1);
 	for (int i = 0; i < 30; i++) {
 		t_both(10, 1);
-		t_label(0, t_now_us(0) - (T_BLOCK - 1) * T_PERIOD_US, t_now_us(0), t_machines[0].state, &judged, &right);
+		t_label(0, t_now_us(0) - (T_BLOCK - 1) * T_PERIOD_US, t_now_us(0), t_machines[0].state, &judged,
+		        &right);
 		ck_assert_int_eq(judged, 1);
 		ck_assert_int_eq(right, 1);
 	}
@@ -96,7 +97,8 @@ START_TEST(wrong_answers_on_unchanged_inputs_are_concept_drift)
 	t_machines[0].confused = t_machines[1].confused = true;
 	while (!t_seen.opened && n++ < 40) {
 		t_both(10, 1);
-		t_label(0, t_now_us(0) - (T_BLOCK - 1) * T_PERIOD_US, t_now_us(0), t_machines[0].state, &judged, &right);
+		t_label(0, t_now_us(0) - (T_BLOCK - 1) * T_PERIOD_US, t_now_us(0), t_machines[0].state, &judged,
+		        &right);
 		ck_assert_int_eq(right, 0);
 	}
 	printf("found after %d labels\n", n);
@@ -220,13 +222,15 @@ START_TEST(alarm_and_end_are_in_the_database_with_their_evidence)
 	monitor_rearm(t_mon, T_MODEL, 2, 0.9);
 	t_close_all();
 	ck_assert_int_eq(query_int("SELECT count(*) FROM episode WHERE state = 'closed'"), 1);
-	ck_assert_int_eq(query_int("SELECT count(*) FROM journal WHERE kind = 'alarm' AND episode = 1"), 1);
+	ck_assert_int_eq(query_int("SELECT count(*) FROM journal WHERE kind = 'alarm' AND episode = 1"),
+	                 1);
 	ck_assert_int_eq(query_int("SELECT count(*) FROM journal WHERE kind = 'episode_closed'"), 1);
 	ck_assert_int_eq(query_int("SELECT count(*) FROM monitor_state"), 3);
 	ck_assert_int_eq(db_reader(t_mon_dir.db, &r, &err), HN_OK);
 	list = monitor_episodes(r, "pump", 10);
 	ck_assert_uint_eq(json_array_size(list), 1);
-	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "verdict")), "data drift");
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "verdict")),
+	                 "data drift");
 	ck_assert(json_is_object(json_object_get(json_array_get(list, 0), "evidence")));
 	json_decref(list);
 	list = monitor_episodes(r, "other", 10);

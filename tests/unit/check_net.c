@@ -63,7 +63,8 @@ static const struct {
 	{ "dense 4, softmax", HN_REGRESS, 4, HN_EFORMAT, { "layer 2 'softmax'" } },
 	{ "relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,"
 	  "relu,relu,relu,relu,relu,relu,dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 25", "24" } },
-	{ "dense 000000000000000000000000000000000000000000004", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1" } },
+	{ "dense 000000000000000000000000000000000000000000004", HN_CLASSIFY, 4, HN_EFORMAT,
+		{ "layer 1" } },
 };
 
 START_TEST(errors_name_the_layer_its_text_and_the_shapes)

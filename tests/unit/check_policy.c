@@ -140,7 +140,8 @@ static const struct scenario scenarios[] = {
 		{ 9, HN_POLICY_LABELS, 8, "" },
 		{ 1000, HN_POLICY_TICK, 0, "" },
 		{ 1001, HN_POLICY_TICK, 0, "train" }, END } },
-	{ "nothing starts while a rollout is under way; a roll back waits for the cooldown", { AUTO }, { START,
+	{ "nothing starts while a rollout is under way; a roll back waits for the cooldown", { AUTO },
+		{ START,
 		{ 100, HN_POLICY_RETRAIN, 0, "train" },
 		{ 100, HN_POLICY_JOB_STARTED, 0, "" },
 		{ 120, HN_POLICY_JOB_PROMOTED, 0, "" },
@@ -189,13 +190,14 @@ START_TEST(each_scenario_ends_in_the_actions_of_its_table)
 
 	for (const struct line *l = s->line; l->want; l++) {
 		/* An odd origin: nothing may depend on time 0. */
-		const struct hn_policy_event ev = { l->kind, l->n, 1700000000000000 + (int64_t)l->at_s * 1000000 };
+		const struct hn_policy_event ev = { l->kind, l->n,
+			1700000000000000 + (int64_t)l->at_s * 1000000 };
 		struct hn_policy_action out[HN_POLICY_ACTIONS];
 		char got[200];
 
 		describe(out, hn_policy_step(&p, &s->cfg, &ev, out), got, sizeof got);
-		ck_assert_msg(strcmp(got, l->want) == 0, "%s: at %d s: \"%s\", wanted \"%s\"", s->name, l->at_s, got,
-		              l->want);
+		ck_assert_msg(strcmp(got, l->want) == 0, "%s: at %d s: \"%s\", wanted \"%s\"", s->name, l->at_s,
+		              got, l->want);
 	}
 }
 END_TEST
@@ -304,7 +306,8 @@ START_TEST(diverse_takes_one_of_each_cluster_whatever_the_units)
 	int pick[4], clusters[4] = { 0 };
 
 	for (int i = 0; i < 28; i++)             /* four clusters; the second feature in other units */
-		add(i, -1, (float)((i % 2) * 10) + 0.01f * (float)i, 1e-4f * (float)(i / 2 % 2) + 1e-8f * (float)i);
+		add(i, -1, (float)((i % 2) * 10) + 0.01f * (float)i,
+		    1e-4f * (float)(i / 2 % 2) + 1e-8f * (float)i);
 	ck_assert_int_eq(hn_query_pick(&q, hn_query_how_find("diverse"), 4, pick), 4);
 	for (int i = 0; i < 4; i++)
 		clusters[hn_query_at(&q, pick[i])->event_us % 4]++;

@@ -229,7 +229,8 @@ START_TEST(every_rule_has_a_name_and_a_flag_of_qartod)
 	const struct hn_quality_rule *r = &hn_quality_rules[_i];
 
 	ck_assert(r->name[0] && r->help[0] && r->broken);
-	ck_assert(r->flag == HN_GOOD || r->flag == HN_SUSPECT || r->flag == HN_FAIL || r->flag == HN_MISSING);
+	ck_assert(r->flag == HN_GOOD || r->flag == HN_SUSPECT || r->flag == HN_FAIL ||
+	          r->flag == HN_MISSING);
 }
 END_TEST
 

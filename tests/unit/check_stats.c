@@ -18,7 +18,8 @@ static char golden_path[512];
 
 static void near(double got, double want, double rel, const char *what)
 {
-	ck_assert_msg(fabs(got - want) <= rel * fmax(1e-9, fabs(want)), "%s: %.15g, wanted %.15g", what, got, want);
+	ck_assert_msg(fabs(got - want) <= rel * fmax(1e-9, fabs(want)), "%s: %.15g, wanted %.15g", what,
+	              got, want);
 }
 
 START_TEST(moments_of_parts_merge_to_the_moments_of_the_whole)
@@ -73,14 +74,16 @@ START_TEST(p_square_follows_the_true_quantile)
 	for (int i = 0; i < 100000; i++)
 		ck_assert_int_eq(hn_p2_add(&p, hn_rng_normal(&r)), HN_OK);
 	ck_assert_int_eq(hn_p2_add(&p, (double)INFINITY), HN_ENUMERIC);
-	ck_assert_msg(fabs(hn_p2_value(&p) - hn_normal_quantile(qs[_i])) < 0.03, "%g: %g", qs[_i], hn_p2_value(&p));
+	ck_assert_msg(fabs(hn_p2_value(&p) - hn_normal_quantile(qs[_i])) < 0.03, "%g: %g", qs[_i],
+	              hn_p2_value(&p));
 }
 END_TEST
 
 START_TEST(normal_quantile_inverts_the_distribution)
 {
 	for (double z = -8.0; z <= 8.0; z += 0.25)
-		ck_assert_msg(fabs(hn_normal_quantile(hn_normal_cdf(z)) - z) < (z > 6.0 ? 0.05 : 1e-7), "z = %g", z);
+		ck_assert_msg(fabs(hn_normal_quantile(hn_normal_cdf(z)) - z) < (z > 6.0 ? 0.05 : 1e-7), "z = %g",
+		              z);
 	near(hn_normal_quantile(0.975), 1.959963984540054, 1e-9, "0.975");
 	ck_assert(isnan(hn_normal_quantile(0.0)) && isnan(hn_normal_quantile(1.5)));
 }

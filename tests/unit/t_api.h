@@ -29,7 +29,8 @@ static inline bool t_ready(void *ctx, const char **why)
 
 static inline json_t *t_version(int n, int64_t job, const char *state)
 {
-	return json_pack("{sI si ss ss sI sI ss ss ss sI s{s{sf sf}}}", "id", (json_int_t)n + 10, "number", n,
+	return json_pack("{sI si ss ss sI sI ss ss ss sI s{s{sf sf}}}", "id", (json_int_t)n + 10,
+		"number", n,
 		"state", state, "digest", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
 		"parent", (json_int_t)(n > 1 ? n + 9 : 0), "job", (json_int_t)job, "created",
 		"2026-11-22T13:05:07.000000Z", "who", "hone-train", "why", "trained", "bytes", (json_int_t)2048,
@@ -45,7 +46,8 @@ static inline json_t *t_model(void *ctx, const char *name)
 		return NULL;
 	o = json_pack("{ss ss ss si si so}", "name", name, "stream", "vibration", "network",
 		"dense 16, relu, dense 3", "window", 32, "hop", 16, "champion", t_version(2, t->job, "champion"));
-	json_object_set_new(o, "versions", json_pack("[oo]", t_version(2, t->job, "champion"), t_version(1, 0, "retired")));
+	json_object_set_new(o, "versions", json_pack("[oo]",
+		t_version(2, t->job, "champion"), t_version(1, 0, "retired")));
 	json_object_set_new(o, "monitor", json_pack("{ss si}", "state", "watching", "judged", 12));
 	json_object_set_new(o, "loop", json_pack("{sb sb sb sI si si si si}", "training", 0, "rollout", 0,
 		"probation", 1, "episode", (json_int_t)0, "labels_new", 3, "labels_asked", 20, "judged", 12,
@@ -73,14 +75,15 @@ static inline json_t *t_job(void *ctx, int64_t id)
 	o = json_pack("{sI ss ss ss ss sb ss}", "id", (json_int_t)id, "model", "pump-state", "state",
 		t->ended ? t->n_cancelled ? "failed" : "done" : "running", "reason", t->reason, "actor", t->actor,
 		"dry_run", (int)t->dry_run, "created", "2026-11-22T13:05:07.000000Z");
-	json_object_set_new(o, "plan", json_pack("{sI si s{si si si} si}", "bytes", (json_int_t)123456, "params",
-		979, "windows", "train", 120, "valid", 20, "holdout", 40, "labels", 40));
-	json_object_set_new(o, "progress", json_pack("{si si sf sf sf}", "epoch", t->epoch, "epochs", 3, "loss",
-		1.0 / t->epoch, "valid_loss", 1.1 / t->epoch, "valid_accuracy", 0.5 + 0.15 * t->epoch));
+	json_object_set_new(o, "plan", json_pack("{sI si s{si si si} si}", "bytes", (json_int_t)123456,
+		"params", 979, "windows", "train", 120, "valid", 20, "holdout", 40, "labels", 40));
+	json_object_set_new(o, "progress", json_pack("{si si sf sf sf}", "epoch", t->epoch, "epochs", 3,
+		"loss", 1.0 / t->epoch, "valid_loss", 1.1 / t->epoch, "valid_accuracy", 0.5 + 0.15 * t->epoch));
 	if (t->ended && t->n_cancelled)
 		json_object_set_new(o, "error", json_string("cancelled"));
 	else if (t->ended && !t->dry_run)
-		json_object_set_new(o, "outcome", json_string(strcmp(t->reason, "reject me") ? "promoted" : "rejected"));
+		json_object_set_new(o, "outcome",
+			json_string(strcmp(t->reason, "reject me") ? "promoted" : "rejected"));
 	return o;
 }
 
@@ -94,18 +97,19 @@ static inline json_t *t_jobs(void *ctx)
 static inline json_t *t_devices(void *ctx)
 {
 	(void)ctx;
-	return json_pack("[{ss ss ss sb ss sI ss sI sI sI sf ss}]", "name", "pump-1", "uid", "00a1b2c3d4e5f607",
-		"model", "pump-state", "online", 1, "phase", "ready", "active_version", (json_int_t)2, "digest",
-		"0011223344556677", "due", (json_int_t)500, "missed", (json_int_t)0, "bytes_sent", (json_int_t)4096,
-		"swap_s", 0.42, "seen", "2026-11-22T13:05:07.000000Z");
+	return json_pack("[{ss ss ss sb ss sI ss sI sI sI sf ss}]", "name", "pump-1",
+		"uid", "00a1b2c3d4e5f607", "model", "pump-state", "online", 1, "phase", "ready",
+		"active_version", (json_int_t)2, "digest", "0011223344556677", "due", (json_int_t)500,
+		"missed", (json_int_t)0, "bytes_sent", (json_int_t)4096, "swap_s", 0.42,
+		"seen", "2026-11-22T13:05:07.000000Z");
 }
 
 static inline json_t *t_rollouts(void *ctx)
 {
 	(void)ctx;
-	return json_pack("[{sI ss sI si ss ss s{ss}}]", "id", (json_int_t)4, "model", "pump-state", "version",
-		(json_int_t)12, "number", 2, "state", "done", "reason", "promoted by the gate", "devices", "pump-1",
-		"confirmed");
+	return json_pack("[{sI ss sI si ss ss s{ss}}]", "id", (json_int_t)4, "model", "pump-state",
+		"version", (json_int_t)12, "number", 2, "state", "done",
+		"reason", "promoted by the gate", "devices", "pump-1", "confirmed");
 }
 
 static inline json_t *t_streams(void *ctx)
@@ -120,15 +124,17 @@ static inline json_t *t_streams(void *ctx)
 static inline json_t *t_sources(void *ctx)
 {
 	(void)ctx;
-	return json_pack("[{ss ss ss sI sI sI s{si}}]", "name", "pump", "type", "link", "state", "up", "frames",
-		(json_int_t)1000, "bytes", (json_int_t)20000, "dropped", (json_int_t)0, "refused", "crc", 2);
+	return json_pack("[{ss ss ss sI sI sI s{si}}]", "name", "pump", "type", "link", "state", "up",
+		"frames", (json_int_t)1000, "bytes", (json_int_t)20000, "dropped", (json_int_t)0,
+		"refused", "crc", 2);
 }
 
 static inline json_t *t_requests(void *ctx)
 {
 	(void)ctx;
-	return json_pack("[{sI ss ss sI ss ss}]", "id", (json_int_t)1, "model", "pump-state", "stream", "vibration",
-		"t_us", (json_int_t)1795352707000000, "t", "2026-11-22T13:05:07.000000Z", "why", "low margin");
+	return json_pack("[{sI ss ss sI ss ss}]", "id", (json_int_t)1, "model", "pump-state",
+		"stream", "vibration", "t_us", (json_int_t)1795352707000000, "t", "2026-11-22T13:05:07.000000Z",
+		"why", "low margin");
 }
 
 static inline json_t *t_status(void *ctx)
@@ -139,7 +145,8 @@ static inline json_t *t_status(void *ctx)
 		"devices", t_devices(ctx), "streams", t_streams(ctx), "sources", t_sources(ctx));
 }
 
-static inline hn_status t_retrain(void *ctx, const char *model, const char *actor, const char *reason,
+static inline hn_status t_retrain(void *ctx, const char *model, const char *actor,
+                                  const char *reason,
                                   bool dry_run, int64_t *job, struct hn_err *err)
 {
 	struct t_api *t = ctx;
@@ -172,8 +179,8 @@ static inline hn_status t_cancel(void *ctx, int64_t job, struct hn_err *err)
 	return HN_OK;
 }
 
-static inline hn_status t_rollback(void *ctx, const char *model, const char *actor, const char *reason,
-                                   int64_t *version, struct hn_err *err)
+static inline hn_status t_rollback(void *ctx, const char *model, const char *actor,
+                                   const char *reason, int64_t *version, struct hn_err *err)
 {
 	struct t_api *t = ctx;
 

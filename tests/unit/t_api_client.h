@@ -150,8 +150,9 @@ static inline int ask_fd(int fd, const char *text, size_t len)
 static inline int ask(const char *method, const char *path, const char *headers, const char *body)
 {
 	char text[4096];
-	const int n = snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s"
-		"Content-Length: %zu\r\n\r\n%s", method, path, headers, strlen(body), body);
+	const int n = snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: localhost\r\n"
+		"Connection: close\r\n%sContent-Length: %zu\r\n\r\n%s",
+		method, path, headers, strlen(body), body);
 
 	ck_assert_int_lt(n, (int)sizeof text);
 	return ask_fd(dial(), text, (size_t)n);

@@ -71,8 +71,9 @@ struct hn_frame t_machine_frame(int stream)
 static void predict(int stream, int64_t version)
 {
 	const struct t_machine *g = &t_machines[stream];
-	const struct store_prediction p = { .stream = stream, .event_us = t_now_us(stream), .version = version,
-		.model = T_MODEL, .class_index = g->confused ? (g->state + 1) % T_STATES : g->state,
+	const struct store_prediction p = { .stream = stream, .event_us = t_now_us(stream),
+		.version = version, .model = T_MODEL,
+		.class_index = g->confused ? (g->state + 1) % T_STATES : g->state,
 		.margin = 150 + (int)hn_rng_below(&rng, 100) };
 
 	monitor_prediction(t_mon, &p);
