@@ -271,7 +271,8 @@ static hn_status read_master(struct deploy *d, struct hn_err *err)
 		sodium_memzero(b, sizeof b);
 		return HN_OK;
 	}
-	return hn_fail(err, HN_EFORMAT, "keys.master: %s: expected 32 bytes or 64 hex digits, got %zd bytes",
+	return hn_fail(err, HN_EFORMAT,
+	               "keys.master: %s: expected 32 bytes or 64 hex digits, got %zd bytes",
 	               path, n);
 }
 
@@ -315,7 +316,8 @@ static hn_status init_device(struct deploy *d, int i, struct hn_err *err)
 	v->peer.ctx = v;
 	v->peer.send = peer_send;
 	(void)snprintf(labels, sizeof labels, "device=\"%s\"", c->name);
-	v->m_bytes = metric_counter("honed_device_bytes_sent_total", labels, "Package bytes sent to devices.");
+	v->m_bytes = metric_counter("honed_device_bytes_sent_total", labels,
+	                            "Package bytes sent to devices.");
 	(void)snprintf(labels, sizeof labels, "device=\"%s\",result=\"ok\"", c->name);
 	v->m_ok = metric_counter("honed_device_swaps_total", labels, "Swaps of weights, by result.");
 	(void)snprintf(labels, sizeof labels, "device=\"%s\",result=\"failed\"", c->name);

@@ -14,7 +14,8 @@ enum { HN_VECTORS = 4 };         /* self-test vectors a package carries */
 void hn_device_key(const uint8_t master[HD_KEY_LEN], const uint8_t uid[HD_UID_LEN],
                    uint8_t key[HD_KEY_LEN]);
 
-/* `n` hex digits at `text` to n / 2 bytes.  Errors: HN_EFORMAT (a character that is no hex digit). */
+/* `n` hex digits at `text` to n / 2 bytes.  Errors: HN_EFORMAT (a character that is no hex
+ * digit). */
 hn_status hn_hex_read(const char *text, size_t n, uint8_t *out);
 
 /* A key file's contents: 32 raw bytes, or 64 hex digits with white space after them.
