@@ -12,6 +12,12 @@
 #include "hn_model.h"
 #include "log.h"
 
+/* Another try of the same bytes would be refused as well. */
+static bool refused_for_good(uint8_t code)
+{
+	return code == HD_EARCH || code == HD_EDEVICE || code == HD_EAUTH || code == HD_ESIZE;
+}
+
 const char *device_error_text(uint8_t code)
 {
 	static const char *const text[] = {
@@ -256,6 +262,7 @@ static void step_done(struct deploy_device *v)
 	const int64_t bytes = (int64_t)v->peer.bytes_sent - v->step.bytes;
 
 	v->step.bytes = bytes;
+	v->step.package_version = v->peer.package.version;  /* older: it had these weights already */
 	v->swap_s = (double)(clock_now_us() - v->step.started_us) * 1e-6;
 	metric_add(v->m_ok, 1);
 	note(v, "confirmed", "the new weights are in service", json_pack("{sf sI si sI}",
@@ -328,7 +335,7 @@ void step_event(struct deploy_device *v, enum hn_peer_event e)
 		break;
 	case HN_PEER_REFUSED:
 		(void)snprintf(why, sizeof why, "refused: %s", device_error_text(v->peer.report.error));
-		step_fail(v, false, why);
+		step_fail(v, refused_for_good(v->peer.report.error), why);
 		break;
 	case HN_PEER_SILENT:
 		log_warn("event=device_silent device=%s phase=%d advice=\"asking again until it answers\"",
@@ -357,7 +364,7 @@ static void rollout_end(struct deploy *d, int model, enum rollout_state state, c
 	d->hooks.on_rollout(d->hooks.ctx, model, r->id, r->version, state == ROLLOUT_DONE, why);
 }
 
-struct tally { int n, waiting, busy, confirmed, failed; };
+struct tally { int n, waiting, again, busy, confirmed, failed; };  /* again: waiting, tried before */
 
 static struct tally count(const struct deploy *d, int model)
 {
@@ -370,6 +377,7 @@ static struct tally count(const struct deploy *d, int model)
 			continue;
 		t.n++;
 		t.waiting += v->step.state == STEP_WAITING;
+		t.again += v->step.state == STEP_WAITING && v->step.attempts > 0;
 		t.confirmed += v->step.state == STEP_CONFIRMED;
 		t.failed += v->step.state == STEP_FAILED;
 	}
@@ -383,14 +391,30 @@ static bool may_start(const struct deploy_device *v, int model, int64_t now)
 	       !v->wrong_uid && v->step.due_us <= now;
 }
 
+/* A canary that waits for another try keeps its place: what failed on it goes to no other device. */
+static void start_some(struct deploy *d, int model, const struct tally *t)
+{
+	const struct conf_model *m = &d->conf->models[model];
+	const bool proving = t->confirmed < m->rollout.canary;
+	int room = proving ? m->rollout.canary - t->confirmed - t->busy - t->again
+	                   : m->rollout.batch - t->busy;
+
+	for (int i = 0; i < d->conf->n_devices; i++) {
+		struct deploy_device *v = &d->dev[i];
+		const bool keeps_place = proving && v->step.attempts > 0;
+
+		if (!may_start(v, model, clock_mono_us()) || (room <= 0 && !keeps_place))
+			continue;
+		step_start(v, &d->target[model]);
+		room -= !keeps_place;
+	}
+}
+
 void rollout_step(struct deploy *d, int model)
 {
 	const struct conf_model *m = &d->conf->models[model];
 	struct rollout *r = &d->target[model];
-	const int64_t now = clock_mono_us();
 	struct tally t = count(d, model);
-	int room = t.confirmed < m->rollout.canary ? m->rollout.canary - t.confirmed - t.busy
-	                                           : m->rollout.batch - t.busy;
 
 	if (r->id == 0 || r->state != ROLLOUT_RUNNING || d->closing)
 		return;
@@ -403,9 +427,5 @@ void rollout_step(struct deploy *d, int model)
 		            t.failed ? "some devices refused the new weights" : "all devices run the version");
 		return;
 	}
-	for (int i = 0; i < d->conf->n_devices && room > 0; i++)
-		if (may_start(&d->dev[i], model, now)) {
-			step_start(&d->dev[i], r);
-			room--;
-		}
+	start_some(d, model, &t);
 }
