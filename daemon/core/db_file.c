@@ -50,6 +50,17 @@ static void sync_directory(const char *path)
 
 /* --- lock ---------------------------------------------------------------------------------- */
 
+/* What a person can do about a file that cannot be made. */
+static const char *next_step(int error)
+{
+	switch (error) {
+	case ENOENT: return "make its directory, or change store.path";
+	case EACCES: case EPERM: case EROFS: return "let honed's user write there, or change store.path";
+	case ENOSPC: return "make room on the disk";
+	default: return "see store.path";
+	}
+}
+
 static hn_status lock_take(struct db_file *f, const char *path, bool *seen, bool *unclean,
                            struct hn_err *err)
 {
@@ -62,7 +73,8 @@ static hn_status lock_take(struct db_file *f, const char *path, bool *seen, bool
 	*seen = stat(name, &st) == 0;
 	f->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (f->lock_fd < 0)
-		return hn_fail(err, HN_EIO, "lock file %s: %s", name, strerror(errno));
+		return hn_fail(err, HN_EIO, "database %s: its lock file %s: %s; %s", path, name,
+		               strerror(errno), next_step(errno));
 	n = flock(f->lock_fd, LOCK_EX | LOCK_NB);
 	if (n != 0 && errno != EWOULDBLOCK)
 		return hn_fail(err, HN_EIO, "lock file %s: %s", name, strerror(errno));

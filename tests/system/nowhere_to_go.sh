@@ -15,7 +15,7 @@ refused() {
 
 conf_line "unix:$run/in" >"$dir/good.yaml"
 sed "s|path: $db|path: $dir/none/honed.db|" "$dir/good.yaml" >"$conf"
-refused 73 "no directory for the database" "$dir/none"
+refused 73 "no directory for the database" "make its directory, or change store.path"
 sed "s|socket: $sock|socket: $run/none/honed.sock|" "$dir/good.yaml" >"$conf"
 refused 73 "no directory for the socket" "$run/none"
 sed "s|socket: $sock|socket: $dir/good.yaml|" "$dir/good.yaml" >"$conf"
