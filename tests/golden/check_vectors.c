@@ -300,7 +300,7 @@ static void write_session(FILE *out)
 		.len = (uint32_t)made.out.len, .version = 7, .model_version = 2 };
 	hn_peer_install(&g.peer, &k, g.now_us);
 	hn_peer_up(&g.peer, SESSION, NONCE_GW, g.now_us);
-	for (int i = 0; i < STEPS && !g.done; i++)
+	for (int i = 0; i < STEPS && !(g.done && g.peer.phase == HN_PEER_READY); i++)
 		turn();
 	must(g.done && g.peer.report.active_version == 7, "the swap did not end");
 	t_flash_done(&g.flash);
