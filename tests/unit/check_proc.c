@@ -1,5 +1,7 @@
 /* Child processes and the service manager's socket.  The program starts itself as the child. */
 #include <check.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -351,6 +353,23 @@ START_TEST(a_wrong_or_missing_socket_name_is_ignored)
 }
 END_TEST
 
+START_TEST(a_limited_child_opens_no_socket_and_still_opens_files)
+{
+	const pid_t pid = fork();
+	int status;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		proc_apply_limits();
+		if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || errno != EACCES)
+			_exit(1);
+		_exit(open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0 ? 0 : 2);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+END_TEST
+
 START_TEST(the_watchdog_is_due_at_half_its_time_and_only_for_its_process)
 {
 	static const struct { const char *usec; int64_t due; } t[] = {
@@ -407,6 +426,7 @@ int main(int argc, char **argv)
 	tcase_add_test(t, the_manager_is_told_through_a_file_or_an_abstract_socket);
 	tcase_add_test(t, a_manager_that_does_not_read_never_blocks_us);
 	tcase_add_test(t, a_wrong_or_missing_socket_name_is_ignored);
+	tcase_add_test(t, a_limited_child_opens_no_socket_and_still_opens_files);
 	tcase_add_test(t, the_watchdog_is_due_at_half_its_time_and_only_for_its_process);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
