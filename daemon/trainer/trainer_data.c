@@ -98,25 +98,29 @@ static void finish_before(struct cutter *c, int64_t t)
 		c->first++;
 }
 
-static void take_inside(struct cutter *c, int64_t t, bool good)
+/* The frame at time t for a label that spans it. */
+static void take_span(struct cutter *c, struct want *k, int64_t t, bool good)
 {
 	const uint32_t window = (uint32_t)c->job->window, hop = (uint32_t)c->job->hop;
 
+	k->seen = good ? k->seen + 1 : 0;
+	if (k->seen >= window && (k->seen - window) % hop == 0)
+		emit(c, k, t);
+}
+
+static void take_inside(struct cutter *c, int64_t t, bool good)
+{
 	for (uint32_t i = c->first; i < c->n && c->want[i].l.t0_us <= t; i++) {
 		struct want *k = &c->want[i];
 
 		if (k->done)
 			continue;
-		if (moment(k)) {
-			if (k->l.t0_us == t) {
-				emit(c, k, t);
-				k->done = true;
-			}
-			continue;
-		}
-		k->seen = good ? k->seen + 1 : 0;
-		if (k->seen >= window && (k->seen - window) % hop == 0)
+		if (!moment(k)) {
+			take_span(c, k, t, good);
+		} else if (k->l.t0_us == t) {
 			emit(c, k, t);
+			k->done = true;
+		}
 	}
 }
 

@@ -168,16 +168,15 @@ static unsigned choose_mode(struct source s, struct column c)
 
 	for (uint32_t i = 0; i < s.b->n; i++) {
 		const uint64_t v = source_at(s, c, i);
+		const bool last = (i + 1) % GROUP == 0 || i + 1 == s.b->n;       /* of a group */
 
 		constant = constant && v == first;
 		for (unsigned k = 0; k < ORDERS; k++) {
 			const uint64_t z = zigzag(residual(&h[k], k, v, narrow));
 
 			all[k] |= i >= k ? z : 0;
-			if ((i + 1) % GROUP == 0 || i + 1 == s.b->n) {
-				cost[k] += bits_of(all[k]) * (uint64_t)(i % GROUP + 1);
-				all[k] = 0;
-			}
+			cost[k] += last ? bits_of(all[k]) * (uint64_t)(i % GROUP + 1) : 0;
+			all[k] = last ? 0 : all[k];
 		}
 	}
 	if (constant)
