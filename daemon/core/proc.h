@@ -37,8 +37,8 @@ void proc_stop(struct proc *p, double grace_s);
 int proc_pid(const struct proc *p);
 
 /* A child's main calls this first: takes HONE_MEMORY_MAX (RLIMIT_AS) and HONE_IDLE from the
- * environment, dies with its parent, writes no core file, opens no socket.  Without these variables:
- * only the last two. */
+ * environment, dies with its parent, writes no core file, opens no socket.  Without these
+ * variables: only the last two. */
 void proc_apply_limits(void);
 
 /* sd_notify(3) without libsystemd: "READY=1", "RELOADING=1\nMONOTONIC_USEC=...", "STATUS=...",

@@ -364,7 +364,8 @@ static void rollout_end(struct deploy *d, int model, enum rollout_state state, c
 	d->hooks.on_rollout(d->hooks.ctx, model, r->id, r->version, state == ROLLOUT_DONE, why);
 }
 
-struct tally { int n, waiting, again, busy, confirmed, failed; };  /* again: waiting, tried before */
+/* again: waiting, tried before */
+struct tally { int n, waiting, again, busy, confirmed, failed; };
 
 static struct tally count(const struct deploy *d, int model)
 {
@@ -391,7 +392,8 @@ static bool may_start(const struct deploy_device *v, int model, int64_t now)
 	       !v->wrong_uid && v->step.due_us <= now;
 }
 
-/* A canary that waits for another try keeps its place: what failed on it goes to no other device. */
+/* A canary that waits for another try keeps its place: what failed on it goes to no other
+ * device. */
 static void start_some(struct deploy *d, int model, const struct tally *t)
 {
 	const struct conf_model *m = &d->conf->models[model];

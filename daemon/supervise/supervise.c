@@ -1,4 +1,4 @@
-/* supervise.c - one trainer process at a time: what it is told, what it says, what its end means. */
+/* supervise.c - one trainer process at a time: what it is told, what it says, how it ends. */
 #include "supervise_private.h"
 
 #include <stdlib.h>
