@@ -12,7 +12,7 @@ trap 'rm -rf "$root"' EXIT       # no file of it may be taken for one of the bui
 mkdir -p "$root/usr/lib/systemd/system" "$root/usr/sbin" "$root/bin" "$root/etc/honed" \
 	"$root/usr/lib/sysusers.d" "$root/usr/lib/tmpfiles.d"
 cp /bin/true "$root/usr/sbin/honed"
-cp /bin/true "$root/bin/kill"
+cp /bin/true "$root/bin/sh"
 cp /lib/systemd/system/*.target /lib/systemd/system/*.slice "$root/usr/lib/systemd/system/"
 cp systemd/honed.service "$root/usr/lib/systemd/system/"
 cp systemd/honed.sysusers "$root/usr/lib/sysusers.d/honed.conf"
