@@ -95,6 +95,13 @@ unit: $(CHECKS) $(PROGRAMS)
 system: $(PROGRAMS) $(B)/tests/unit/check_api firmware
 	$(Q)scripts/run-system $(B)
 
+# The service under a real systemd in a container: HONED_ROOT=a Debian to boot; tests/system/systemd_boot.sh says how.
+.PHONY: system-boot
+system-boot:
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release all
+	$(Q)HONED_ROOT='$(HONED_ROOT)' scripts/run-system build/release tests/system/systemd_boot.sh
+	$(Q)cat build/release/system/systemd_boot/log
+
 # Documentation that the configuration table generates; `make docs` writes it, `make generated` compares.
 GENERATED := config/honed.yaml:--sample docs/config.md:--docs config/honed.schema.json:--schema
 .PHONY: docs
@@ -186,6 +193,7 @@ clean:
 help:
 	@echo "all         honed, hone-train, honectl, hone-sim   (FLAVOUR=debug|release|asan|tsan)"
 	@echo "check       all tests; asan, tsan: unit tests under the sanitizers"
+	@echo "system-boot the service under a real systemd, in a container (HONED_ROOT=a Debian to boot)"
 	@echo "layers lint include rules, banned calls; clang-tidy, cppcheck, shellcheck"
 	@echo "demo        the whole loop in a minute (CYCLES=3: three drift episodes in a row)"
 	@echo "demo-gas    three years of real gas-sensor drift (HONED_DATA=folder of the data)"
