@@ -40,7 +40,9 @@ cleanup() {
 		wait "$nspawn" 2>/dev/null || true
 	fi
 	rm -rf --one-file-system "$work"
-	[ -d /run/systemd/system ] || rmdir /sys/fs/cgroup/*/supervisor /sys/fs/cgroup/supervisor 2>/dev/null || true
+	# without a systemd outside, nobody else removes the container's empty groups
+	[ -d /run/systemd/system ] || find /sys/fs/cgroup -depth -type d \( -path '*/payload*' -o -name supervisor \) \
+		-exec rmdir {} + 2>/dev/null || true
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
