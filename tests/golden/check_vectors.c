@@ -148,13 +148,14 @@ static void write_arithmetic(FILE *out)
 static void put_frame(FILE *out, const char *name, uint8_t type, const uint8_t *body, size_t n)
 {
 	uint8_t wire[HD_WIRE_MAX];
+	const size_t len = hd_frame_write(type, 9, SESSION, body, n, wire);
 	char key[40];
 
 	fprintf(out, "# type %02x, seq 9, session %04x\n", type, SESSION);
 	(void)snprintf(key, sizeof key, "%s.body", name);
 	put_hex(out, key, body, n);
 	(void)snprintf(key, sizeof key, "%s.wire", name);
-	put_hex(out, key, wire, hd_frame_write(type, 9, SESSION, body, n, wire));
+	put_hex(out, key, wire, len);
 }
 
 static void write_frames(FILE *out)

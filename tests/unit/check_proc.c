@@ -360,12 +360,17 @@ START_TEST(a_limited_child_opens_no_socket_and_still_opens_files)
 
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
+		int fd;
+
 		proc_apply_limits();
-		if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || errno != EACCES)
+		fd = socket(AF_INET, SOCK_STREAM, 0);
+		if (fd >= 0 || errno != EACCES)
 			_exit(1);
-		_exit(open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0 ? 0 : 2);
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		_exit(fd >= 0 ? 0 : 2);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
 	ck_assert_int_eq(WEXITSTATUS(status), 0);
 }
 END_TEST
