@@ -154,6 +154,7 @@ build/firmware/an386/pump.elf: $(AN386_O) firmware/qemu/an386.ld
 		-T firmware/qemu/an386.ld -o $@ $(AN386_O)
 .PHONY: firmware
 firmware: $(FIRMWARE)
+	@:
 -include $(AN386_O:.o=.d)
 
 # --- the loop, to be looked at ------------------------------------------------------------------
