@@ -50,6 +50,7 @@ obj       = $(patsubst %.c,$(B)/%.o,$(1))
 PROGRAMS := $(B)/honed $(B)/hone-train $(B)/honectl $(B)/hone-sim $(B)/hone-demo
 .PHONY: all
 all: $(PROGRAMS)
+	@:
 
 $(B)/libhone.a:   $(call obj,$(LIB_C))
 $(B)/libdaemon.a: $(call obj,$(DAEMON_C))
