@@ -1,4 +1,4 @@
-/* Fully connected layer, int8 weights, int32 sums.
+/* Fully connected layer, int8 weights, int32 sums; and the product that it shares with conv1d.
  * Source: Jacob et al. 2018, arXiv:1712.05877, section 2.2. */
 #include "hd_ops.h"
 
@@ -9,15 +9,14 @@ static uint32_t pad4(uint32_t n)
 	return (n + 3) & ~(uint32_t)3;
 }
 
-static uint32_t dense_check(const struct hd_layer *l, uint32_t room)
+uint32_t hd_product_check(const struct hd_layer *l, uint32_t row, uint32_t room)
 {
-	uint32_t in = (uint32_t)l->in_len * l->in_ch, out = l->out_ch, o, need;
+	uint32_t out = l->out_ch, o, need;
 	const uint8_t *mult = l->constants + ZERO_POINTS + 4 * out, *shift = mult + 4 * out;
 
-	/* in and out are at most HD_VALUES_MAX = 2^14: the product fits. */
-	need = ZERO_POINTS + 8 * out + pad4(out) + pad4(in * out);
-	if (((l->out_len ^ 1) | l->p | l->q) != 0 || room < need
-	    || (int8_t)l->constants[2] > (int8_t)l->constants[3])
+	/* row and out are at most HD_VALUES_MAX = 2^14: the product fits. */
+	need = ZERO_POINTS + 8 * out + pad4(out) + pad4(row * out);
+	if (room < need || (int8_t)l->constants[2] > (int8_t)l->constants[3])
 		return 0;
 	for (o = 0; o < out; o++) {
 		if (!hd_scale_ok(hd_load32(mult + 4 * o), (int8_t)shift[o]))
@@ -26,25 +25,48 @@ static uint32_t dense_check(const struct hd_layer *l, uint32_t room)
 	return need;
 }
 
-static const uint8_t *dense_run(const struct hd_layer *l, const int8_t *x, int8_t *y)
+const uint8_t *hd_product_run(const struct hd_layer *l, const struct hd_taps *t, int8_t *y)
 {
-	uint32_t in = (uint32_t)l->in_len * l->in_ch, out = l->out_ch, o, i;
+	uint32_t out = l->out_ch, o, r, i;
 	const uint8_t *bias = l->constants + ZERO_POINTS, *mult = bias + 4 * out;
-	const uint8_t *shift = mult + 4 * out, *w = shift + pad4(out);
+	const uint8_t *shift = mult + 4 * out, *all = shift + pad4(out), *w;
 	int zp_in = (int8_t)l->constants[0], zp_out = (int8_t)l->constants[1];
 	int32_t low = (int8_t)l->constants[2] - zp_out, high = (int8_t)l->constants[3] - zp_out;
 
 	for (o = 0; o < out; o++) {
-		uint32_t sum = hd_load32(bias + 4 * o);   /* unsigned: a hostile image may wrap it */
+		uint32_t sum = hd_load32(bias + 4 * o);   /* a hostile image may wrap it */
 		int32_t v;
 
-		for (i = 0; i < in; i++)
-			sum += (uint32_t)((int8_t)*w++ * (x[i] - zp_in));
+		w = all + o * t->row + t->first;
+		for (r = 0; r < t->runs; r++) {
+			const int8_t *x = t->x + r * t->step;
+
+			for (i = 0; i < t->n; i++)
+				sum += (uint32_t)((int8_t)*w++ * (x[i] - zp_in));
+		}
 		v = hd_rq((int32_t)sum, (int32_t)hd_load32(mult + 4 * o), (int8_t)shift[o]);
 		v = v < low ? low : v > high ? high : v;
 		y[o] = (int8_t)(v + zp_out);
 	}
-	return shift + pad4(out) + pad4(in * out);
+	return all + pad4(t->row * out);
+}
+
+static uint32_t dense_check(const struct hd_layer *l, uint32_t room)
+{
+	if (((l->out_len ^ 1) | l->p | l->q) != 0)
+		return 0;
+	return hd_product_check(l, (uint32_t)l->in_len * l->in_ch, room);
+}
+
+static const uint8_t *dense_run(const struct hd_layer *l, const int8_t *x, int8_t *y)
+{
+	struct hd_taps t;
+
+	t.x = x;
+	t.first = 0;
+	t.row = t.n = (uint32_t)l->in_len * l->in_ch;
+	t.runs = 1;
+	return hd_product_run(l, &t, y);
 }
 
 const struct hd_op_row hd_dense = { HD_OP_DENSE, false, "dense", dense_check, dense_run };

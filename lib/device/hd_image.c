@@ -104,7 +104,7 @@ static bool scaler_ok(const struct hd_net *n)
 static bool layers_ok(const struct hd_net *n, uint32_t *arena)
 {
 	uint32_t room = n->len - (uint32_t)(n->constants - n->image), held = 0, took, size;
-	uint32_t have_len = n->in_len, have_ch = n->in_ch, wrong;
+	uint32_t have = (uint32_t)n->in_len * n->in_ch, wrong;
 	const struct hd_op_row *row;
 	struct hd_layer l;
 	unsigned i;
@@ -114,11 +114,10 @@ static bool layers_ok(const struct hd_net *n, uint32_t *arena)
 	for (i = 0; i < n->n_layers; i++) {
 		layer_read(&l, n->layers, i);
 		row = hd_op_find(l.op);
-		wrong = (l.in_len ^ have_len) | (l.in_ch ^ have_ch)
+		wrong = ((uint32_t)l.in_len * l.in_ch ^ have)
 			| hd_load32(n->layers + i * HD_LAYER_ENTRY) >> 8;        /* reserved */
-		have_len = l.out_len;
-		have_ch = l.out_ch;
-		if (!row || wrong != 0 || !within(have_len * have_ch, HD_VALUES_MAX))
+		have = (uint32_t)l.out_len * l.out_ch;
+		if (!row || wrong != 0 || !within(have, HD_VALUES_MAX))
 			return false;
 		took = row->check(&l, room);
 		if (took == 0)
@@ -133,7 +132,7 @@ static bool layers_ok(const struct hd_net *n, uint32_t *arena)
 			held = size;
 		}
 	}
-	return (room | (have_len * have_ch ^ n->out_n)) == 0;
+	return (room | (have ^ n->out_n)) == 0;
 }
 
 hd_status hd_net_open(struct hd_net *net, const uint8_t *image, uint32_t len)

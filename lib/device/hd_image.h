@@ -17,11 +17,21 @@
  *        q = clamp8(hd_rq(raw - offset, mult, shift) + in_zp)
  *      layer table, n_layers entries of 16 bytes:
  *        { u8 op, u8 reserved[3], u16 in_len, u16 in_ch, u16 out_len, u16 out_ch, u16 p, u16 q }
+ *        A layer takes the numbers of the one before as they lie, frame after frame: in_len *
+ *        in_ch is the out_len * out_ch before it, but their shapes may differ (flatten).
  *      constants, layer after layer in the order of the table:
  *        HD_OP_DENSE  { i8 in_zp, i8 out_zp, i8 act_min, i8 act_max }
  *                     i32 bias[out]   i32 mult[out]   i8 shift[out] (padded to 4)
  *                     i8 w[out][in]   (padded to 4)
  *                     in = in_len * in_ch, out = out_ch, out_len = 1, p = q = 0
+ *        HD_OP_CONV1D the same with w[out][kernel][in_ch], and
+ *                     p = kernel | pad << 8, q = stride | dilation << 8: kernel, stride and
+ *                     dilation 1..255, pad 0..(kernel - 1) * dilation frames before the first;
+ *                     kernel * in_ch <= 16384, (out_len - 1) * stride - pad < in_len
+ *        HD_OP_MAX_POOL, HD_OP_AVG_POOL
+ *                     { i8 act_min, i8 act_max, u8 zero[2] }
+ *                     p = frames of a window, q = stride, both >= 1; in_ch = out_ch,
+ *                     (out_len - 1) * q + p <= in_len; input and output have one grid
  *        HD_OP_LUT    i8 table[256]   y = table[x + 128]; any shape, in == out
  *
  *   arena: activations lie at the two ends of the arena in turn; a LUT works in place, except as
@@ -31,7 +41,14 @@
  *   dense: acc = bias[o] + sum_i w[o][i] * (x[i] - in_zp)        (int32)
  *          y[o] = clamp(hd_rq(acc, mult[o], shift[o]) + out_zp, act_min, act_max)
  *
- * Source of the arithmetic: Jacob et al. 2018, arXiv:1712.05877; gemmlowp fixedpoint.h. */
+ *   conv1d: y[t][o] as dense, over i = (j, c) with x[t * stride + j * dilation - pad][c]; frames
+ *          outside the window count as in_zp, so they add nothing
+ *   max pool:     y[t][c] = clamp(max_k x[t * q + k][c], act_min, act_max), k = 0..p-1
+ *   average pool: the same with (sum + p / 2) / p, or (sum - p / 2) / p when sum <= 0; both
+ *          divisions toward zero, sum over the int8 numbers themselves
+ *
+ * Source of the arithmetic: Jacob et al. 2018, arXiv:1712.05877; gemmlowp fixedpoint.h; the
+ * reference kernels of TFLite Micro for conv1d and pools. */
 #ifndef HD_IMAGE_H
 #define HD_IMAGE_H
 
@@ -48,7 +65,8 @@ enum {
 /* Permanent, stored in images: never reuse a number. */
 enum hd_op {
 	HD_OP_DENSE = 1, HD_OP_LUT = 2,
-	/* reserved: 3 conv1d, 4 depthwise conv1d, 5 max pool, 6 average pool, 7 add, 8 gru, 9 softmax */
+	HD_OP_CONV1D = 3, HD_OP_MAX_POOL = 5, HD_OP_AVG_POOL = 6,
+	/* reserved: 4 depthwise conv1d, 7 add, 8 gru, 9 softmax */
 	HD_OP_RESERVED_END = 10
 };
 
@@ -92,7 +110,8 @@ int8_t hd_net_scale(const struct hd_net *net, uint16_t ch, int32_t raw);
  *   in     (in_len, in_ch) int8, scaled, frame after frame
  *   arena  (net->arena,) bytes, 4-byte aligned, contents undefined before and after
  *   out    (out_n,) int8 logits; must not overlap `in` or `arena`
- * Work: one multiply-add a weight.  Never fails on an opened net. */
+ * Work: one multiply-add a weight, for conv1d one a weight and output frame.  Never fails on an
+ * opened net. */
 void hd_net_run(const struct hd_net *net, const int8_t *in, uint8_t *arena, int8_t *out);
 
 /* Index of the largest output (the first of equals) and its distance to the second, 0..255.

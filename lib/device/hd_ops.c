@@ -1,7 +1,9 @@
 /* The table of layer kinds. */
 #include "hd_ops.h"
 
-const struct hd_op_row *const hd_ops[] = { &hd_dense, &hd_lut };
+const struct hd_op_row *const hd_ops[] = {
+	&hd_dense, &hd_lut, &hd_conv1d, &hd_max_pool, &hd_avg_pool
+};
 const uint8_t hd_n_ops = sizeof hd_ops / sizeof hd_ops[0];
 
 const struct hd_op_row *hd_op_find(uint8_t op)

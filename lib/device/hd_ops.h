@@ -18,7 +18,20 @@ struct hd_op_row {
 /* May hd_rq have these? */
 bool hd_scale_ok(uint32_t mult, int shift);
 
-extern const struct hd_op_row hd_dense, hd_lut;
+/* What dense and conv1d share.  The constants of `row` weights an output channel, as above. */
+uint32_t hd_product_check(const struct hd_layer *l, uint32_t row, uint32_t room);
+
+/* The inputs of one output frame: `runs` stretches of n numbers, `step` apart from x.  Their
+ * weights lie one behind the other, from `first` in each `row`. */
+struct hd_taps {
+	const int8_t *x;
+	uint32_t runs, n, step, first, row;
+};
+
+/* One output frame y (out_ch,).  Returns the end of the constants. */
+const uint8_t *hd_product_run(const struct hd_layer *l, const struct hd_taps *t, int8_t *y);
+
+extern const struct hd_op_row hd_dense, hd_lut, hd_conv1d, hd_max_pool, hd_avg_pool;
 
 /* Row of an op number, or NULL.  For loops over all: hd_ops[0 .. hd_n_ops). */
 const struct hd_op_row *hd_op_find(uint8_t op);

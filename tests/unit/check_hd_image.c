@@ -5,6 +5,7 @@
 #include <string.h>
 #include "hd_image.h"
 #include "hd_ops.h"
+#include "t_hd_net.h"
 #include "t_hd_package.h"
 
 enum { SEED = 20240604, ARENA = 4 * HD_VALUES_MAX };
@@ -24,26 +25,10 @@ enum { N_SPECS = sizeof specs / sizeof specs[0] };
 static uint8_t image[T_IMAGE_MAX] __attribute__((aligned(4)));
 static uint8_t arena[ARENA] __attribute__((aligned(4)));
 
-/* gemmlowp fixedpoint.h: SaturatingRoundingDoublingHighMul, then RoundingDivideByPOT. */
-static int32_t rq_reference(int32_t x, int32_t mult, int shift)
-{
-	int64_t left = shift > 0 ? (int64_t)x * ((int64_t)1 << shift) : x, ab, nudge;
-	int right = shift > 0 ? 0 : -shift;
-	int64_t high, half, q;
-
-	left = left > INT32_MAX ? INT32_MAX : left < INT32_MIN ? INT32_MIN : left;
-	ab = left * mult;
-	nudge = ab >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30);
-	high = (ab + nudge) / ((int64_t)1 << 31);        /* C division: toward zero */
-	half = right > 0 ? (int64_t)1 << (right - 1) : 0;
-	q = high >= 0 ? (high + half) / ((int64_t)1 << right) : -((-high + half) / ((int64_t)1 << right));
-	return (int32_t)q;
-}
-
 /* Not ck_assert_msg, which writes to a pipe each time: this runs millions of times. */
 static void check_rq(int32_t x, int32_t m, int s)
 {
-	if (hd_rq(x, m, s) != rq_reference(x, m, s))
+	if (hd_rq(x, m, s) != t_rq(x, m, s))
 		ck_abort_msg("x %d mult %d shift %d", x, m, s);
 }
 
@@ -76,49 +61,6 @@ START_TEST(requantisation_equals_the_definition_on_random_numbers)
 }
 END_TEST
 
-static int clamp(int64_t v, int low, int high)
-{
-	return (int)(v < low ? low : v > high ? high : v);
-}
-
-/* One layer by the formulas of the header, from the bytes of the image. */
-static const uint8_t *layer_reference(const uint8_t *row, const uint8_t *c, const int8_t *x,
-                                      int8_t *y)
-{
-	int in = hd_get16(row + 4) * hd_get16(row + 6), out = hd_get16(row + 8) * hd_get16(row + 10);
-	const uint8_t *bias = c + 4, *mult = bias + 4 * out, *shift = mult + 4 * out;
-	const uint8_t *w = shift + (out + 3) / 4 * 4;
-
-	if (row[0] == HD_OP_LUT) {
-		for (int i = 0; i < in; i++)
-			y[i] = (int8_t)c[x[i] + 128];
-		return c + 256;
-	}
-	for (int o = 0; o < out; o++) {
-		int64_t sum = (int32_t)hd_get32(bias + 4 * o);
-
-		for (int i = 0; i < in; i++)
-			sum += (int8_t)w[o * in + i] * (x[i] - (int8_t)c[0]);
-		sum = rq_reference((int32_t)sum, (int32_t)hd_get32(mult + 4 * o), (int8_t)shift[o]);
-		y[o] = (int8_t)clamp(sum + (int8_t)c[1], (int8_t)c[2], (int8_t)c[3]);
-	}
-	return w + (in * out + 3) / 4 * 4;
-}
-
-static void run_reference(const uint8_t *img, const int8_t *in, int8_t *out)
-{
-	static int8_t a[HD_VALUES_MAX], b[HD_VALUES_MAX];
-	const uint8_t *row = img + 28 + 12 * hd_get16(img + 18), *c = row + 16 * img[22];
-	uint16_t n_out = hd_get16(img + 20);
-
-	memcpy(a, in, (size_t)hd_get16(img + 16) * hd_get16(img + 18));
-	for (int i = 0; i < img[22]; i++, row += 16) {
-		c = layer_reference(row, c, a, b);
-		memcpy(a, b, sizeof a);
-	}
-	memcpy(out, a, n_out);
-}
-
 START_TEST(every_net_equals_the_formulas_in_the_smallest_arena_that_opens)
 {
 	uint32_t len = t_image_build(&specs[_i], SEED + (uint64_t)_i, image), need = 0;
@@ -138,7 +80,7 @@ START_TEST(every_net_equals_the_formulas_in_the_smallest_arena_that_opens)
 			in[i] = round ? (int8_t)hn_rng_u64(&rng) : -128;
 		memset(out, 0x5a, sizeof out);
 		hd_net_run(&net, in, arena, out);
-		run_reference(image, in, want);
+		t_net_reference(image, in, want);
 		ck_assert_mem_eq(out, want, net.out_n);
 		ck_assert_int_eq(out[net.out_n], 0x5a);
 	}
@@ -164,7 +106,7 @@ START_TEST(the_input_scaler_equals_its_formula_and_saturates)
 		hd_put32(image + 28 + 20, (uint32_t)shift);
 		image[24] = (uint8_t)zp;
 		if (hd_net_open(&net, image, len) != HD_OK || hd_net_scale(&net, 1, raw)
-		    != clamp((int64_t)rq_reference(raw - offset, mult, shift) + zp, -128, 127))
+		    != t_clamp((int64_t)t_rq(raw - offset, mult, shift) + zp, -128, 127))
 			ck_abort_msg("raw %d offset %d mult %d shift %d zp %d", raw, offset, mult, shift, zp);
 	}
 	hd_put32(image + 28 + 12, (uint32_t)INT32_MIN);  /* raw - offset wraps: any value, no crash */
@@ -288,6 +230,12 @@ START_TEST(every_kind_of_layer_has_one_row_and_refuses_too_few_constants)
 		uint32_t need;
 
 		l.constants = zeros;
+		if (l.op == HD_OP_CONV1D) {              /* one frame at a time */
+			l.p = 1;
+			l.q = 1 | 1 << 8;
+		} else if (l.op != HD_OP_DENSE && l.op != HD_OP_LUT) {
+			l.p = l.q = 1;
+		}
 		ck_assert_ptr_eq(hd_op_find(hd_ops[i]->op), hd_ops[i]);
 		ck_assert_uint_lt(hd_ops[i]->op, HD_OP_RESERVED_END);
 		ck_assert_uint_gt(strlen(hd_ops[i]->name), 0);
