@@ -272,6 +272,15 @@ static void sentence(const struct model *m, char *out, size_t cap)
 		              v->kind == HN_SENSOR_FAULT ? 100.0 * (double)v->size[i] : (double)v->size[i]);
 }
 
+/* Journal, row and the charts' state go to the disk together: a restart must not find an alarm that
+ * its charts know nothing of, and raise it again. */
+static void keep(struct model *m, const char *kind, const char *reason, json_t *evidence)
+{
+	enter(m, kind, reason, evidence);
+	episode_save(m, evidence);
+	model_save(m, m->kept.last_us);
+}
+
 /* The unit that shows the verdict, most of all. */
 static const struct unit *showing(const struct model *m, enum hn_verdict_kind kind)
 {
@@ -316,8 +325,7 @@ static void on_opened(struct model *m, enum monitor_event event)
 	}
 	hn_query_expire(&m->query, m->kept.since_us);
 	evidence = evidence_json(m);
-	episode_save(m, evidence);
-	enter(m, event == MONITOR_OPENED ? "alarm" : "episode_changed", reason, evidence);
+	keep(m, event == MONITOR_OPENED ? "alarm" : "episode_changed", reason, evidence);
 	tell(m, event, evidence);
 	json_decref(evidence);
 }
@@ -326,8 +334,7 @@ static void on_closed(struct model *m, const char *reason)
 {
 	json_t *evidence = evidence_json(m);
 
-	episode_save(m, evidence);
-	enter(m, "episode_closed", reason, evidence);
+	keep(m, "episode_closed", reason, evidence);
 	tell(m, MONITOR_CLOSED, evidence);
 	json_decref(evidence);
 }
