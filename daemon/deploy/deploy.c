@@ -45,6 +45,15 @@ void deploy_on_link(struct deploy *d, int source, bool up)
 		hn_peer_down(&v->peer);
 }
 
+/* What the device has counted since its boot.  Fewer than before: it booted; a trial begins anew. */
+static void count(struct deploy_device *v, uint32_t due, uint32_t missed)
+{
+	if (due < v->due)
+		v->trial_seen = false;
+	v->due = due;
+	v->missed = missed;
+}
+
 static void on_prediction(struct deploy_device *v, const uint8_t *b, size_t len)
 {
 	struct deploy_prediction p;
@@ -55,11 +64,24 @@ static void on_prediction(struct deploy_device *v, const uint8_t *b, size_t len)
 	p = (struct deploy_prediction){ .tick_us = hd_get32(b), .count = hd_get32(b + 4),
 		.model_version = hd_get32(b + 8), .class_index = b[12], .margin = b[13],
 		.due = hd_get32(b + 14), .missed = hd_get32(b + 18) };
-	v->due = p.due;
-	v->missed = p.missed;
+	count(v, p.due, p.missed);
 	if (p.model_version == (uint32_t)d->target[v->model].number)
 		v->predictions++;
 	d->hooks.on_prediction(d->hooks.ctx, v->index, &p);
+	step_trial(v);
+}
+
+static void on_report(struct deploy_device *v, uint8_t type, uint16_t session,
+                      const uint8_t *body, size_t len)
+{
+	enum hn_peer_event e;
+
+	if (type == HD_HELLO && session != v->peer.session)
+		count(v, 0, 0);          /* it booted */
+	e = hn_peer_message(&v->peer, type, session, body, len, clock_mono_us());
+	if (type == HD_STATUS && v->peer.has_hello)
+		count(v, v->peer.report.due, v->peer.report.missed);
+	step_event(v, e);
 	step_trial(v);
 }
 
@@ -88,10 +110,7 @@ void deploy_on_message(struct deploy *d, int source, uint8_t type, uint16_t sess
 		on_event(v, body, len);
 		break;
 	default:
-		if (type == HD_HELLO && session != v->peer.session)
-			v->due = v->missed = 0;  /* it booted: its counters begin anew */
-		step_event(v, hn_peer_message(&v->peer, type, session, body, len, clock_mono_us()));
-		step_trial(v);
+		on_report(v, type, session, body, len);
 	}
 }
 

@@ -245,7 +245,7 @@ void step_trial(struct deploy_device *v)
 	const uint32_t late = v->missed - v->trial_missed;
 	char why[120];
 
-	if (v->saving || v->step.state != STEP_TRIAL || v->peer.phase != HN_PEER_TRIAL)
+	if (v->saving || !v->trial_seen || v->step.state != STEP_TRIAL || v->peer.phase != HN_PEER_TRIAL)
 		return;
 	if (late > want / 20 + 1) {
 		(void)snprintf(why, sizeof why, "%u inferences missed on trial", late);
@@ -319,8 +319,6 @@ void step_event(struct deploy_device *v, enum hn_peer_event e)
 {
 	char why[160];
 
-	v->due = v->peer.report.due > v->due ? v->peer.report.due : v->due;
-	v->missed = v->peer.report.missed > v->missed ? v->peer.report.missed : v->missed;
 	metric_add(v->m_bytes, (double)(v->peer.bytes_sent - v->bytes_counted));
 	v->bytes_counted = v->peer.bytes_sent;
 	switch (e) {
@@ -344,8 +342,9 @@ void step_event(struct deploy_device *v, enum hn_peer_event e)
 	case HN_PEER_NOTHING: case HN_PEER_IN_TRIAL:
 		break;
 	}
-	/* also after a restart, where the trial is found by HELLO */
-	if (!v->saving && v->peer.phase == HN_PEER_TRIAL && !v->trial_seen && v->step.rollout)
+	/* also after a restart, where the trial is found by HELLO; that does not tell the counters */
+	if (!v->saving && v->peer.phase == HN_PEER_TRIAL && !v->trial_seen && v->step.rollout &&
+	    v->due > 0)
 		begin_trial(v);
 }
 

@@ -185,6 +185,7 @@ static enum hn_peer_event on_hello(struct hn_peer *p, uint16_t session, const ui
 		return HN_PEER_NOTHING;
 	if (session != p->session) {     /* it booted, or remembers another session: start anew */
 		p->has_hello = false;
+		p->report = (struct hd_report){ .state = HD_IDLE };
 		enter(p, HN_PEER_HELLO);
 		ask_hello(p);
 		return HN_PEER_NOTHING;
