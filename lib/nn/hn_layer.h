@@ -45,6 +45,8 @@ struct hn_layer_type {
 	bool keeps_y;            /* backward reads y: the next layer may not overwrite it     */
 	bool kinks;              /* the derivative jumps: differences are not tested there    */
 	bool only_shape;         /* numbers stay as they are: int8 needs nothing              */
+	bool same_grid;          /* int8: the output has the grid of the input                */
+	bool bounds;             /* int8: a clamp behind it becomes its bounds                */
 	bool want_rows;          /* backward reads rows                                       */
 	bool rectifies;          /* the layer before it is initialised by He's rule           */
 	uint8_t op;              /* enum hd_op of the int8 form, 0 = none                     */
@@ -56,13 +58,16 @@ struct hn_layer_type {
 	uint64_t (*macs)(const struct hn_layer *l);      /* NULL = 0 */
 	void (*forward)(const struct hn_pass *p);
 	void (*backward)(const struct hn_pass *p);
+	/* Bytes of the constants, a multiple of 4; 0 when the image cannot hold this one. */
 	size_t (*image_bytes)(const struct hn_layer *l);
+	/* Fields p and q of the image's layer table, p + (q << 16).  NULL = 0. */
+	uint32_t (*image_pq)(const struct hn_layer *l);
 	/* Errors: HN_ENUMERIC when a constant cannot be represented. */
 	hn_status (*quantise)(const struct hn_layer_q *q);
 	/* Element-wise layers: y = f(x), for tables. */
 	double (*value)(const struct hn_layer *l, double x);
 	double out_lo, out_hi;   /* fixed int8 range of a bounded function, else 0, 0         */
-	/* y = min(max(x, 0), clamp_hi): int8 fuses it into the bounds of a product before it. */
+	/* y = min(max(x, 0), clamp_hi): int8 fuses it into a layer before it that has bounds. */
 	bool   clamp;
 	double clamp_hi;
 };
@@ -73,6 +78,10 @@ struct hn_layer_type {
 hn_status hn_layer_same_shape(struct hn_layer *l, struct hn_err *err);
 size_t hn_lut_bytes(const struct hn_layer *l);
 hn_status hn_lut_quantise(const struct hn_layer_q *q);
+
+/* Products, `row` weights for each output channel; w [out][row], then the bias [out]. */
+size_t hn_product_bytes(size_t row, size_t out);
+hn_status hn_product_quantise(const struct hn_layer_q *q, size_t row);
 
 /* m = mult * 2^(shift - 31), mult in [2^30, 2^31) or 0.  Source: TFLite QuantizeMultiplier. */
 void hn_quant_mult(double m, int32_t *mult, int8_t *shift);

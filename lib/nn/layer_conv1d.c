@@ -12,6 +12,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "hd_image.h"
 
 extern const struct hn_layer_type hn_layer_conv1d;
 
@@ -169,9 +170,34 @@ static void conv1d_backward(const struct hn_pass *p)
 	bias_gradient(p, &g, p->g + row * g.out);
 }
 
+/* Kernel, stride, dilation and padding are one byte each in the image. */
+static size_t conv1d_image_bytes(const struct hn_layer *l)
+{
+	const struct geometry g = geometry(l);
+
+	if (g.kernel > 255 || g.stride > 255 || g.dilation > 255 || g.pad > 255 ||
+	    g.kernel * g.in > HD_VALUES_MAX)
+		return 0;
+	return hn_product_bytes(g.kernel * g.in, g.out);
+}
+
+static uint32_t conv1d_image_pq(const struct hn_layer *l)
+{
+	const struct geometry g = geometry(l);
+
+	return (uint32_t)(g.kernel | (size_t)g.pad << 8 | g.stride << 16 | g.dilation << 24);
+}
+
+static hn_status conv1d_quantise(const struct hn_layer_q *q)
+{
+	return hn_product_quantise(q, (size_t)q->l->arg[1] * q->l->in.ch);
+}
+
 const struct hn_layer_type hn_layer_conv1d = {
 	.name = "conv1d", .id = 8, .usage = "conv1d FILTERSxKERNEL [stride N] [dilation N] [same]",
-	.args_min = 2, .args_max = 2, .options = options, .want_rows = true,
+	.args_min = 2, .args_max = 2, .options = options, .want_rows = true, .op = HD_OP_CONV1D,
+	.bounds = true,
 	.shape = conv1d_shape, .init = conv1d_init, .macs = conv1d_macs,
 	.forward = conv1d_forward, .backward = conv1d_backward,
+	.image_bytes = conv1d_image_bytes, .image_pq = conv1d_image_pq, .quantise = conv1d_quantise,
 };

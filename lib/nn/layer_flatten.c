@@ -26,5 +26,6 @@ static void flatten_backward(const struct hn_pass *p)
 
 const struct hn_layer_type hn_layer_flatten = {
 	.name = "flatten", .id = 7, .usage = "flatten", .in_place = true, .only_shape = true,
+	.same_grid = true,
 	.shape = flatten_shape, .forward = flatten_forward, .backward = flatten_backward,
 };

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "hd_image.h"
 
 extern const struct hn_layer_type hn_layer_maxpool, hn_layer_avgpool, hn_layer_globalavgpool;
 
@@ -90,19 +91,44 @@ static void avg_backward(const struct hn_pass *p)
 	}
 }
 
+static size_t pool_image_bytes(const struct hn_layer *l)
+{
+	(void)l;
+	return 4;
+}
+
+static uint32_t pool_image_pq(const struct hn_layer *l)
+{
+	return (uint32_t)(taps(l) | stride(l) << 16);
+}
+
+/* { i8 act_min, act_max, 0, 0 } */
+static hn_status pool_quantise(const struct hn_layer_q *q)
+{
+	q->out[0] = (uint8_t)q->act_min;
+	q->out[1] = (uint8_t)q->act_max;
+	return HN_OK;
+}
+
 const struct hn_layer_type hn_layer_maxpool = {
 	.name = "maxpool", .id = 9, .usage = "maxpool SIZE [stride N]", .args_min = 1, .args_max = 1,
 	.options = options, .keeps_y = true, .kinks = true,
 	.shape = pool_shape, .forward = max_forward, .backward = max_backward,
+	.same_grid = true, .bounds = true, .op = HD_OP_MAX_POOL,
+	.image_bytes = pool_image_bytes, .image_pq = pool_image_pq, .quantise = pool_quantise,
 };
 
 const struct hn_layer_type hn_layer_avgpool = {
 	.name = "avgpool", .id = 10, .usage = "avgpool SIZE [stride N]", .args_min = 1, .args_max = 1,
 	.options = options,
 	.shape = pool_shape, .forward = avg_forward, .backward = avg_backward,
+	.same_grid = true, .bounds = true, .op = HD_OP_AVG_POOL,
+	.image_bytes = pool_image_bytes, .image_pq = pool_image_pq, .quantise = pool_quantise,
 };
 
 const struct hn_layer_type hn_layer_globalavgpool = {
 	.name = "globalavgpool", .id = 11, .usage = "globalavgpool",
 	.shape = pool_shape, .forward = avg_forward, .backward = avg_backward,
+	.same_grid = true, .bounds = true, .op = HD_OP_AVG_POOL,
+	.image_bytes = pool_image_bytes, .image_pq = pool_image_pq, .quantise = pool_quantise,
 };

@@ -119,11 +119,18 @@ static void report(const struct compare *c, struct hn_agreement *out)
 	}
 }
 
+static bool same_layer(const struct hn_layer *l, const uint8_t *row)
+{
+	return row[0] == l->type->op && hd_get16(row + 4) == l->in.len &&
+	       hd_get16(row + 6) == l->in.ch && hd_get16(row + 8) == l->out.len &&
+	       hd_get16(row + 10) == l->out.ch &&
+	       hd_get32(row + 12) == (l->type->image_pq ? l->type->image_pq(l) : 0);
+}
+
 /* The image must be one of this net: its layer table is walked beside the net's layers. */
 static hn_status open_image(struct compare *c)
 {
 	const struct hn_net *net = c->job->cfg->net;
-	struct hn_shape have = net->in, to;
 	const uint8_t *row;
 	unsigned n = 0;
 
@@ -133,13 +140,9 @@ static hn_status open_image(struct compare *c)
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		if (hn_quant_skips(net, i))
 			continue;
-		to = hn_quant_shape(&net->layer[i], have);
-		if (n++ == c->image.n_layers || row[0] != net->layer[i].type->op ||
-		    hd_get16(row + 4) != have.len || hd_get16(row + 6) != have.ch ||
-		    hd_get16(row + 8) != to.len || hd_get16(row + 10) != to.ch)
+		if (n++ == c->image.n_layers || !same_layer(&net->layer[i], row))
 			return HN_EFORMAT;
 		row += HD_LAYER_ENTRY;
-		have = to;
 	}
 	return n == c->image.n_layers ? HN_OK : HN_EFORMAT;
 }

@@ -5,7 +5,6 @@
 #include "hn_quant.h"
 
 #include <math.h>
-#include "hd_image.h"
 #include "hn_layer.h"
 #include "hn_run.h"
 
@@ -108,17 +107,12 @@ bool hn_quant_fused(const struct hn_net *net, unsigned i)
 {
 	if (i == 0 || i >= net->n_layers)
 		return false;
-	return net->layer[i].type->clamp && net->layer[i - 1].type->op == HD_OP_DENSE;
+	return net->layer[i].type->clamp && net->layer[i - 1].type->bounds;
 }
 
 bool hn_quant_skips(const struct hn_net *net, unsigned i)
 {
 	return hn_quant_fused(net, i) || net->layer[i].type->only_shape;
-}
-
-struct hn_shape hn_quant_shape(const struct hn_layer *l, struct hn_shape in)
-{
-	return l->type->value ? in : l->out;
 }
 
 static void set_grids(const struct hn_net *net, struct hn_calib *c)
@@ -133,13 +127,14 @@ static void set_grids(const struct hn_net *net, struct hn_calib *c)
 		if (fixed)
 			c->grid[i + 1].zp = (int8_t)round(-128.0 - t->out_lo / (double)c->grid[i + 1].scale);
 	}
-	/* A bound fused into the product before it: the product writes the bounded grid directly. */
-	for (unsigned i = 0; i + 1 < net->n_layers; i++)
-		if (hn_quant_fused(net, i + 1))
-			c->grid[i + 1] = c->grid[i + 2];
-	for (unsigned i = 0; i < net->n_layers; i++)
-		if (net->layer[i].type->only_shape)
+	/* A bound fused into the product before it: the product writes the bounded grid directly.
+	 * A pool has no choice of its grid, so the bound behind it keeps that one. */
+	for (unsigned i = 0; i < net->n_layers; i++) {
+		if (net->layer[i].type->same_grid || hn_quant_fused(net, i))
 			c->grid[i + 1] = c->grid[i];
+		else if (hn_quant_fused(net, i + 1))
+			c->grid[i + 1] = c->grid[i + 2];
+	}
 }
 
 static hn_status measure(struct pass *p, struct hn_samples s, struct hn_arena *arena)

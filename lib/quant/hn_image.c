@@ -17,6 +17,12 @@ static unsigned emitted(const struct hn_net *net)
 	return n;
 }
 
+/* The image can hold this layer. */
+static bool representable(const struct hn_layer *l)
+{
+	return l->type->op && l->type->quantise && l->type->image_bytes(l) > 0;
+}
+
 size_t hn_image_need(const struct hn_net *net)
 {
 	size_t n = HD_IMAGE_HEADER + (size_t)HD_SCALER_ENTRY * net->in.ch +
@@ -27,7 +33,7 @@ size_t hn_image_need(const struct hn_net *net)
 
 		if (hn_quant_skips(net, i))
 			continue;
-		if (!l->type->op || !l->type->quantise)
+		if (!representable(l))
 			return 0;
 		n += l->type->image_bytes(l);
 	}
@@ -84,17 +90,15 @@ static void put_scaler(const struct hn_scaler *s, double in_scale, uint8_t *out)
 	}
 }
 
-/* `in`: the shape that the image has here; a layer that only changes the shape is left out, and
- * the next one takes the numbers as they lie. */
-static void put_layer(const struct hn_layer *l, struct hn_shape in, uint8_t *out)
+/* A layer that only changes the shape is left out: the next one takes the numbers as they lie. */
+static void put_layer(const struct hn_layer *l, uint8_t *out)
 {
-	const struct hn_shape to = hn_quant_shape(l, in);
-
 	out[0] = l->type->op;
-	hd_put16(out + 4, in.len);
-	hd_put16(out + 6, in.ch);
-	hd_put16(out + 8, to.len);
-	hd_put16(out + 10, to.ch);
+	hd_put16(out + 4, l->in.len);
+	hd_put16(out + 6, l->in.ch);
+	hd_put16(out + 8, l->out.len);
+	hd_put16(out + 10, l->out.ch);
+	hd_put32(out + 12, l->type->image_pq ? l->type->image_pq(l) : 0);
 }
 
 /* Bounds of a fused layer in steps of the output grid. */
@@ -122,12 +126,22 @@ static hn_status put_constants(const struct hn_quant_cfg *cfg, const struct hn_c
 	return l->type->quantise(&q);
 }
 
+static hn_status fail_form(const struct hn_net *net, struct hn_err *err)
+{
+	unsigned i = 0;
+
+	while (hn_quant_skips(net, i) || representable(&net->layer[i]))
+		i++;
+	return hn_fail(err, HN_EINVAL, "int8: layer %u '%s' has no int8 form", i + 1,
+	               net->layer[i].text);
+}
+
 static hn_status check(const struct hn_quant_cfg *cfg, size_t need, size_t cap, struct hn_err *err)
 {
 	const struct hn_scaler *s = cfg->scaler;
 
 	if (need == 0)
-		return hn_fail(err, HN_EINVAL, "int8: a layer of this net has no int8 form");
+		return fail_form(cfg->net, err);
 	if (s->n_ch != cfg->net->in.ch)
 		return hn_fail(err, HN_EINVAL, "int8: scaler has %u channels, the net %u", s->n_ch,
 		               cfg->net->in.ch);
@@ -144,7 +158,6 @@ hn_status hn_image_write(const struct hn_quant_cfg *cfg, const struct hn_calib *
 {
 	const struct hn_net *net = cfg->net;
 	const size_t need = hn_image_need(net);
-	struct hn_shape have = net->in;
 	uint8_t *table, *at;
 	struct hd_net opened;
 	hn_status rc = check(cfg, need, out.cap, err);
@@ -161,8 +174,7 @@ hn_status hn_image_write(const struct hn_quant_cfg *cfg, const struct hn_calib *
 
 		if (hn_quant_skips(net, i))
 			continue;
-		put_layer(l, have, table);
-		have = hn_quant_shape(l, have);
+		put_layer(l, table);
 		rc = put_constants(cfg, calib, i, at);
 		if (rc)
 			return hn_fail(err, rc, "int8: layer %u '%s' has weights that are not finite", i + 1,

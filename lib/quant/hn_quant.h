@@ -39,14 +39,11 @@ struct hn_samples { const float *x; uint32_t n; };
 hn_status hn_calibrate(const struct hn_quant_cfg *cfg, struct hn_samples s, struct hn_arena *arena,
                        struct hn_calib *calib, struct hn_err *err);
 
-/* True when layer i is a bound (relu) that the product before it applies by itself. */
+/* True when layer i is a bound (relu) that the product or pool before it applies by itself. */
 bool hn_quant_fused(const struct hn_net *net, unsigned i);
 
 /* True when layer i does not appear in the image: fused, or a change of shape only. */
 bool hn_quant_skips(const struct hn_net *net, unsigned i);
-
-/* Shape behind layer `l` in an image that has `in` before it: element-wise layers keep it. */
-struct hn_shape hn_quant_shape(const struct hn_layer *l, struct hn_shape in);
 
 /* Bytes of the image of `net`, 0 when a layer has no int8 form. */
 size_t hn_image_need(const struct hn_net *net);

@@ -148,6 +148,7 @@ static const struct { const char *what; struct hd_layer l; } refusals[] = {
 	{ "conv1d: the same with a stride", { HD_OP_CONV1D, 8, 2, 4, 2, 0x103, 0x103, NULL } },
 	{ "conv1d: a row too long", { HD_OP_CONV1D, 1, 16384, 1, 1, 2, 0x101, NULL } },
 	{ "conv1d: more weights than room", { HD_OP_CONV1D, 8, 2, 8, 2000, 255, 0x101, NULL } },
+	{ "conv1d: weights that wrap to none", { HD_OP_CONV1D, 1, 16384, 1, 2048, 128, 0x101, NULL } },
 	{ "conv1d: the most weights", { HD_OP_CONV1D, 64, 256, 1, 16384, 64, 0x101, NULL } },
 	{ "max pool: no frames", { HD_OP_MAX_POOL, 8, 2, 1, 2, 0, 1, NULL } },
 	{ "max pool: stride 0", { HD_OP_MAX_POOL, 8, 2, 1, 2, 1, 0, NULL } },
@@ -164,7 +165,7 @@ static const struct { const char *what; struct hd_layer l; } refusals[] = {
 
 START_TEST(each_parameter_out_of_range_is_refused)
 {
-	static const uint8_t zeros[4096] __attribute__((aligned(4)));
+	static const uint8_t zeros[1 << 16] __attribute__((aligned(4)));
 	struct hd_layer l = refusals[_i].l;
 
 	l.constants = zeros;

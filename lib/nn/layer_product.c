@@ -1,0 +1,57 @@
+/* int8 constants of the layers that multiply: dense and conv1d.
+ *
+ * { i8 in_zp, out_zp, act_min, act_max } i32 bias[out] i32 mult[out] i8 shift[out] i8 w[out][row],
+ * the last two padded to 4.  Weights symmetric for each output channel.
+ * Source: TFLite quantisation specification. */
+#include "hn_layer.h"
+
+#include <math.h>
+#include "hd_types.h"
+
+size_t hn_product_bytes(size_t row, size_t out)
+{
+	return 4 + 8 * out + ((out + 3) & ~(size_t)3) + ((row * out + 3) & ~(size_t)3);
+}
+
+/* One output channel.  Symmetric weights: scale = max |w| / 127. */
+static hn_status channel(const struct hn_layer_q *q, size_t row, size_t o, uint8_t *w8)
+{
+	const size_t out = q->l->out.ch;
+	const float *w = q->w + o * row;
+	const double bias = (double)q->w[row * out + o];
+	uint8_t *bias_at = q->out + 4 + 4 * o, *mult_at = bias_at + 4 * out;
+	double top = 0, scale, b;
+	int32_t mult;
+	int8_t shift;
+
+	for (size_t i = 0; i < row; i++)
+		top = fmax(top, fabs((double)w[i]));
+	/* A channel that is all (nearly) zero still needs its bias inside int32. */
+	scale = fmax(top / 127.0, fabs(bias) / q->in_scale / 1e9);
+	scale = fmax(scale, 1e-12);
+	b = round(bias / (q->in_scale * scale));
+	if (!isfinite(scale) || !(fabs(b) < 2147483647.0))
+		return HN_ENUMERIC;
+	hn_quant_mult(q->in_scale * scale / q->out_scale, &mult, &shift);
+	hd_put32(bias_at, (uint32_t)(int32_t)b);
+	hd_put32(mult_at, (uint32_t)mult);
+	q->out[4 + 8 * out + o] = (uint8_t)shift;
+	for (size_t i = 0; i < row; i++)
+		w8[i] = (uint8_t)(int8_t)fmax(-127.0, fmin(127.0, round((double)w[i] / scale)));
+	return HN_OK;
+}
+
+hn_status hn_product_quantise(const struct hn_layer_q *q, size_t row)
+{
+	const size_t out = q->l->out.ch;
+	uint8_t *w8 = q->out + 4 + 8 * out + ((out + 3) & ~(size_t)3);
+	hn_status rc = HN_OK;
+
+	q->out[0] = (uint8_t)q->in_zp;
+	q->out[1] = (uint8_t)q->out_zp;
+	q->out[2] = (uint8_t)q->act_min;
+	q->out[3] = (uint8_t)q->act_max;
+	for (size_t o = 0; o < out && !rc; o++)
+		rc = channel(q, row, o, w8 + o * row);
+	return rc;
+}
