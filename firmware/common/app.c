@@ -98,15 +98,16 @@ static void window_next(struct app *a)
 	};
 	const struct hd_net *net = hd_service(&a->device, &w.model_version);
 
-	if (net)
-		serve(a, net, here, &w);
-	else
-		w.model_version = 0;
+	/* Frames first: the gateway knows the time of a prediction by that of its frames. */
 	if (here)
 		(void)hd_send_samples(&a->device, tick_of(a, a->tail), a->cfg.period_us, a->tail,
 		                      APP_CHANNELS, APP_WINDOW, a->raw);
 	else
 		a->overruns += APP_WINDOW;
+	if (net)
+		serve(a, net, here, &w);
+	else
+		w.model_version = 0;
 	a->tail += APP_WINDOW;
 	w.missed = a->missed;
 	if (here && a->cfg.on_window)
