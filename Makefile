@@ -173,6 +173,7 @@ demo-gas:
 unitdir ?= $(prefix)/lib/systemd/system
 .PHONY: install
 install: all
+	install -d -m 755 $(DESTDIR)/etc/honed
 	install -D -m 755 $(B)/honed $(DESTDIR)$(prefix)/sbin/honed
 	install -D -m 755 $(B)/honectl $(DESTDIR)$(prefix)/bin/honectl
 	install -D -m 755 $(B)/hone-train $(DESTDIR)$(prefix)/libexec/honed/hone-train

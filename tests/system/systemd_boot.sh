@@ -88,7 +88,6 @@ YAML
 
 # --- what is installed: verified, users and directories ----------------------------------------------
 in_root systemd-sysusers 2>"$dir/sysusers" || { cat "$dir/sysusers"; fail "systemd-sysusers"; }
-in_root systemd-tmpfiles --create honed.conf || fail "systemd-tmpfiles"
 in_root systemctl daemon-reload
 man=no
 [ ! -x "$root/usr/bin/man" ] || man=yes
@@ -98,6 +97,13 @@ in_root systemd-analyze security --threshold=15 --no-pager honed >"$dir/security
 tail -n 1 "$dir/security"
 in_root useradd -G honed anna
 in_root useradd otto
+
+# --- the sample as it is installed -----------------------------------------------------------------------
+in_root cp /usr/share/honed/honed.yaml /etc/honed/honed.yaml
+in_root systemctl enable -q --now honed || fail "the sample configuration does not start"
+active || fail "not active with the sample configuration"
+in_root systemctl stop honed || fail "systemctl stop"
+in_root rm /etc/honed/honed.yaml
 
 # --- errors of configuration: told, exit 78, no restart -----------------------------------------------
 refused() { # what the journal says
@@ -131,7 +137,7 @@ in_root honectl key new /etc/honed/master.key >/dev/null
 refused "the user of honed must be able to read it"
 sleep 3                                  # longer than RestartSec
 [ "$(prop ActiveState)/$(prop NRestarts)" = failed/0 ] || fail "restarted after an error of configuration"
-in_root systemd-tmpfiles --create honed.conf || fail "systemd-tmpfiles"
+in_root systemd-tmpfiles --create || fail "systemd-tmpfiles"
 [ "$(in_root stat -c '%U %G %a' /etc/honed/master.key)" = "root honed 640" ] || fail "owner and mode of the key"
 say "errors of configuration are told, and not restarted"
 
