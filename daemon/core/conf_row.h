@@ -13,6 +13,7 @@
 
 #include "conf.h"
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): members, types and initialisers take no parentheses. */
 #define ROW_MEMBER(m) ((ROW_OF *)0)->m
 /* Offset and size of a member whose type (an array counts as its pointer) must be `a` or `b`. */
 #define ROW_AT2(a, b, m)                                                                   \
@@ -53,4 +54,5 @@
 #define LIST(k, m, item_struct, count, rows, f, h)                                         \
 	{ .key = (k), .type = CONF_LIST, ROW_AT(item_struct *, m), .flags = (f), .help = (h), \
 	  .item = (rows), ROW_COUNT(count), .max_items = ROW_LENGTH(m) }
+/* NOLINTEND(bugprone-macro-parentheses) */
 #endif

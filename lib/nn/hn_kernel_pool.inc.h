@@ -21,6 +21,7 @@ K_FN static void FN(max_pool_back)(const struct hn_pool_args *q)
 {
 	for (size_t i = 0; i < q->n; i += VL) {
 		const vf top = LD(q->y + i), dy = LD(q->dy + i);
+		/* NOLINTNEXTLINE(misc-redundant-expression): false where it is not a number */
 		vi open = (vi)(top == top);
 
 		for (size_t k = 0; k < q->taps; k++) {
