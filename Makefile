@@ -24,9 +24,11 @@ OPT_debug   := -O1 -g
 OPT_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_tsan    := -O1 -g -fsanitize=thread
+OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LD_release  := -pie -Wl,-z,relro,-z,now
 LD_asan     := -fsanitize=address,undefined
 LD_tsan     := -fsanitize=thread
+LD_fuzz     := -fsanitize=address,undefined
 
 PKGS     := libuv sqlite3 yaml-0.1 libcurl libmicrohttpd jansson libsodium
 PKG_INC  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -117,6 +119,40 @@ generated: $(B)/honed
 asan tsan:
 	$(Q)CK_TIMEOUT_MULTIPLIER=10 $(MAKE) --no-print-directory FLAVOUR=$@ unit
 
+# --- random input: tests/fuzz/fuzz_NAME.c, corpus in tests/fuzz/corpus/NAME ----------------------
+FUZZ_S  ?= 20
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(FUZZERS): $(B)/%: $(B)/tests/fuzz/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libhone.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(B)/libdaemon.a $(B)/libhone.a $(LIBS_honed) $(LIBS_check)
+.PHONY: fuzz fuzzers
+fuzz:
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=fuzz CC=clang fuzzers
+fuzzers: $(FUZZERS)
+	$(Q)scripts/run-fuzz $(B) $(FUZZ_S) $(FUZZERS)
+
+# --- measuring ----------------------------------------------------------------------------------
+# Peers are measured in the same run where they are installed: FANN, PyTorch.
+BENCH_FANN := $(shell pkg-config --exists fann 2>/dev/null && echo 1)
+BENCH_C    := tests/bench/bench_train.c tests/bench/bench_peak.c
+.PHONY: bench-train bench-train-run
+bench-train:
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release bench-train-run
+bench-train-run: $(B)/bench_train
+	$(Q)mkdir -p build/report
+	$(Q)OPENBLAS_NUM_THREADS=1 tests/bench/bench_torch.py > build/report/torch.txt 2>/dev/null \
+		|| echo "bench-train: without PyTorch (python3-torch)"
+	$(Q)$(B)/bench_train -t build/report/torch.txt -o build/report/train.json
+$(B)/bench_train: $(BENCH_C) tests/bench/bench_peak.h $(B)/libhone.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(LDFLAGS) -Itests/bench $(if $(BENCH_FANN),-DWITH_FANN) -o $@ $(BENCH_C) \
+		$(B)/libhone.a $(if $(BENCH_FANN),-lfloatfann) -lm
+
+# What lib/device costs on two cores: code, RAM, stack; and that it calls nothing but mem* and libgcc.
+.PHONY: device-size
+device-size:
+	$(Q)scripts/device-size $(CROSS) build/device
+
 # --- reading the code ---------------------------------------------------------------------------
 .PHONY: layers banned lint
 layers:
@@ -198,9 +234,11 @@ help:
 	@echo "check       all tests; asan, tsan: unit tests under the sanitizers"
 	@echo "system-boot the service under a real systemd, in a container (HONED_ROOT=a Debian to boot)"
 	@echo "layers lint include rules, banned calls; clang-tidy, cppcheck, shellcheck"
+	@echo "fuzz        every parser against random input, FUZZ_S=20 seconds each (clang)"
 	@echo "demo        the whole loop in a minute (CYCLES=3: three drift episodes in a row)"
 	@echo "demo-gas    three years of real gas-sensor drift (HONED_DATA=folder of the data)"
 	@echo "bench-train speed of the training core beside its peers"
+	@echo "device-size flash, RAM and stack of lib/device on Cortex-M0+ and M4"
 	@echo "docs        write what the configuration table generates"
 	@echo "install     DESTDIR=, prefix=, unitdir=; the release flavour"
 
