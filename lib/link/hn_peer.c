@@ -36,6 +36,7 @@ static void measure(struct hn_peer *p, int64_t rtt)
 static void enter(struct hn_peer *p, enum hn_peer_phase phase)
 {
 	p->phase = phase;
+	p->begun = p->begun && phase != HN_PEER_BEGIN;
 	p->asked_us = 0;                 /* the next tick speaks at once */
 	p->asks = 0;
 }
@@ -219,10 +220,27 @@ static void acknowledge(struct hn_peer *p, int64_t now_us)
 	}
 }
 
+/* What the device runs is another now: let it say so (digest and floor are in HELLO only). */
+static enum hn_peer_event finish(struct hn_peer *p, enum hn_peer_event e)
+{
+	p->has_package = false;
+	enter(p, HN_PEER_HELLO);
+	return e;
+}
+
 static enum hn_peer_event on_progress(struct hn_peer *p, int64_t now_us)
 {
+	const bool answer = p->report.re == HD_BEGIN && p->report.state != HD_TRIAL;
+
+	if (p->phase == HN_PEER_BEGIN && answer && p->report.error)
+		return finish(p, HN_PEER_REFUSED);
+	p->begun |= p->phase == HN_PEER_BEGIN && answer;
+	if (p->phase == HN_PEER_BEGIN && !p->begun && p->report.state != HD_TRIAL)
+		return HN_PEER_NOTHING;  /* before its answer it may tell of another package */
 	switch (p->report.state) {
 	case HD_RECEIVING:
+		if (p->phase == HN_PEER_ACTIVATE && p->report.re == HD_ACTIVATE && p->report.error)
+			return finish(p, HN_PEER_REFUSED);
 		if (p->phase == HN_PEER_BEGIN)
 			enter(p, HN_PEER_SEND);
 		if (p->phase != HN_PEER_SEND)
@@ -253,14 +271,6 @@ static enum hn_peer_event on_progress(struct hn_peer *p, int64_t now_us)
 		break;
 	}
 	return HN_PEER_NOTHING;
-}
-
-/* What the device runs is another now: let it say so (digest and floor are in HELLO only). */
-static enum hn_peer_event finish(struct hn_peer *p, enum hn_peer_event e)
-{
-	p->has_package = false;
-	enter(p, HN_PEER_HELLO);
-	return e;
 }
 
 static enum hn_peer_event on_report(struct hn_peer *p, const uint8_t *body, size_t len,

@@ -54,6 +54,7 @@ struct hn_peer {
 	struct hd_report report;
 	struct hn_peer_package package;
 	bool     has_package, has_hello;
+	bool     begun;                  /* the device has answered BEGIN of this package        */
 	uint16_t session;
 	uint32_t nonce_gw, chunk;        /* chunk: payload bytes a CHUNK carries                 */
 	uint32_t next, bitmap;           /* acknowledged so far                                  */

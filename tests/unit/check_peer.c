@@ -269,6 +269,77 @@ START_TEST(a_restart_of_either_side_at_any_moment_is_survived)
 }
 END_TEST
 
+/* A newer rollout comes at many moments of a transfer. */
+START_TEST(another_package_at_any_moment_takes_the_place_of_the_first)
+{
+	const int64_t at = 500 * (1 + _i);
+
+	hn_peer_up(&g.peer, 5, 42, g.now_us);
+	swap(1, 1);
+	memset(g.events, 0, sizeof g.events);
+	make_package(2, 2);
+	hn_peer_install(&g.peer, &g.k, g.now_us);
+	g.hold_trial = true;
+	for (int64_t t = 0; t < at; t += STEP_US)
+		step();
+	make_package(3, 3);
+	memset(g.events, 0, sizeof g.events);
+	hn_peer_install(&g.peer, &g.k, g.now_us);
+	g.hold_trial = false;
+	ck_assert_msg(run_until(HN_PEER_DONE, 30000000), "after %d us: phase %d, state %d, error %d",
+	              (int)at, g.peer.phase, g.peer.report.state, g.peer.report.error);
+	ck_assert_uint_eq(g.peer.report.active_version, 3);
+}
+END_TEST
+
+/* A device that was asked who it is in the middle of an older transfer may tell of that after HELLO. */
+START_TEST(a_late_word_of_an_older_transfer_is_no_progress)
+{
+	struct hd_report r = { .state = HD_RECEIVING, .credits = 4, .re = HD_CHUNK };
+	uint8_t body[HD_REPORT_LEN];
+
+	hn_peer_up(&g.peer, 5, 42, g.now_us);
+	swap(1, 1);
+	memset(g.events, 0, sizeof g.events);
+	make_package(2, 2);
+	hn_peer_install(&g.peer, &g.k, g.now_us);
+	ck_assert(run_until(HN_PEER_KNOWN, 1000000));
+	ck_assert_int_eq(g.peer.phase, HN_PEER_BEGIN);
+	r.next = g.k.len;
+	hd_report_write(&r, body);
+	(void)hn_peer_message(&g.peer, HD_STATUS, g.peer.session, body, sizeof body, g.now_us);
+	ck_assert_int_eq(g.peer.phase, HN_PEER_BEGIN);
+	r.state = HD_FAILED;
+	r.error = HD_EAUTH;
+	hd_report_write(&r, body);
+	ck_assert_int_eq(hn_peer_message(&g.peer, HD_STATUS, g.peer.session, body, sizeof body,
+	                                 g.now_us), HN_PEER_NOTHING);
+	ck_assert(run_until(HN_PEER_DONE, 20000000));
+	ck_assert_uint_eq(g.peer.report.active_version, 2);
+}
+END_TEST
+
+/* Trying again is for the one above: the device holds something else than we think. */
+START_TEST(an_activation_that_is_not_possible_ends_the_attempt)
+{
+	struct hd_report r = { .state = HD_RECEIVING, .credits = 4, .re = HD_ACTIVATE,
+		.error = HD_EVERSION };
+	uint8_t body[HD_REPORT_LEN];
+
+	hn_peer_up(&g.peer, 5, 42, g.now_us);
+	make_package(1, 1);
+	hn_peer_install(&g.peer, &g.k, g.now_us);
+	for (int i = 0; i < 20000 && g.peer.phase != HN_PEER_ACTIVATE; i++)
+		step();
+	ck_assert_int_eq(g.peer.phase, HN_PEER_ACTIVATE);
+	r.next = g.k.len;
+	hd_report_write(&r, body);
+	ck_assert_int_eq(hn_peer_message(&g.peer, HD_STATUS, g.peer.session, body, sizeof body,
+	                                 g.now_us), HN_PEER_REFUSED);
+	ck_assert_int_eq(g.peer.report.error, HD_EVERSION);
+}
+END_TEST
+
 START_TEST(a_trial_of_something_else_is_ended_before_the_package_is_sent)
 {
 	hn_peer_up(&g.peer, 5, 42, g.now_us);
@@ -352,6 +423,9 @@ int main(void)
 	tcase_add_test(t, the_same_weights_under_a_new_number_are_not_sent_again);
 	tcase_add_test(t, after_a_swap_the_device_is_asked_again_who_it_is);
 	tcase_add_loop_test(t, a_restart_of_either_side_at_any_moment_is_survived, 0, 120);
+	tcase_add_loop_test(t, another_package_at_any_moment_takes_the_place_of_the_first, 0, 160);
+	tcase_add_test(t, a_late_word_of_an_older_transfer_is_no_progress);
+	tcase_add_test(t, an_activation_that_is_not_possible_ends_the_attempt);
 	tcase_add_test(t, a_trial_of_something_else_is_ended_before_the_package_is_sent);
 	tcase_add_test(t, a_package_for_a_wrong_key_is_refused_with_its_reason);
 	tcase_add_test(t, a_silent_device_is_asked_again_and_noise_is_no_answer);
