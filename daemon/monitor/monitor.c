@@ -272,11 +272,10 @@ static void sentence(const struct model *m, char *out, size_t cap)
 		              v->kind == HN_SENSOR_FAULT ? 100.0 * (double)v->size[i] : (double)v->size[i]);
 }
 
-/* Journal, row and the charts' state go to the disk together: a restart must not find an alarm that
- * its charts know nothing of, and raise it again. */
-static void keep(struct model *m, const char *kind, const char *reason, json_t *evidence)
+/* The row, and the charts' state with it: a restart must not find an alarm that its charts know
+ * nothing of, and raise it again. */
+static void keep(struct model *m, json_t *evidence)
 {
-	enter(m, kind, reason, evidence);
 	episode_save(m, evidence);
 	model_save(m, m->kept.last_us);
 }
@@ -325,7 +324,8 @@ static void on_opened(struct model *m, enum monitor_event event)
 	}
 	hn_query_expire(&m->query, m->kept.since_us);
 	evidence = evidence_json(m);
-	keep(m, event == MONITOR_OPENED ? "alarm" : "episode_changed", reason, evidence);
+	enter(m, event == MONITOR_OPENED ? "alarm" : "episode_changed", reason, evidence);
+	keep(m, evidence);
 	tell(m, event, evidence);
 	json_decref(evidence);
 }
@@ -334,7 +334,8 @@ static void on_closed(struct model *m, const char *reason)
 {
 	json_t *evidence = evidence_json(m);
 
-	keep(m, "episode_closed", reason, evidence);
+	enter(m, "episode_closed", reason, evidence);
+	keep(m, evidence);
 	tell(m, MONITOR_CLOSED, evidence);
 	json_decref(evidence);
 }
