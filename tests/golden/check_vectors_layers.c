@@ -1,0 +1,177 @@
+/* Test vectors of the layers that the image in vectors/package.txt has none of: convolution and
+ * pools (docs/package-format.md).
+ *
+ * The image is made by hand, so that its bytes do not depend on the floats of a quantiser.  The
+ * committed file must be what is made here; after a wanted change:
+ * check_vectors_layers --write tests/golden/vectors/layers.txt */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "hd_image.h"
+#include "hn_rng.h"
+
+enum { IMAGE_MAX = 2048, VECTORS = 3, LINE_BYTES = 32, LINE_NUMBERS = 16 };
+enum { LEN = 16, CH = 2, OUT = 4 };
+
+/* Shapes chain; p and q as in the layer table. */
+static const struct row { uint8_t op; uint16_t in_len, in_ch, out_len, out_ch, p, q; } rows[] = {
+	{ HD_OP_CONV1D,   LEN, CH, 8, 4, 3 | 1 << 8, 2 | 1 << 8 },       /* kernel 3, pad 1, stride 2 */
+	{ HD_OP_MAX_POOL, 8, 4, 4, 4, 2, 2 },
+	{ HD_OP_CONV1D,   4, 4, 4, 3, 2 | 1 << 8, 1 | 2 << 8 },          /* kernel 2, pad 1, dilation 2 */
+	{ HD_OP_AVG_POOL, 4, 3, 3, 3, 2, 1 },
+	{ HD_OP_DENSE,    1, 9, 1, OUT, 0, 0 },                          /* takes 3 x 3 as they lie */
+};
+enum { N_ROWS = sizeof rows / sizeof rows[0] };
+
+static uint8_t image[IMAGE_MAX] __attribute__((aligned(4)));
+
+static void must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "check_vectors_layers: %s\n", what);
+	abort();
+}
+
+static uint32_t pad4(uint32_t n)
+{
+	return (n + 3) & ~(uint32_t)3;
+}
+
+/* Constants of a product with `row` weights for each of `out` channels. */
+static uint8_t *put_product(struct hn_rng *rng, uint8_t *p, uint32_t row, uint32_t out)
+{
+	uint8_t *shift = p + 4 + 8 * out, *w = shift + pad4(out);
+
+	p[0] = (uint8_t)((int)hn_rng_below(rng, 21) - 10);
+	p[1] = (uint8_t)((int)hn_rng_below(rng, 21) - 10);
+	p[2] = (uint8_t)-100;
+	p[3] = 110;
+	for (uint32_t o = 0; o < out; o++) {
+		hd_put32(p + 4 + 4 * o, hn_rng_below(rng, 2001) - 1000);
+		hd_put32(p + 4 + 4 * out + 4 * o, (1u << 30) + hn_rng_below(rng, 1u << 30));
+		shift[o] = (uint8_t)(-7 - (int)hn_rng_below(rng, 2));
+	}
+	for (uint32_t i = 0; i < row * out; i++)
+		w[i] = (uint8_t)((int)hn_rng_below(rng, 255) - 127);
+	return w + pad4(row * out);
+}
+
+static uint8_t *put_layer(struct hn_rng *rng, const struct row *r, uint8_t *entry, uint8_t *p)
+{
+	const uint16_t field[] = { r->in_len, r->in_ch, r->out_len, r->out_ch, r->p, r->q };
+
+	entry[0] = r->op;
+	for (size_t i = 0; i < sizeof field / sizeof field[0]; i++)
+		hd_put16(entry + 4 + 2 * i, field[i]);
+	if (r->op == HD_OP_CONV1D)
+		return put_product(rng, p, (r->p & 255u) * r->in_ch, r->out_ch);
+	if (r->op == HD_OP_DENSE)
+		return put_product(rng, p, (uint32_t)r->in_len * r->in_ch, r->out_ch);
+	p[0] = (uint8_t)-90;
+	p[1] = 90;
+	return p + 4;
+}
+
+static uint32_t make_image(struct hn_rng *rng)
+{
+	uint8_t *entry = image + HD_IMAGE_HEADER + HD_SCALER_ENTRY * CH;
+	uint8_t *p = entry + N_ROWS * HD_LAYER_ENTRY;
+
+	memset(image, 0, sizeof image);
+	for (int i = 0; i < N_ROWS; i++, entry += HD_LAYER_ENTRY)
+		p = put_layer(rng, &rows[i], entry, p);
+	hd_put32(image, HD_IMAGE_MAGIC);
+	hd_put32(image + 4, (uint32_t)(p - image));
+	hd_put32(image + 12, 48);        /* arena: 8 x 4 and 4 x 4 together */
+	hd_put16(image + 16, LEN);
+	hd_put16(image + 18, CH);
+	hd_put16(image + 20, OUT);
+	image[22] = N_ROWS;
+	for (int c = 0; c < CH; c++) {   /* scale 1 / 16 */
+		uint8_t *e = image + HD_IMAGE_HEADER + HD_SCALER_ENTRY * c;
+
+		hd_put32(e + 4, 1u << 30);
+		hd_put32(e + 8, (uint32_t)-3);
+	}
+	hd_put32(image + 8, hd_image_arch(image));
+	return (uint32_t)(p - image);
+}
+
+static void put_numbers(FILE *out, const char *name, const int8_t *v, int n)
+{
+	fprintf(out, "%s =", name);
+	for (int i = 0; i < n; i++)
+		fprintf(out, "%s%d", i % LINE_NUMBERS ? " " : n > LINE_NUMBERS ? "\n  " : " ", v[i]);
+	fputc('\n', out);
+}
+
+static void write_layers(FILE *out)
+{
+	int8_t in[LEN * CH], y[OUT];
+	uint8_t arena[64] __attribute__((aligned(4)));
+	struct hn_rng rng;
+	struct hd_net net;
+	uint32_t len;
+
+	hn_rng_seed(&rng, 2026);
+	len = make_image(&rng);
+	must(hd_net_open(&net, image, len) == HD_OK, "the image is not valid");
+	fputs("# docs/package-format.md: conv1d (kernel 3, pad 1, stride 2), max pool 2, conv1d (kernel 2,\n"
+	      "# pad 1, dilation 2), average pool 2, dense; 16 frames of 2 channels, bytes hexadecimal.\n",
+	      out);
+	fputs("image =", out);
+	for (uint32_t i = 0; i < len; i++)
+		fprintf(out, "%s%02x", i % LINE_BYTES ? "" : "\n  ", image[i]);
+	fputs("\n# int8 inputs, 16 frames of 2 channels, and outputs\n", out);
+	for (int k = 0; k < VECTORS; k++) {
+		for (int i = 0; i < LEN * CH; i++)
+			in[i] = (int8_t)((int)hn_rng_below(&rng, 256) - 128);
+		hd_net_run(&net, in, arena, y);
+		put_numbers(out, "input", in, LEN * CH);
+		put_numbers(out, "output", y, OUT);
+	}
+}
+
+START_TEST(the_layers_give_the_committed_numbers)
+{
+	FILE *committed = fopen("tests/golden/vectors/layers.txt", "r");
+	char *text = NULL, line[256];
+	const char *at;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	int n = 0;
+
+	ck_assert_msg(committed != NULL, "run it from the root of the tree");
+	write_layers(out);
+	(void)fclose(out);
+	for (at = text; fgets(line, sizeof line, committed); at += strlen(line), n++)
+		ck_assert_msg(strncmp(at, line, strlen(line)) == 0, "line %d differs", n + 1);
+	ck_assert_msg(*at == '\0', "the file ends too early");
+	(void)fclose(committed);
+	free(text);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	Suite *s = suite_create("vectors_layers");
+	TCase *t = tcase_create("vectors_layers");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	if (argc == 3 && strcmp(argv[1], "--write") == 0) {
+		FILE *f = fopen(argv[2], "w");
+
+		must(f != NULL, argv[2]);
+		write_layers(f);
+		return fclose(f) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	}
+	tcase_add_test(t, the_layers_give_the_committed_numbers);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
