@@ -45,7 +45,7 @@ void deploy_on_link(struct deploy *d, int source, bool up)
 		hn_peer_down(&v->peer);
 }
 
-/* What the device has counted since its boot.  Fewer than before: it booted; a trial begins anew. */
+/* What the device has counted since it booted.  Fewer: it booted, a trial begins anew. */
 static void count(struct deploy_device *v, uint32_t due, uint32_t missed)
 {
 	if (due < v->due)

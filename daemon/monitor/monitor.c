@@ -9,11 +9,8 @@
 #include "log.h"
 #include "monitor_row.h"
 
-enum { LEARN = 128, LEVEL_BLOCKS = 16, LEVEL_LEARN = 256, MARGIN_LEARN = 128, QUIET_LEARNS = 8 };
-
 static const int64_t save_every_us = 600000000;  /* the rest is saved when it matters */
 static const int64_t save_soonest_us = 5000000;
-static const double month_s = 30.0 * 86400.0;
 
 const char *stream_name(const struct model *m, int stream)
 {
@@ -29,56 +26,6 @@ uint32_t hash_bytes(uint32_t h, const void *data, size_t len)
 	for (size_t i = 0; i < len; i++)
 		h = (h ^ p[i]) * 16777619u;
 	return h;
-}
-
-/* --- settings --------------------------------------------------------------------------------- */
-
-static void or_default(int *x, int def)
-{
-	if (*x <= 0)
-		*x = def;
-}
-
-static void text_default(char text[HN_NAME_MAX], const char *def)
-{
-	if (!text[0])
-		(void)snprintf(text, HN_NAME_MAX, "%s", def);
-}
-
-static void complete(struct monitor_cfg *c, const struct conf_model *m)
-{
-	or_default(&c->block, m->window > 0 ? m->window : 1);
-	or_default(&c->learn, LEARN);
-	if (c->learn < HN_NOVELTY_MIN)
-		c->learn = HN_NOVELTY_MIN;
-	if (c->learn > HN_NOVELTY_CAP)
-		c->learn = HN_NOVELTY_CAP;
-	or_default(&c->settle, c->learn / 2);
-	or_default(&c->level_blocks, LEVEL_BLOCKS);
-	or_default(&c->level_learn, LEVEL_LEARN);
-	c->level_learn = c->level_learn < 16 ? 16 : c->level_learn;
-	/* Each stream stays in a state for a while: so many predictions of each of them. */
-	or_default(&c->margin_learn, MARGIN_LEARN * (m->n_streams > 1 ? m->n_streams : 1));
-	c->margin_learn = c->margin_learn < 16 ? 16 : c->margin_learn;
-	or_default(&c->quiet_blocks, QUIET_LEARNS * c->learn);
-	if (!(c->alarms_per_month > 0.0))
-		c->alarms_per_month = m->policy.alarms_per_month > 0.0 ? m->policy.alarms_per_month : 1.0;
-	if (!(c->labels_per_month > 0.0) && m->policy.label_period_s > 0.0)
-		c->labels_per_month = m->policy.label_budget * month_s / m->policy.label_period_s;
-	text_default(c->errors, "bernoulli");
-	text_default(c->levels, "cusum");
-}
-
-void monitor_cfg_defaults(struct monitor_cfg *cfg, const struct conf *conf, int model)
-{
-	const struct conf_model *m = &conf->models[model];
-
-	*cfg = (struct monitor_cfg){ .block = m->monitor.block, .learn = m->monitor.learn,
-		.settle = m->monitor.settle, .level_blocks = m->monitor.level_blocks,
-		.level_learn = m->monitor.level_learn, .season_s = m->monitor.season_s,
-		.margin_learn = m->monitor.margin_learn, .quiet_blocks = m->monitor.quiet_blocks,
-		.threshold = m->monitor.threshold };
-	complete(cfg, m);
 }
 
 static hn_status check_detector(const char *name, enum hn_drift_kind kind, const char *model,
@@ -186,7 +133,7 @@ hn_status monitor_open(struct monitor **out, const struct monitor_deps *deps, st
 			m->cfg = deps->cfg[i];
 		else
 			monitor_cfg_defaults(&m->cfg, deps->conf, i);
-		complete(&m->cfg, m->conf);
+		monitor_cfg_complete(&m->cfg, m->conf);
 		rc = model_open(m, err);
 	}
 	mon->deps.cfg = NULL;            /* copied */

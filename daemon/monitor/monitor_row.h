@@ -159,6 +159,9 @@ int answer_label(struct model *m, const struct store_label *l, double tolerance_
 void answer_find(const struct model *m, int stream, int64_t from_us, struct hn_query_item *item);
 void answer_asked(struct model *m, int stream, int64_t event_us);
 
+/* --- monitor_cfg.c */
+void monitor_cfg_complete(struct monitor_cfg *c, const struct conf_model *m);
+
 /* --- monitor_save.c */
 hn_status monitor_load(struct monitor *m, struct hn_err *err);
 void model_save(struct model *m, int64_t now_us);
