@@ -121,6 +121,9 @@ static bool send_chunk(struct hn_peer *p, uint32_t at, int64_t now_us)
 	}
 	p->sent_at[place] = at + 1;
 	p->bytes_sent += n;
+	/* Behind the last chunk at once: refused without harm, and said again, when one is missing. */
+	if (n == left)
+		command(p, HD_ACTIVATE, p->package.version);
 	return true;
 }
 
@@ -178,7 +181,7 @@ static void resume(struct hn_peer *p)
 }
 
 static enum hn_peer_event on_hello(struct hn_peer *p, uint16_t session, const uint8_t *body,
-                                   size_t len)
+                                   size_t len, int64_t now_us)
 {
 	struct hd_hello h;
 
@@ -200,6 +203,7 @@ static enum hn_peer_event on_hello(struct hn_peer *p, uint16_t session, const ui
 		.active_model = h.active_model, .floor = h.floor };
 	memset(p->sent_at, 0, sizeof p->sent_at);
 	resume(p);
+	(void)hn_peer_tick(p, now_us);   /* what comes next is said at once */
 	return HN_PEER_KNOWN;
 }
 
@@ -300,7 +304,7 @@ enum hn_peer_event hn_peer_message(struct hn_peer *p, uint8_t type, uint16_t ses
 		return HN_PEER_NOTHING;
 	p->heard_us = now_us;
 	if (type == HD_HELLO)
-		return on_hello(p, session, body, len);
+		return on_hello(p, session, body, len, now_us);
 	if (type == HD_STATUS && session == p->session)
 		return on_report(p, body, len, now_us);
 	return HN_PEER_NOTHING;
@@ -315,7 +319,10 @@ static void speak(struct hn_peer *p, int64_t now_us)
 		ask_hello(p);
 		break;
 	case HN_PEER_BEGIN:
-		begin(p);
+		if (p->asks % 4 == 3)
+			ask_hello(p);    /* it may have booted, and its HELLO was lost */
+		else
+			begin(p);
 		break;
 	case HN_PEER_ACTIVATE:
 		command(p, HD_ACTIVATE, p->package.version);
@@ -373,16 +380,27 @@ enum hn_peer_event hn_peer_tick(struct hn_peer *p, int64_t now_us)
 
 /* --- orders ----------------------------------------------------------------------------------- */
 
+/* HELLO still says what the device is: nothing was done since, and the last STATUS agrees. */
+static bool hello_holds(const struct hn_peer *p)
+{
+	return p->has_hello && p->phase == HN_PEER_READY && p->hello.state == HD_IDLE &&
+	       p->report.state == HD_IDLE && p->report.active_version == p->hello.active_version &&
+	       p->report.floor == p->hello.floor;
+}
+
 void hn_peer_install(struct hn_peer *p, const struct hn_peer_package *k, int64_t now_us)
 {
 	p->package = *k;
 	p->has_package = true;
 	p->next = p->bitmap = 0;
 	memset(p->sent_at, 0, sizeof p->sent_at);
-	if (p->has_hello) {              /* ask again: what it says decides where to begin */
+	if (!p->has_hello)
+		return;
+	if (hello_holds(p))
+		resume(p);
+	else                             /* ask again: what it says decides where to begin */
 		enter(p, HN_PEER_HELLO);
-		(void)hn_peer_tick(p, now_us);
-	}
+	(void)hn_peer_tick(p, now_us);
 }
 
 void hn_peer_drop(struct hn_peer *p)

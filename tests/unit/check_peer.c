@@ -28,7 +28,7 @@ static struct rig {
 	unsigned noise;          /* per mille of packets lost, hurt or repeated, each way */
 	int64_t now_us, delay_us;
 	uint8_t seq;
-	unsigned events[16];
+	unsigned events[16], said;
 	bool hold_trial;         /* do not confirm                                       */
 	uint32_t boots;
 	uint8_t payload[T_PAYLOAD_MAX] __attribute__((aligned(4)));
@@ -59,6 +59,7 @@ static bool to_device(void *ctx, uint8_t type, uint16_t session, const uint8_t *
 	(void)ctx;
 	if (g.down.n >= QUEUE / 2)
 		return false;
+	g.said++;
 	push(&g.down, wire, hd_frame_write(type, g.seq++, session, body, len, wire));
 	return true;
 }
@@ -214,6 +215,7 @@ END_TEST
 
 START_TEST(the_same_weights_under_a_new_number_are_not_sent_again)
 {
+	unsigned said;
 	uint64_t sent;
 
 	hn_peer_up(&g.peer, 5, 42, g.now_us);
@@ -224,6 +226,32 @@ START_TEST(the_same_weights_under_a_new_number_are_not_sent_again)
 	hn_peer_install(&g.peer, &g.k, g.now_us);
 	ck_assert(run_until(HN_PEER_DONE, 5000000));
 	ck_assert_uint_eq(g.peer.bytes_sent, sent);
+	memset(g.events, 0, sizeof g.events);
+	ck_assert(run_until(HN_PEER_KNOWN, 1000000));
+	make_package(3, 9);              /* now that nothing is open: one order, one answer */
+	memset(g.events, 0, sizeof g.events);
+	said = g.said;
+	hn_peer_install(&g.peer, &g.k, g.now_us);
+	ck_assert(run_until(HN_PEER_DONE, 5000000));
+	ck_assert_uint_eq(g.said, said + 2);     /* with the HELLO_ASK after the end */
+}
+END_TEST
+
+/* It booted, the HELLO that says so was lost, and then it is sent a package. */
+START_TEST(a_boot_that_nobody_heard_of_is_found_before_the_silence_is)
+{
+	hn_peer_up(&g.peer, 5, 42, g.now_us);
+	swap(1, 1);
+	memset(g.events, 0, sizeof g.events);
+	ck_assert(run_until(HN_PEER_KNOWN, 1000000));
+	boot();
+	hd_poll(&g.dev, 1000, 1000000);
+	g.up.n = 0;
+	make_package(2, 2);
+	memset(g.events, 0, sizeof g.events);
+	hn_peer_install(&g.peer, &g.k, g.now_us);
+	ck_assert(run_until(HN_PEER_DONE, HN_PEER_SILENCE_US / 2));
+	ck_assert_uint_eq(g.events[HN_PEER_SILENT], 0);
 }
 END_TEST
 
@@ -292,7 +320,7 @@ START_TEST(another_package_at_any_moment_takes_the_place_of_the_first)
 }
 END_TEST
 
-/* A device that was asked who it is in the middle of an older transfer may tell of that later. */
+/* A device that was asked who it is in the middle of an older transfer may tell of that after HELLO. */
 START_TEST(a_late_word_of_an_older_transfer_is_no_progress)
 {
 	struct hd_report r = { .state = HD_RECEIVING, .credits = 4, .re = HD_CHUNK };
@@ -324,15 +352,18 @@ START_TEST(an_activation_that_is_not_possible_ends_the_attempt)
 {
 	struct hd_report r = { .state = HD_RECEIVING, .credits = 4, .re = HD_ACTIVATE,
 		.error = HD_EVERSION };
+	struct hd_report all = { .state = HD_RECEIVING, .credits = 4, .re = HD_CHUNK };
 	uint8_t body[HD_REPORT_LEN];
 
 	hn_peer_up(&g.peer, 5, 42, g.now_us);
 	make_package(1, 1);
 	hn_peer_install(&g.peer, &g.k, g.now_us);
-	for (int i = 0; i < 20000 && g.peer.phase != HN_PEER_ACTIVATE; i++)
+	for (int i = 0; i < 20000 && g.peer.phase != HN_PEER_SEND; i++)
 		step();
+	all.next = r.next = g.k.len;
+	hd_report_write(&all, body);     /* as if the ACTIVATE behind the last chunk were lost */
+	(void)hn_peer_message(&g.peer, HD_STATUS, g.peer.session, body, sizeof body, g.now_us);
 	ck_assert_int_eq(g.peer.phase, HN_PEER_ACTIVATE);
-	r.next = g.k.len;
 	hd_report_write(&r, body);
 	ck_assert_int_eq(hn_peer_message(&g.peer, HD_STATUS, g.peer.session, body, sizeof body,
 	                                 g.now_us), HN_PEER_REFUSED);
@@ -421,6 +452,7 @@ int main(void)
 	tcase_add_test(t, a_clean_wire_swaps_five_times_without_a_repeat);
 	tcase_add_test(t, a_wire_that_hurts_every_fifth_frame_still_swaps);
 	tcase_add_test(t, the_same_weights_under_a_new_number_are_not_sent_again);
+	tcase_add_test(t, a_boot_that_nobody_heard_of_is_found_before_the_silence_is);
 	tcase_add_test(t, after_a_swap_the_device_is_asked_again_who_it_is);
 	tcase_add_loop_test(t, a_restart_of_either_side_at_any_moment_is_survived, 0, 120);
 	tcase_add_loop_test(t, another_package_at_any_moment_takes_the_place_of_the_first, 0, 160);
