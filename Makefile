@@ -89,6 +89,21 @@ $(CHECKS): $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libho
 
 $(B)/tests/unit/check_pump $(B)/tests/unit/check_app: $(call obj,$(wildcard firmware/common/*.c))
 
+# The long forms: minutes, not part of `check`.
+$(B)/tests/fault/powercut_campaign $(B)/tests/bench/bench_link: $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libhone.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_honed) $(LIBS_check)
+.PHONY: powercut
+powercut:
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/fault/powercut_campaign
+	$(Q)mkdir -p build/report
+	$(Q)build/release/tests/fault/powercut_campaign build/report/powercut.json
+.PHONY: bench-link
+bench-link:
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/bench/bench_link
+	$(Q)mkdir -p build/report
+	$(Q)build/release/tests/bench/bench_link build/report/link.json
+
 # Everything that `scripts/check` runs.
 .PHONY: check unit generated system
 check: unit generated layers banned system
@@ -232,6 +247,8 @@ clean:
 help:
 	@echo "all         honed, hone-train, honectl, hone-sim   (FLAVOUR=debug|release|asan|tsan)"
 	@echo "check       all tests; asan, tsan: unit tests under the sanitizers"
+	@echo "powercut    power is cut at every flash operation, and again in the recovery (minutes)"
+	@echo "bench-link  a transfer beside the limit of the wire, in simulated time"
 	@echo "system-boot the service under a real systemd, in a container (HONED_ROOT=a Debian to boot)"
 	@echo "layers lint include rules, banned calls; clang-tidy, cppcheck, shellcheck"
 	@echo "fuzz        every parser against random input, FUZZ_S=20 seconds each (clang)"
