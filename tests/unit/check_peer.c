@@ -320,7 +320,7 @@ START_TEST(another_package_at_any_moment_takes_the_place_of_the_first)
 }
 END_TEST
 
-/* A device that was asked who it is in the middle of an older transfer may tell of that after HELLO. */
+/* A device that was asked who it is in the middle of an older transfer may tell of that later. */
 START_TEST(a_late_word_of_an_older_transfer_is_no_progress)
 {
 	struct hd_report r = { .state = HD_RECEIVING, .credits = 4, .re = HD_CHUNK };
