@@ -118,9 +118,9 @@ static void write_layers(FILE *out)
 	hn_rng_seed(&rng, 2026);
 	len = make_image(&rng);
 	must(hd_net_open(&net, image, len) == HD_OK, "the image is not valid");
-	fputs("# docs/package-format.md: conv1d (kernel 3, pad 1, stride 2), max pool 2, conv1d (kernel 2,\n"
-	      "# pad 1, dilation 2), average pool 2, dense; 16 frames of 2 channels, bytes hexadecimal.\n",
-	      out);
+	fputs("# docs/package-format.md: conv1d (kernel 3, pad 1, stride 2), max pool 2,\n"
+	      "# conv1d (kernel 2, pad 1, dilation 2), average pool 2, dense on 16 frames of 2 channels.\n"
+	      "# Bytes are hexadecimal.\n", out);
 	fputs("image =", out);
 	for (uint32_t i = 0; i < len; i++)
 		fprintf(out, "%s%02x", i % LINE_BYTES ? "" : "\n  ", image[i]);
