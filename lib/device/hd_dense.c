@@ -66,6 +66,7 @@ static const uint8_t *dense_run(const struct hd_layer *l, const int8_t *x, int8_
 	t.first = 0;
 	t.row = t.n = (uint32_t)l->in_len * l->in_ch;
 	t.runs = 1;
+	t.step = 0;
 	return hd_product_run(l, &t, y);
 }
 

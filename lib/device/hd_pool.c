@@ -21,24 +21,32 @@ static int32_t mean(int32_t sum, int32_t n)
 	return (sum > 0 ? sum + n / 2 : sum - n / 2) / n;
 }
 
+/* One window of one channel; p >= 1. */
+static int32_t window(const struct hd_layer *l, const int8_t *x)
+{
+	int32_t sum = 0, top = -128, n = 0;
+
+	do {
+		int8_t v = x[(uint32_t)n * l->in_ch];
+
+		sum += v;
+		top = v > top ? v : top;
+		n++;
+	} while (n < l->p);
+	return l->op == HD_OP_AVG_POOL ? mean(sum, n) : top;
+}
+
 static const uint8_t *pool_run(const struct hd_layer *l, const int8_t *x, int8_t *y)
 {
 	int32_t low = (int8_t)l->constants[0], high = (int8_t)l->constants[1];
-	bool average = l->op == HD_OP_AVG_POOL;
-	uint32_t ch = l->in_ch, t, c, k;
+	uint32_t ch = l->in_ch, t, c;
 
 	for (t = 0; t < l->out_len; t++) {
 		const int8_t *from = x + ch * t * l->q;
 
 		for (c = 0; c < ch; c++) {
-			int32_t sum = 0, top = -128, v;
+			int32_t v = window(l, from + c);
 
-			for (k = 0; k < l->p; k++) {
-				v = from[k * ch + c];
-				sum += v;
-				top = v > top ? v : top;
-			}
-			v = average ? mean(sum, l->p) : top;
 			*y++ = (int8_t)(v < low ? low : v > high ? high : v);
 		}
 	}
