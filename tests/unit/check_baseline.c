@@ -7,6 +7,7 @@
 #include "hn_baseline.h"
 #include "hn_drift.h"
 #include "hn_rng.h"
+#include "t_must.h"
 
 enum { SEED = 20261122, DAY = 1440, MONTH = 30 * DAY, LEARN = 28 * DAY, RUN = 400000 };
 
@@ -58,7 +59,8 @@ static void learn(struct watch *w, struct source *g, double unit, double origin)
 	while (!hn_baseline_armed(&w->base)) {
 		const double ph = phase(g);
 
-		ck_assert_int_eq(hn_baseline_step(&w->base, origin + unit * next(g, 0.0), ph, &z), HN_EDATA);
+		T_MUST(hn_baseline_step(&w->base, origin + unit * next(g, 0.0), ph, &z) == HN_EDATA,
+		       "%s: not while it learns", g->s->name);
 	}
 	p.arl = (double)MONTH / hn_baseline_pace(&w->base);
 	p.k = 0.25 + 2.0 * hn_baseline_slack(&w->base);
@@ -76,7 +78,7 @@ static int watch(struct watch *w, struct source *g, double shift, long n, long *
 
 		if (hn_baseline_step(&w->base, next(g, shift), ph, &z) != HN_OK)
 			continue;
-		ck_assert_int_eq(d->step(w->cusum, z, &score), HN_OK);
+		T_MUST(d->step(w->cusum, z, &score) == HN_OK, "%s: %g", g->s->name, z);
 		if (score >= 1.0 && alarms++ == 0)
 			*first = i;
 	}
@@ -129,9 +131,9 @@ START_TEST(unit_and_origin_do_not_matter)
 		double za = -9.0, zb = -9.0;
 		const hn_status ra = hn_baseline_step(&wa.base, x, ph, &za);
 
-		ck_assert_int_eq(hn_baseline_step(&wb.base, 1024.0 * x - 4096.0, ph, &zb), ra);
-		ck_assert_msg(fabs(za - zb) <= 1e-6 * fmax(1.0, fabs(za)), "%s: %.12g and %.12g", a.s->name, za,
-		              zb);
+		T_MUST(hn_baseline_step(&wb.base, 1024.0 * x - 4096.0, ph, &zb) == ra, "step %d", i);
+		T_MUST(fabs(za - zb) <= 1e-6 * fmax(1.0, fabs(za)), "%s: %.12g and %.12g", a.s->name, za,
+		       zb);
 	}
 }
 END_TEST
@@ -148,10 +150,11 @@ START_TEST(a_copied_baseline_goes_on_identically_and_bad_values_change_nothing)
 		const double ph = phase(&g), x = next(&g, 0.0);
 		double za = -9.0, zb = -9.0;
 
-		ck_assert_int_eq(hn_baseline_step(&w.base, (double)NAN, ph, &za), HN_ENUMERIC);
-		ck_assert_int_eq(hn_baseline_step(&w.base, x, -1.0, &za), HN_ENUMERIC);
-		ck_assert_int_eq(hn_baseline_step(&w.base, x, ph, &za), hn_baseline_step(&copy.base, x, ph, &zb));
-		ck_assert(za == zb);
+		T_MUST(hn_baseline_step(&w.base, (double)NAN, ph, &za) == HN_ENUMERIC, "step %d", i);
+		T_MUST(hn_baseline_step(&w.base, x, -1.0, &za) == HN_ENUMERIC, "step %d", i);
+		T_MUST(hn_baseline_step(&w.base, x, ph, &za) == hn_baseline_step(&copy.base, x, ph, &zb),
+		       "step %d", i);
+		T_MUST(za == zb, "step %d: %g and %g", i, za, zb);
 	}
 }
 END_TEST

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "hn_kernel.h"
 #include "hn_rng.h"
+#include "t_must.h"
 
 enum { M_MAX = 40, K_MAX = 40, SLACK = HN_LANES };
 
@@ -46,9 +47,12 @@ static void check_gemm(const struct hn_kernels *k, const size_t mnk[3], int form
 			for (size_t q = 0; j < n && q < kk; q++)
 				want += (double)a[i * rsa + q * csa] * (double)b[q * n + j];
 			if (j < n)
-				ck_assert_double_eq_tol((double)c[i * ldc + j], want, 2e-5);
+				T_MUST(fabs((double)c[i * ldc + j] - want) <= 2e-5, "%zu x %zu x %zu, "
+				       "form %d: [%zu, %zu] is %g, wanted %g", m, n, kk, form, i, j,
+				       (double)c[i * ldc + j], want);
 			else
-				ck_assert(c[i * ldc + j] == 12345);
+				T_MUST(c[i * ldc + j] == 12345, "%zu x %zu x %zu, form %d: wrote beyond "
+				       "row %zu", m, n, kk, form, i);
 		}
 }
 
@@ -75,7 +79,8 @@ START_TEST(transposes_of_every_small_shape_are_right)
 			k->transpose(s, n + 1, d, m + 2, (size_t[2]){ m, n });
 			for (size_t i = 0; i < n; i++)
 				for (size_t j = 0; j < m + 2; j++)
-					ck_assert(d[i * (m + 2) + j] == (j < m ? s[j * (n + 1) + i] : 12345));
+					T_MUST(d[i * (m + 2) + j] == (j < m ? s[j * (n + 1) + i] : 12345),
+					       "%zu x %zu: [%zu, %zu]", m, n, i, j);
 		}
 }
 END_TEST

@@ -110,12 +110,15 @@ START_TEST(a_line_without_end_is_skipped)
 }
 END_TEST
 
-/* Every prefix of a frame, then the end of the connection: never a frame. */
+/* Part of a frame, then the end of the connection: never a frame, and the next one is as it should
+ * be.  (That one also tells a link that there is a device, so that it does not wait longer and
+ * longer before it connects again.) */
 START_TEST(half_a_frame_is_never_a_frame)
 {
 	const struct t_kit *kit = &t_kits[_i];
 	char buf[512];
 	size_t n = kit->encode(1234, buf, sizeof buf);
+	int whole = 0;
 
 	if (!kit->stream || kit->once)
 		return;
@@ -126,11 +129,13 @@ START_TEST(half_a_frame_is_never_a_frame)
 		t_source_disconnect(&t);
 		t_source_spin(&t, 0.02);
 		kit->connect(&t);
+		ck_assert_int_eq(t.n_frames, whole);
+		t_source_send_frames(&t, kit, whole++, 1);
+		ck_assert(t_source_wait_frames(&t, whole));
 	}
-	ck_assert_int_eq(t.n_frames, 0);
-	t_source_send_frames(&t, kit, 0, 2);
-	ck_assert(t_source_wait_frames(&t, 2));
-	ck_assert(t_frame_is(&t, 0, 0) && t_frame_is(&t, 1, 1));
+	ck_assert_int_ge(whole, 5);
+	for (int i = 0; i < whole; i++)
+		ck_assert(t_frame_is(&t, i, i));
 	t_source_stop(&t);
 }
 END_TEST
