@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "t_must.h"
 
 static const struct { int64_t us; const char *text; } dates[] = {
 	{ 0, "1970-01-01T00:00:00.000000Z" },
@@ -36,8 +37,9 @@ START_TEST(every_day_of_four_centuries_agrees_with_gmtime)
 		const time_t t = d * 86400 + (d & 0xffff);
 		struct tm tm;
 
-		ck_assert_ptr_nonnull(gmtime_r(&t, &tm));
-		ck_assert_uint_gt(strftime(want, sizeof want, "%Y-%m-%dT%H:%M:%S.000000Z", &tm), 0);
+		T_MUST(gmtime_r(&t, &tm) &&
+		       strftime(want, sizeof want, "%Y-%m-%dT%H:%M:%S.000000Z", &tm) > 0, "day %lld",
+		       (long long)d);
 		clock_format((int64_t)t * 1000000, out, sizeof out);
 		ck_assert_str_eq(out, want);
 	}

@@ -9,6 +9,7 @@
 #include "hn_episode.h"
 #include "hn_novelty.h"
 #include "hn_rng.h"
+#include "t_must.h"
 
 enum { SEED = 42, DIM = 4, CAP = 128 };
 
@@ -39,8 +40,8 @@ static double run(const struct hn_detector *d, int n, bool changed)
 	for (int i = 0; i < n; i++) {
 		double score = -1.0;
 
-		ck_assert_int_eq(d->step(mem, sample(d, changed), &score), HN_OK);
-		ck_assert_msg(score >= 0.0 && isfinite(score), "%s: score %g", d->name, score);
+		T_MUST(d->step(mem, sample(d, changed), &score) == HN_OK, "%s", d->name);
+		T_MUST(score >= 0.0 && isfinite(score), "%s: score %g", d->name, score);
 		peak = fmax(peak, score);
 	}
 	return peak;
@@ -155,7 +156,7 @@ START_TEST(cusum_threshold_gives_the_mean_time_between_false_alarms)
 	for (int i = 0; i < n; i++) {
 		double score = 0.0;
 
-		ck_assert_int_eq(d->step(mem, hn_rng_normal(&rng), &score), HN_OK);
+		T_MUST(d->step(mem, hn_rng_normal(&rng), &score) == HN_OK, "sample %d", i);
 		alarms += score >= 1.0;
 	}
 	printf("cusum: %d alarms in %d samples, budget %d\n", alarms, n, (int)(n / p.arl));
@@ -181,7 +182,8 @@ START_TEST(bernoulli_keeps_its_budget_at_every_error_rate)
 	for (int i = 0; i < n; i++) {
 		double score = 0.0;
 
-		ck_assert_int_eq(d->step(mem, hn_rng_unit(&rng) < rates[_i] ? 1.0 : 0.0, &score), HN_OK);
+		T_MUST(d->step(mem, hn_rng_unit(&rng) < rates[_i] ? 1.0 : 0.0, &score) == HN_OK,
+		       "sample %d", i);
 		alarms += score >= 1.0;
 	}
 	printf("bernoulli %g: %d alarms in %d, budget %d\n", rates[_i], alarms, n, (int)(n / p.arl));
