@@ -82,6 +82,7 @@ void cycle_prediction(struct honed *h, const struct store_prediction *p)
 		return;
 	if (!hn_ask_step(&c->ask, &cfg, p->margin / 255.0, p->event_us))
 		return;
+	monitor_asked(h->monitor, p->model, p->stream, p->event_us);
 	put_questions(h, p->model, &pick, 1, c->ask.used == 1 ? "first prediction of a label period"
 	                                                     : "the champion is unsure");
 	cycle_hold(h);
@@ -214,7 +215,8 @@ void cycle_label(struct honed *h, int model, int judged, int right)
 	c->answered++;
 	c->judged += judged;
 	c->right += right;
-	for (int i = 0; i < judged; i++)
+	/* a new drift is not the new version's fault: its labels do not judge it */
+	for (int i = 0; i < judged && !c->episode; i++)
 		hn_probation_label(&c->probation, i < right);
 	watch(h, model);
 	cycle_event(h, model, HN_POLICY_LABELS, c->labels);

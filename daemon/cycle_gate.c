@@ -281,6 +281,9 @@ void cycle_resume(struct honed *h)
 			monitor_rearm(h->monitor, m, v->id, (double)NAN);
 		if (v && !h->cycle[m].deciding && !deploy_serves(h->deploy, m, v->id))
 			serve(h, m, "the champion is not on all of its devices");
+		/* the end of a rollout was written, but not what the policy made of it */
+		if (h->cycle[m].policy.rolling && !h->cycle[m].deciding && !deploy_busy(h->deploy, m))
+			cycle_event(h, m, HN_POLICY_CONFIRMED, 0);
 		if (h->cycle[m].policy.busy && !h->cycle[m].deciding && !supervise_busy(h->supervise, m))
 			cycle_event(h, m, HN_POLICY_JOB_FAILED, 0);
 	}

@@ -36,10 +36,14 @@ static int check_models(const struct conf *c, const char *file, FILE *diag)
 		struct hn_err err = { .code = HN_OK };
 		struct hn_net net;
 
-		if (hn_net_parse(&net, k->network, &io, &err) == HN_OK)
-			continue;
-		fprintf(diag, "%s: error: model '%s': network: %s\n", file, k->name, err.text);
-		errors++;
+		if (k->task != HN_CLASSIFY) {
+			fprintf(diag, "%s: error: model '%s': task: honed %s trains classifiers only; "
+			        "write task: classify\n", file, k->name, HONED_VERSION);
+			errors++;
+		} else if (hn_net_parse(&net, k->network, &io, &err) != HN_OK) {
+			fprintf(diag, "%s: error: model '%s': network: %s\n", file, k->name, err.text);
+			errors++;
+		}
 	}
 	return errors;
 }

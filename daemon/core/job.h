@@ -5,8 +5,8 @@
  *   db         path of the database              now_us   present time
  *   task       "classify" ...                    classes  number of classes
  *   window, hop, network, streams [names], period_s (0 = irregular)
- *   since_us   labels given at or after this are "recent": the new regime
- *   champion   version id to start from and to compare with, 0 = none
+ *   since_us   windows that end at or after this are "recent": the new regime
+ *   champion   version id to compare with, 0 = none; the fit begins with fresh weights
  *   train      { epochs, batch, patience, seed, rate, weight_decay, smoothing, holdout,
  *                holdout_recent, recent_share, scaler_frames, schedule (0 constant, 1 cosine),
  *                memory_max }

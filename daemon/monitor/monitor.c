@@ -453,3 +453,11 @@ int monitor_pick(struct monitor *mon, int model, const char *how, int n, struct 
 	}
 	return got;
 }
+
+void monitor_asked(struct monitor *mon, int model, int stream, int64_t event_us)
+{
+	struct model *m = model_of(mon, model);
+
+	if (m)
+		answer_asked(m, stream, event_us);
+}

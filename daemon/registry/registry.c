@@ -58,14 +58,17 @@ static hn_status insert_row(struct change *c, struct db *db)
 	return db_step(db, s);
 }
 
-static hn_status set_state(struct db *db, int64_t id, enum version_state state)
+/* metrics NULL: as they are. */
+static hn_status set_state(struct db *db, int64_t id, enum version_state state, const char *metrics)
 {
-	sqlite3_stmt *s = db_stmt(db, "UPDATE version SET state = ? WHERE id = ?");
+	sqlite3_stmt *s = db_stmt(db, "UPDATE version SET state = ?, metrics = coalesce(?, metrics) "
+	                              "WHERE id = ?");
 
 	if (!s)
 		return HN_EIO;
 	sqlite3_bind_text(s, 1, version_state_names[state], -1, SQLITE_STATIC);
-	sqlite3_bind_int64(s, 2, id);
+	sqlite3_bind_text(s, 2, metrics, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(s, 3, id);
 	return db_step(db, s);
 }
 
@@ -84,10 +87,10 @@ static hn_status set_champion(struct db *db, const char *model, int64_t id)
 static hn_status change_run(struct db_op *op, struct db *db)
 {
 	struct change *c = (struct change *)op;
-	hn_status rc = c->insert ? insert_row(c, db) : set_state(db, c->v.id, c->v.state);
+	hn_status rc = c->insert ? insert_row(c, db) : set_state(db, c->v.id, c->v.state, c->metrics);
 
 	if (rc == HN_OK && c->retire)
-		rc = set_state(db, c->retire, VERSION_RETIRED);
+		rc = set_state(db, c->retire, VERSION_RETIRED, NULL);
 	if (rc == HN_OK && c->v.state == VERSION_CHAMPION)
 		rc = set_champion(db, c->model, c->v.id);
 	return rc;
@@ -248,6 +251,7 @@ static hn_status decide(struct registry *r, const struct registry_decision *d,
 	}
 	c->v.id = v->id;
 	c->v.state = state;
+	c->metrics = json_dumps(v->metrics, JSON_COMPACT);       /* with what the gate found */
 	c->done = done;
 	c->ctx = ctx;
 	set_text(c->model, sizeof c->model, r->conf->models[v->model].name);
