@@ -110,7 +110,7 @@ int64_t monitor_since(const struct monitor *m, int model);
 struct monitor_pick { int stream; int64_t event_us; int margin; };
 int monitor_pick(struct monitor *m, int model, const char *how, int n, struct monitor_pick *out);
 
-/* A window was chosen elsewhere because it is doubtful: its label says nothing of the error rate. */
+/* A window was chosen elsewhere for being doubtful: its label says nothing of the error rate. */
 void monitor_asked(struct monitor *m, int model, int stream, int64_t event_us);
 
 /* Save at most every minute; call from a timer of a few seconds. */

@@ -1,4 +1,4 @@
-/* t_must.h - an assertion for hot loops: Check's own writes a mark into a pipe at every call, passed
+/* t_must.h - an assertion for hot loops: Check marks each call in a pipe, passed
  * or not; this one costs a comparison. */
 #ifndef T_MUST_H
 #define T_MUST_H
