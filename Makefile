@@ -183,6 +183,8 @@ CPPCHECK := cppcheck --quiet --std=c11 --enable=warning,portability --library=po
             '-Djson_object_foreach(o,k,v)=while(json_next(o,&k,&v))' \
             '-Djson_array_foreach(a,i,v)=while(json_at(a,&i,&v))'
 lint: layers banned
+	$(Q)for t in shellcheck cppcheck clang-tidy; do command -v $$t >/dev/null || \
+		{ echo "lint: $$t is missing: scripts/setup lint" >&2; exit 1; }; done
 	$(Q)shellcheck -s sh $(filter %.sh,$(LINT_SH))
 	$(Q)shellcheck $(filter-out %.sh %.txt,$(LINT_SH))
 	$(Q)$(CPPCHECK) $(INC) $(LINT_C) $(wildcard firmware/qemu/*.c tests/*/*.c)

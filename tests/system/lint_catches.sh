@@ -84,4 +84,20 @@ yes '/* x */' | head -n 501 | caught banned 'more than 500 lines' tests/unit/f_t
 yes '/* x */' | head -n 500 | allowed banned tests/unit/f_test.c
 printf '/* %s */\n' "$(printf '%095d' 0)" | caught banned '101 characters' lib/device/hd_crc32c.h
 printf '/* %s */\n' "$(printf '%094d' 0)" | allowed banned lib/device/hd_crc32c.h
+
+# --- clang-tidy, where it is installed
+if command -v clang-tidy >/dev/null; then
+	plant_none
+	cp "$root/.clang-tidy" "$tree/"
+	echo 'int f(const int *p); int f(const int *p) { return p ? *p : 0; }' >"$tree/lib/nn/f.c"
+	"$root/scripts/tidy" "$tree/lib/nn/f.c" -std=c11 >"$dir/said" 2>&1
+	[ ! -s "$dir/said" ]
+	echo 'int f(const int *p); int f(const int *p) { return p ? 0 : *p; }' >"$tree/lib/nn/f.c"
+	if "$root/scripts/tidy" "$tree/lib/nn/f.c" -std=c11 >"$dir/said" 2>&1; then
+		echo "tidy passes: a null pointer is read"
+		exit 1
+	fi
+	grep -q NullDereference "$dir/said"
+	echo "tidy null" >>"$dir/told"
+fi
 echo "$(wc -l <"$dir/told") faults and sound lines told apart"
