@@ -147,6 +147,20 @@ static void load_state(struct job *j, const char *word)
 		(void)snprintf(j->outcome, sizeof j->outcome, "%s", word);
 }
 
+/* A job that ended, but whose outcome a crash kept from its row: its version knows.  Without one the
+ * candidate was lost on the way. */
+static void load_outcome(struct job *j, const char *version)
+{
+	if (j->state != JOB_DONE || j->outcome[0] || j->dry_run)
+		return;
+	if (!version[0])
+		j->state = JOB_RUNNING;
+	else if (strcmp(version, "rejected") == 0)
+		(void)snprintf(j->outcome, sizeof j->outcome, "rejected");
+	else if (strcmp(version, "candidate") != 0)      /* that one the gate sees again */
+		(void)snprintf(j->outcome, sizeof j->outcome, "promoted");
+}
+
 static void load_row(struct supervise *s, sqlite3_stmt *q)
 {
 	const int model = conf_model_find(s->conf, text(q, 1));
@@ -162,6 +176,7 @@ static void load_row(struct supervise *s, sqlite3_stmt *q)
 		.ended_us = sqlite3_column_int64(q, 8) };
 	load_state(j, text(q, 2));
 	j->dry_run = strcmp(text(q, 3), "plan") == 0;
+	load_outcome(j, text(q, 12));
 	(void)snprintf(j->reason, sizeof j->reason, "%s", text(q, 4));
 	(void)snprintf(j->actor, sizeof j->actor, "%s", text(q, 5));
 	j->progress = json_loads(text(q, 9), 0, NULL);
@@ -172,8 +187,9 @@ static void load_row(struct supervise *s, sqlite3_stmt *q)
 hn_status jobs_load(struct supervise *s, struct hn_err *err)
 {
 	static const char sql[] = "SELECT * FROM (SELECT id, model, state, kind, reason, actor, "
-		"created, started, ended, progress, report, error FROM job ORDER BY id DESC LIMIT 100) "
-		"ORDER BY id";
+		"created, started, ended, progress, report, error, CASE WHEN state = 'done' THEN "
+		"(SELECT v.state FROM version v WHERE v.job = job.id) END "
+		"FROM job ORDER BY id DESC LIMIT 100) ORDER BY id";
 	sqlite3 *db = NULL;
 	sqlite3_stmt *q = NULL;
 	hn_status rc = db_reader(s->db_path, &db, err);
