@@ -125,13 +125,24 @@ answered() { trainer_runs || { answer_all; trainer_runs; }; }
 wait_for 10 "trainer" answered
 until_event 10 "$mark" '.kind == "job_plan"'
 kill_in training
-hang "UPDATE OF state" version "new.state = 'champion'"
+hang INSERT version "1"
 rm "$dir/slow"
 again
 until_event 5 "$mark" '.kind == "job_failed"'
 
-# gate: the candidate is stored, the decision hangs
+# on the way to the gate: the job is done, its candidate could not be stored
 ctl retrain pump --reason "after the interruption" >"$dir/out" || fail "no second training"
+done_job() { [ "$(sql "SELECT state FROM job ORDER BY id DESC LIMIT 1")" = "done" ]; }
+wait_for 20 "end of the job" done_job
+kill_in "between training and gate"
+no_hang
+hang "UPDATE OF state" version "new.state = 'champion'"
+again
+expect_equal "state of the job without a candidate" "$(ctl_json jobs | jq -r '.[0].state')" failed
+
+# gate: the candidate is stored, the decision hangs
+mark=$(newest)
+ctl retrain pump --reason "after two interruptions" >"$dir/out" || fail "no third training"
 candidate() { [ "$(sql "SELECT count(*) FROM version WHERE state = 'candidate'")" -eq 1 ]; }
 wait_for 20 "candidate" candidate
 until_event 5 "$mark" '.kind == "job_done"'
