@@ -147,8 +147,8 @@ static void load_state(struct job *j, const char *word)
 		(void)snprintf(j->outcome, sizeof j->outcome, "%s", word);
 }
 
-/* A job that ended, but whose outcome a crash kept from its row: its version knows.  Without one the
- * candidate was lost on the way. */
+/* A job that ended, but whose outcome a crash kept from its row: its version knows.  Without one
+ * the candidate was lost on the way. */
 static void load_outcome(struct job *j, const char *version)
 {
 	if (j->state != JOB_DONE || j->outcome[0] || j->dry_run)
