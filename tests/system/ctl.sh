@@ -1,3 +1,4 @@
+#!/bin/sh
 # honectl shows, steers and says why not, with the exit codes of its manual page.
 # The answers are those of check_api --serve, so that every outcome can be had.
 set -eu

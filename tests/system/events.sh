@@ -1,3 +1,4 @@
+#!/bin/sh
 # Every kind of journal entry that the code writes is described in docs/events.md, and no other.
 set -eu
 dir=$2

@@ -1,3 +1,4 @@
+#!/bin/sh
 # The checks of form fail when a fault is planted, each fault alone, and pass when it is gone.
 set -eu
 dir=$2

@@ -1,3 +1,4 @@
+#!/bin/sh
 # The systemd files are accepted without a word, and the unit is exposed as little as is promised.
 set -eu
 dir=$2

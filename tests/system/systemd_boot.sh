@@ -1,3 +1,4 @@
+#!/bin/sh
 # The service as installed, under a real systemd that boots in a container: it is started, notifies, is reloaded, stopped,
 # killed and hung, trains, swaps the weights of devices, and reaches no more than honed(8) says.
 #
