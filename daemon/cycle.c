@@ -38,7 +38,6 @@ static void put_questions(struct honed *h, int model, const struct monitor_pick 
 {
 	json_t *windows = json_array();
 
-	cycle_event(h, model, HN_POLICY_ASKED, got);
 	h->cycle[model].asked += got;
 	for (int i = 0; i < got; i++) {
 		cycle_save_question(h, model, &pick[i], why);
@@ -55,12 +54,14 @@ static void put_questions(struct honed *h, int model, const struct monitor_pick 
 		h->pending_answers += sources_ask(h->sources, pick[i].stream, &pick[i].event_us, 1);
 }
 
-static void ask(struct honed *h, int model, int n, const char *why)
+/* How many were put: fewer may be on offer. */
+static int ask(struct honed *h, int model, int n, const char *why)
 {
 	struct monitor_pick pick[ASK_MAX];
 	const int got = monitor_pick(h->monitor, model, "mixed", n < ASK_MAX ? n : ASK_MAX, pick);
 
 	put_questions(h, model, pick, got, why);
+	return got;
 }
 
 static struct hn_ask_cfg ask_cfg(const struct conf_model *m)
@@ -83,6 +84,7 @@ void cycle_prediction(struct honed *h, const struct store_prediction *p)
 	if (!hn_ask_step(&c->ask, &cfg, p->margin / 255.0, p->event_us))
 		return;
 	monitor_asked(h->monitor, p->model, p->stream, p->event_us);
+	cycle_event(h, p->model, HN_POLICY_ASKED, 1);
 	put_questions(h, p->model, &pick, 1, c->ask.used == 1 ? "first prediction of a label period"
 	                                                     : "the champion is unsure");
 	cycle_hold(h);
@@ -119,47 +121,73 @@ static hn_status start_job(struct honed *h, int model, const char *actor, const 
 	return supervise_start(h->supervise, &q, job);
 }
 
-static void act(struct honed *h, int model, const struct hn_policy_action *a)
+/* What happened, for the policy. */
+struct happened { enum hn_policy_kind kind; int n; };
+
+/* Carry out one action; true: the policy is to hear what came of it. */
+static bool act(struct honed *h, int model, const struct hn_policy_action *a, struct happened *next)
 {
 	int64_t job;
 	hn_status rc;
 
 	switch (a->what) {
 	case HN_POLICY_ASK:
-		ask(h, model, a->n, a->reason);
-		break;
+		*next = (struct happened){ HN_POLICY_ASKED, ask(h, model, a->n, a->reason) };
+		return true;
 	case HN_POLICY_TRAIN:
 		rc = start_job(h, model, "policy", a->reason, false, &job);
 		if (rc != HN_OK)
 			log_warn("event=job_not_started model=%s reason=\"%s\"", name_of(h, model),
 			         hn_status_text(rc));
-		cycle_event(h, model, rc == HN_OK ? HN_POLICY_JOB_STARTED : HN_POLICY_JOB_FAILED, 0);
-		break;
+		*next = (struct happened){ rc == HN_OK ? HN_POLICY_JOB_STARTED : HN_POLICY_JOB_FAILED, 0 };
+		return true;
 	case HN_POLICY_ADVICE:
 		(void)journal_add(h->journal, (struct journal_entry){ .kind = "advice",
 			.model = name_of(h, model), .episode = h->cycle[model].episode, .actor = "policy",
 			.reason = a->reason });
-		break;
+		return false;
 	case HN_POLICY_NOTHING:
-		break;
+		return false;
 	}
+	return false;
 }
 
-void cycle_event(struct honed *h, int model, enum hn_policy_kind kind, int n)
+/* One step of the policy; what came of its actions goes into next (HN_POLICY_ACTIONS,). */
+static int policy_step(struct honed *h, int model, struct happened e, struct happened *next)
 {
 	struct cycle *c = &h->cycle[model];
 	const struct hn_policy_cfg cfg = policy_cfg(&h->conf->models[model]);
-	const struct hn_policy_event ev = { .kind = kind, .n = n,
+	const struct hn_policy_event ev = { .kind = e.kind, .n = e.n,
 		.now_us = c->now_us ? c->now_us : clock_now_us() };
 	struct hn_policy_action out[HN_POLICY_ACTIONS];
 	const int k = hn_policy_step(&c->policy, &cfg, &ev, out);
+	int n = 0;
 
 	for (int i = 0; i < k; i++)
-		act(h, model, &out[i]);
-	if (k > 0 || (kind != HN_POLICY_TICK && kind != HN_POLICY_LABELS))
+		n += act(h, model, &out[i], &next[n]);
+	if (k > 0 || (e.kind != HN_POLICY_TICK && e.kind != HN_POLICY_LABELS))
 		cycle_save(h, model);
-	else if (kind == HN_POLICY_LABELS)
+	else if (e.kind == HN_POLICY_LABELS)
 		c->dirty = true;         /* many may come at once: the next tick saves */
+	return n;
+}
+
+/* Room for everything that one event can lead to; the next tick goes on with what is beyond it. */
+enum { HAPPENED_MAX = 16 };
+
+void cycle_event(struct honed *h, int model, enum hn_policy_kind kind, int n)
+{
+	struct happened queue[HAPPENED_MAX + HN_POLICY_ACTIONS] = { { kind, n } };
+	int len = 1;
+
+	for (int i = 0; i < len; i++) {
+		len += policy_step(h, model, queue[i], &queue[len]);
+		if (len > HAPPENED_MAX) {
+			log_err("event=policy_busy model=%s reason=\"one event led to too many\"",
+			        name_of(h, model));
+			return;
+		}
+	}
 }
 
 void cycle_on_episode(void *ctx, const struct monitor_episode *e)

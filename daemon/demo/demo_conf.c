@@ -350,7 +350,7 @@ static void write_model(const struct demo *d, FILE *f)
 		"            holdout_recent: 0.1, scaler_frames: 12000, memory_max: 16MB, time_max: 30s}\n"
 		"    policy: {mode: auto, cooldown: 1s, labels_min: 64, label_budget: %d, label_period: 1d}\n"
 		"    monitor: {settle: 112}\n"
-		"    gate: {windows_min: 1, gain_min: 0.05, forget_max: 1, int8_loss_max: 0.05}\n"
+		"    gate: {windows_min: 1, gain_min: 0, forget_max: 1, int8_loss_max: 0.05}\n"
 		"    rollout: {canary: 1, batch: 4, trial_inferences: 25, probation: 2s}\n",
 		state_names[0], state_names[1], state_names[2], state_names[3], WINDOW, 64 * CYCLES_MAX);
 	(void)fprintf(f, "devices:\n");
