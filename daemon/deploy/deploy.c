@@ -65,8 +65,6 @@ static void on_prediction(struct deploy_device *v, const uint8_t *b, size_t len)
 		.model_version = hd_get32(b + 8), .class_index = b[12], .margin = b[13],
 		.due = hd_get32(b + 14), .missed = hd_get32(b + 18) };
 	count(v, p.due, p.missed);
-	if (p.model_version == (uint32_t)d->target[v->model].number)
-		v->predictions++;
 	d->hooks.on_prediction(d->hooks.ctx, v->index, &p);
 	step_trial(v);
 }

@@ -232,7 +232,6 @@ static void begin_trial(struct deploy_device *v)
 {
 	v->trial_due = v->due;
 	v->trial_missed = v->missed;
-	v->predictions = 0;
 	v->trial_seen = true;
 	note(v, "trial_started", "self-test passed, the new weights run on trial", NULL);
 	step_to(v, STEP_TRIAL);

@@ -25,7 +25,6 @@ struct deploy_device {
 	size_t   payload_len;
 	uint32_t due, missed;            /* last reported                                         */
 	uint32_t trial_due, trial_missed;/* when the trial began                                  */
-	uint32_t predictions;            /* of the trial's model version                          */
 	int64_t  seen_us;
 	double   swap_s;                 /* of the last completed swap                            */
 	struct metric *m_bytes, *m_ok, *m_failed;

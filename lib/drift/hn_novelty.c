@@ -257,12 +257,3 @@ hn_status hn_novelty_step(const struct hn_novelty *v, const float *x, double *z,
 		rest[k] = (x[k] - place_in(v, which)[k]) * scale_in(v)[k];
 	return HN_OK;
 }
-
-hn_status hn_novelty_scale(const struct hn_novelty *v, const float *x, float *out)
-{
-	if (!v->frozen)
-		return HN_ESTATE;
-	for (uint32_t k = 0; k < v->dim; k++)
-		out[k] = x[k] * scale_in(v)[k];
-	return HN_OK;
-}

@@ -51,9 +51,6 @@ hn_status hn_novelty_freeze(struct hn_novelty *v, const float *floor_sd);
  * HN_ENUMERIC. */
 hn_status hn_novelty_step(const struct hn_novelty *v, const float *x, double *z, float *rest);
 
-/* x (dim,) in standard deviations of the reference; out may be x.  HN_ESTATE unless frozen. */
-hn_status hn_novelty_scale(const struct hn_novelty *v, const float *x, float *out);
-
 /* Slack and threshold of a one-sided CUSUM on z, clipped at HN_NOVELTY_CLIP, for a mean time `arl`
  * [blocks] between false alarms.  Blocks in a row are alike (the machine stays in a state), so the
  * threshold is twice Siegmund's for independent ones and twice what the reference itself reached:
