@@ -63,6 +63,11 @@ static json_t *devices(void *ctx)
 	return deploy_devices_json(((struct honed *)ctx)->deploy);
 }
 
+static json_t *history(void *ctx, const char *device)
+{
+	return deploy_history_json(((struct honed *)ctx)->deploy, device);
+}
+
 static json_t *rollouts(void *ctx)
 {
 	return deploy_rollouts_json(((struct honed *)ctx)->deploy, -1);
@@ -197,6 +202,19 @@ static hn_status rollback(void *ctx, const char *name, const char *actor, const 
 	return rc == HN_OK ? rc : hn_fail(err, rc, "%s", hn_status_text(rc));
 }
 
+static hn_status rollout(void *ctx, const char *name, const char *verb, const char *actor,
+                         struct hn_err *err)
+{
+	struct honed *h = ctx;
+	const int m = conf_model_find(h->conf, name);
+	const enum deploy_verb v = strcmp(verb, "pause") == 0 ? DEPLOY_PAUSE
+		: strcmp(verb, "resume") == 0 ? DEPLOY_RESUME : DEPLOY_RETRY;
+
+	if (m < 0)
+		return hn_fail(err, HN_ENOENT, "no model '%s'; see honectl models", name);
+	return deploy_steer(h->deploy, m, v, actor, err);
+}
+
 /* A class by its name in any model that uses the stream, else a number. */
 static bool label_value(const struct honed *h, int stream, const char *text, double *value)
 {
@@ -236,7 +254,8 @@ struct api_ops answers_ops(struct honed *h)
 {
 	return (struct api_ops){ .ctx = h, .ready = ready, .status = status,
 		.models = models, .model = model,
-		.jobs = jobs, .job = job, .devices = devices, .rollouts = rollouts, .streams = streams,
+		.jobs = jobs, .job = job, .devices = devices, .history = history,
+		.rollouts = rollouts, .streams = streams,
 		.sources = sources, .requests = requests, .retrain = retrain, .cancel = cancel,
-		.rollback = rollback, .label = label };
+		.rollback = rollback, .rollout = rollout, .label = label };
 }

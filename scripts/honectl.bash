@@ -24,12 +24,14 @@ _honectl() {
 	rollback:*) words='--reason --json --help' ;;
 	events:*) words='-f --follow --until --after -n --json --help' ;;
 	label:*) words='--who --json --help' ;;
+	rollout:0) words='pause resume retry' ;;
 	key:0) words='new device' ;;
 	key:1) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	*) words='--json --help' ;;
 	esac
 	case $cmd:$at in
-	model:0|retrain:0|rollback:0) words+=" $(_honectl_names models)" ;;
+	model:0|retrain:0|rollback:0|rollout:1) words+=" $(_honectl_names models)" ;;
+	history:0) words+=" $(_honectl_names devices)" ;;
 	label:0) words+=" $(_honectl_names streams)" ;;
 	job:0|cancel:0) words+=" $(_honectl_names jobs)" ;;
 	esac

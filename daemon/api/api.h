@@ -25,6 +25,7 @@ struct api_ops {
 	json_t *(*jobs)(void *ctx);
 	json_t *(*job)(void *ctx, int64_t id);
 	json_t *(*devices)(void *ctx);
+	json_t *(*history)(void *ctx, const char *device);
 	json_t *(*rollouts)(void *ctx);
 	json_t *(*streams)(void *ctx);
 	json_t *(*sources)(void *ctx);
@@ -34,6 +35,9 @@ struct api_ops {
 	hn_status (*cancel)(void *ctx, int64_t job, struct hn_err *err);
 	hn_status (*rollback)(void *ctx, const char *model, const char *actor, const char *reason,
 	                      int64_t *version, struct hn_err *err);
+	/* verb: "pause", "resume" or "retry". */
+	hn_status (*rollout)(void *ctx, const char *model, const char *verb, const char *actor,
+	                     struct hn_err *err);
 	hn_status (*label)(void *ctx, const struct api_label *l, struct hn_err *err);
 };
 

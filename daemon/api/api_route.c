@@ -114,6 +114,16 @@ static void rollouts(struct api_request *q, struct api_reply *r)
 	reply_json(r, q->api->ops.rollouts(q->api->ops.ctx));
 }
 
+static void history(struct api_request *q, struct api_reply *r)
+{
+	json_t *o = q->api->ops.history(q->api->ops.ctx, q->param);
+
+	if (o)
+		reply_json(r, o);
+	else
+		reply_problem(r, MHD_HTTP_NOT_FOUND, "no device '%s'; see /api/v1/devices", q->param);
+}
+
 static void streams(struct api_request *q, struct api_reply *r)
 {
 	reply_json(r, q->api->ops.streams(q->api->ops.ctx));
@@ -201,6 +211,22 @@ static void rollback(struct api_request *q, struct api_reply *r)
 			reply_status(r, rc, &err);
 	}
 	json_decref(body);
+}
+
+/* The last word of the path is the verb. */
+static void rollout(struct api_request *q, struct api_reply *r)
+{
+	const char *verb = strrchr(q->route->path, '/') + 1;
+	struct hn_err err = { .code = HN_OK };
+	char actor[HN_NAME_MAX];
+	hn_status rc;
+
+	api_actor(q, actor, sizeof actor);
+	rc = q->api->ops.rollout(q->api->ops.ctx, q->param, verb, actor, &err);
+	if (rc == HN_OK)
+		reply_json(r, q->api->ops.rollouts(q->api->ops.ctx));
+	else
+		reply_status(r, rc, &err);
 }
 
 static void cancel(struct api_request *q, struct api_reply *r)
@@ -296,10 +322,14 @@ static const struct api_route table[] = {
 { "GET",    "/api/v1/models/{}",            model,      "one model with its versions" },
 { "POST",   "/api/v1/models/{}/retrain",    retrain,    "start a training job" },
 { "POST",   "/api/v1/models/{}/rollback",   rollback,   "go back to the version before" },
+{ "POST",   "/api/v1/models/{}/rollout/pause",  rollout, "no further device starts" },
+{ "POST",   "/api/v1/models/{}/rollout/resume", rollout, "go on with a paused rollout" },
+{ "POST",   "/api/v1/models/{}/rollout/retry",  rollout, "try devices again that failed" },
 { "GET",    "/api/v1/jobs",                 jobs,       "training jobs, newest first" },
 { "GET",    "/api/v1/jobs/{}",              job,        "one job with progress and report" },
 { "DELETE", "/api/v1/jobs/{}",              cancel,     "cancel a job" },
 { "GET",    "/api/v1/devices",              devices,    "microcontrollers and what they run" },
+{ "GET",    "/api/v1/devices/{}/history",   history,    "what became of each rollout on a device" },
 { "GET",    "/api/v1/rollouts",             rollouts,   "newest rollout of each model" },
 { "GET",    "/api/v1/streams",              streams,    "streams with last frame and drops" },
 { "GET",    "/api/v1/sources",              sources,    "sources with state and counters" },

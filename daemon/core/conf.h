@@ -85,6 +85,10 @@ struct conf_model {
 	struct {
 		int    canary;           /* devices in the first step                          */
 		int    batch;            /* devices at a time after it                         */
+		int    failures_max;     /* failed devices that it bears after the canary      */
+		int    attempts;         /* of one device                                      */
+		double retry_s;          /* before the second one; doubles                     */
+		double wait_s;           /* how long its end waits for devices that sleep      */
 		int    trial_inferences; /* clean ones before the gateway confirms             */
 		double probation_s;      /* watch after the rollout                            */
 		double probation_loss_max;/* drop of labelled accuracy that rolls back         */
@@ -97,6 +101,7 @@ struct conf_device {
 	char source[HN_NAME_MAX];        /* a source of type link                              */
 	char stream[HN_NAME_MAX];        /* its samples become frames of this stream           */
 	char model[HN_NAME_MAX];
+	int  group;                      /* of a rollout; 0 first                              */
 };
 
 struct conf {

@@ -150,6 +150,14 @@ INT  ("rollout.canary",             rollout.canary, "1", 1, 200, "devices", CONF
      "devices in the first step"),
 INT  ("rollout.batch",              rollout.batch, "4", 1, 200, "devices", CONF_RELOAD,
      "devices at a time after it"),
+INT  ("rollout.failures_max",       rollout.failures_max, "0", 0, 200, "devices", CONF_RELOAD,
+     "failed devices that it bears after the canary; one more stops it and rolls back"),
+INT  ("rollout.attempts",           rollout.attempts, "5", 1, 100, "", CONF_RELOAD,
+     "attempts on one device before it has failed; sleep costs none"),
+TIME ("rollout.retry",              rollout.retry_s, "1s", 0.1, 3600, CONF_RELOAD,
+     "wait before the second attempt; doubles with each, up to 1h"),
+TIME ("rollout.wait",               rollout.wait_s, "1h", 1, YEAR, CONF_RELOAD,
+     "how long its end waits for devices that do not answer"),
 INT  ("rollout.trial_inferences",   rollout.trial_inferences, "50", 1, 1000000, "", CONF_RELOAD,
      "clean inferences before the gateway confirms"),
 TIME ("rollout.probation",          rollout.probation_s, "10min", 0, YEAR, CONF_RELOAD,
@@ -168,6 +176,8 @@ TEXT("source", source, "pump", CONF_REQUIRED,
      "name of its source, of type link; one device a source"),
 TEXT("stream", stream, "vibration", CONF_REQUIRED, "stream that its samples belong to"),
 TEXT("model",  model, "pump-state", CONF_REQUIRED, "model that it runs"),
+INT ("group",  group, "0", 0, 255, "", 0,
+     "group of a rollout; one begins when the one before it has proved itself"),
 CONF_END
 };
 #undef ROW_OF

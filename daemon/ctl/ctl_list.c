@@ -26,8 +26,12 @@ static const struct column device_columns[] = {
 	{ "ROLLOUT", "rollout.state", AS_TEXT }, { "ERROR", "error", AS_TEXT }, { NULL, NULL, AS_TEXT } };
 static const struct column rollout_columns[] = {
 	{ "ROLLOUT", "id", AS_INT }, { "MODEL", "model", AS_TEXT }, { "VERSION", "number", AS_VERSION },
-	{ "STATE", "state", AS_TEXT }, { "DEVICES", "devices", AS_COUNTS }, { "REASON", "reason", AS_TEXT },
-	{ NULL, NULL, AS_TEXT } };
+	{ "STATE", "state", AS_TEXT }, { "DEVICES", "devices", AS_COUNTS }, { "ETA S", "eta_s", AS_NUMBER },
+	{ "ASLEEP", "asleep", AS_INT }, { "REASON", "reason", AS_TEXT }, { NULL, NULL, AS_TEXT } };
+static const struct column history_columns[] = {
+	{ "ROLLOUT", "rollout", AS_INT }, { "VERSION", "number", AS_VERSION }, { "STATE", "state", AS_TEXT },
+	{ "ATTEMPTS", "attempts", AS_INT }, { "STARTED", "started", AS_TIME }, { "ENDED", "ended", AS_TIME },
+	{ "ERROR", "error", AS_TEXT }, { NULL, NULL, AS_TEXT } };
 static const struct column stream_columns[] = {
 	{ "STREAM", "name", AS_TEXT }, { "FRAMES", "frames", AS_INT }, { "REFUSED", "refused", AS_INT },
 	{ "HZ", "rate_hz", AS_NUMBER }, { "LAST FRAME", "last_event", AS_TIME }, { NULL, NULL, AS_TEXT } };
@@ -85,6 +89,26 @@ int run_list(struct ctl *c, const struct command *cmd, int argc, char **argv)
 		ctl_print_answer(c);
 	else if (code == CTL_OK)
 		list_print(c, l, o);
+	json_decref(o);
+	return code;
+}
+
+int run_history(struct ctl *c, const struct command *cmd, int argc, char **argv)
+{
+	static const struct listing l = { .columns = history_columns,
+		.empty = "no rollout has reached this device yet" };
+	json_t *o = NULL;
+	char path[400];
+	int code;
+
+	(void)cmd;
+	(void)argc;
+	ctl_path(c, "devices", argv[0], "/history", path, sizeof path);
+	code = ctl_ask(c, "GET", path, NULL, &o);
+	if (code == CTL_OK && c->json)
+		ctl_print_answer(c);
+	else if (code == CTL_OK)
+		list_print(c, &l, o);
 	json_decref(o);
 	return code;
 }

@@ -46,6 +46,36 @@ int run_rollback(struct ctl *c, const struct command *cmd, int argc, char **argv
 	return code;
 }
 
+int run_rollout(struct ctl *c, const struct command *cmd, int argc, char **argv)
+{
+	static const struct { const char *verb, *suffix, *said, *undo; } verbs[] = {
+		{ "pause", "/rollout/pause", "no further device starts; those under way go on", "resume" },
+		{ "resume", "/rollout/resume", "the rollout goes on", "pause" },
+		{ "retry", "/rollout/retry", "the devices that failed are tried again", "pause" } };
+	char path[400];
+	json_t *o = NULL;
+	size_t k = 0;
+	int code;
+
+	(void)argc;
+	while (k < 3 && strcmp(verbs[k].verb, argv[0]) != 0)
+		k++;
+	if (k == 3) {
+		fprintf(stderr, "honectl: rollout %s: usage: honectl rollout %s\n", argv[0], cmd->args);
+		return CTL_USAGE;
+	}
+	ctl_path(c, "models", argv[1], verbs[k].suffix, path, sizeof path);
+	code = ctl_ask(c, "POST", path, NULL, &o);
+	if (code == CTL_OK && c->json) {
+		ctl_print_answer(c);
+	} else if (code == CTL_OK) {
+		printf("%s: %s\nfollow: honectl rollouts\nundo: honectl rollout %s %s\n", argv[1], verbs[k].said,
+		       verbs[k].undo, argv[1]);
+	}
+	json_decref(o);
+	return code;
+}
+
 /* Digits only are microseconds since 1970; all else is for the daemon to read. */
 static json_t *time_json(const char *text)
 {

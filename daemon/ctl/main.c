@@ -32,6 +32,13 @@ static const struct command commands[] = {
   "Example:\n  honectl rollback pump-state --reason 'false alarms since Monday'\n",
   1, 1, OPT_REASON, run_rollback },
 { "devices", "", "microcontrollers and what they run", "Example:\n  honectl devices\n", 0, 0, 0, run_list },
+{ "history", "DEVICE", "what became of each rollout on a device", "Example:\n  honectl history pump-1\n",
+  1, 1, 0, run_history },
+{ "rollout", "pause|resume|retry MODEL", "steer the newest rollout of a model",
+  "pause   no further device starts; those under way go on\n"
+  "resume  go on with a paused rollout\n"
+  "retry   devices that failed get all their attempts anew\n"
+  "Example:\n  honectl rollout pause pump-state\n", 2, 2, 0, run_rollout },
 { "rollouts", "", "newest rollout of each model", "Example:\n  honectl rollouts\n", 0, 0, 0, run_list },
 { "streams", "", "streams with their last frame", "Example:\n  honectl streams\n", 0, 0, 0, run_list },
 { "sources", "", "sources with state and counters", "Example:\n  honectl sources\n", 0, 0, 0, run_list },

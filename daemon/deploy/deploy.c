@@ -45,9 +45,23 @@ void deploy_on_link(struct deploy *d, int source, bool up)
 		hn_peer_down(&v->peer);
 }
 
+/* Inferences a second, over at least one second: for the forecast of a rollout. */
+static void measure_rate(struct deploy_device *v, uint32_t due)
+{
+	const int64_t now = clock_mono_us(), dt = now - v->rate_us;
+
+	if (v->rate_us != 0 && due >= v->rate_due && dt < 1000000)
+		return;
+	if (v->rate_us != 0 && due >= v->rate_due)
+		v->due_per_s = (double)(due - v->rate_due) * 1e6 / (double)dt;
+	v->rate_us = now;
+	v->rate_due = due;
+}
+
 /* What the device has counted since it booted.  Fewer: it booted, a trial begins anew. */
 static void count(struct deploy_device *v, uint32_t due, uint32_t missed)
 {
+	measure_rate(v, due);
 	if (due < v->due)
 		v->trial_seen = false;
 	v->due = due;
@@ -134,7 +148,9 @@ static void on_tick(uv_timer_t *t)
 
 bool deploy_busy(const struct deploy *d, int model)
 {
-	return d->target[model].id != 0 && d->target[model].state == ROLLOUT_RUNNING;
+	const struct rollout *r = &d->target[model];
+
+	return r->id != 0 && (r->state == ROLLOUT_RUNNING || r->state == ROLLOUT_PAUSED);
 }
 
 static int count_devices(const struct deploy *d, int model)
@@ -153,7 +169,7 @@ bool deploy_serves(const struct deploy *d, int model, int64_t version)
 	if (count_devices(d, model) == 0)
 		return true;
 	return r->id != 0 && r->version == version &&
-	       (r->state == ROLLOUT_RUNNING || r->state == ROLLOUT_DONE);
+	       (deploy_busy(d, model) || r->state == ROLLOUT_DONE);
 }
 
 static void supersede(struct deploy *d, int model)
@@ -243,26 +259,17 @@ json_t *deploy_devices_json(const struct deploy *d)
 	return list;
 }
 
-static json_t *rollout_json(const struct deploy *d, const struct rollout *r)
+json_t *deploy_history_json(const struct deploy *d, const char *device)
 {
-	json_t *devices = json_object();
+	sqlite3 *reader = NULL;
+	json_t *list = NULL;
+	bool known = false;
 
 	for (int i = 0; i < d->conf->n_devices; i++)
-		if (d->dev[i].model == r->model)
-			json_object_set_new(devices, d->dev[i].conf->name,
-			                    json_string(step_state_names[d->dev[i].step.state]));
-	return json_pack("{sI ss sI si ss ss so}", "id", (json_int_t)r->id, "model",
-		d->conf->models[r->model].name, "version", (json_int_t)r->version, "number", r->number,
-		"state", rollout_state_names[r->state], "reason", r->reason, "devices", devices);
-}
-
-json_t *deploy_rollouts_json(const struct deploy *d, int model)
-{
-	json_t *list = json_array();
-
-	for (int m = 0; m < d->conf->n_models; m++)
-		if ((model < 0 || m == model) && d->target[m].id)
-			json_array_append_new(list, rollout_json(d, &d->target[m]));
+		known |= strcmp(d->dev[i].conf->name, device) == 0;
+	if (known && db_reader(d->db_path, &reader, NULL) == HN_OK)
+		list = history_load(reader, device, DEPLOY_HISTORY_MAX);
+	sqlite3_close(reader);
 	return list;
 }
 
@@ -299,6 +306,7 @@ static void load_targets(struct deploy *d, sqlite3 *db)
 		if (rollout_load(db, d->conf->models[m].name, &d->target[m]) != HN_OK)
 			continue;
 		d->target[m].model = m;
+		d->target[m].told = d->target[m].state == ROLLOUT_DONE;
 		/* a rollout that ended "failed" stays ended; one that was running or done is still wanted */
 		for (int i = 0; i < d->conf->n_devices; i++) {
 			struct deploy_device *v = &d->dev[i];

@@ -52,6 +52,17 @@ bool deploy_busy(const struct deploy *d, int model);
 /* True when the model has no devices, or its newest rollout is of this version and not failed. */
 bool deploy_serves(const struct deploy *d, int model, int64_t version);
 
+enum deploy_verb { DEPLOY_PAUSE, DEPLOY_RESUME, DEPLOY_RETRY /* the devices that failed */ };
+
+/* Errors: HN_ENOENT (no rollout yet), HN_ESTATE; with a sentence. */
+hn_status deploy_steer(struct deploy *d, int model, enum deploy_verb verb, const char *actor,
+                       struct hn_err *err);
+
+/* What became of each rollout on a device, newest first, at most DEPLOY_HISTORY_MAX.
+ * NULL: no such device. */
+enum { DEPLOY_HISTORY_MAX = 100 };
+json_t *deploy_history_json(const struct deploy *d, const char *device);
+
 json_t *deploy_devices_json(const struct deploy *d);
 json_t *deploy_rollouts_json(const struct deploy *d, int model); /* model -1: all              */
 #endif

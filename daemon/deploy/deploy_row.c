@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "log.h"
 
-const char *const rollout_state_names[] = { "running", "done", "failed", "superseded", NULL };
+const char *const rollout_state_names[] = {
+	"running", "done", "failed", "superseded", "paused", NULL
+};
 const char *const step_state_names[] = {
 	"waiting", "sending", "trial", "confirming", "confirmed", "failed", NULL
 };
@@ -202,6 +205,41 @@ hn_status step_load(sqlite3 *db, int64_t rollout, const char *device, struct ste
 	}
 	sqlite3_finalize(q);
 	return rc;
+}
+
+static json_t *history_row(sqlite3_stmt *q)
+{
+	const char *error = (const char *)sqlite3_column_text(q, 4);
+	const int64_t started = sqlite3_column_int64(q, 5), ended = sqlite3_column_int64(q, 6);
+	char from[40], to[40];
+
+	clock_format(started, from, sizeof from);
+	clock_format(ended, to, sizeof to);
+	return json_pack("{sI sI ss sI ss* ss* ss*}",
+		"rollout", (json_int_t)sqlite3_column_int64(q, 0),
+		"number", (json_int_t)sqlite3_column_int64(q, 1),
+		"state", (const char *)sqlite3_column_text(q, 2),
+		"attempts", (json_int_t)sqlite3_column_int64(q, 3), "error", error && *error ? error : NULL,
+		"started", started ? from : NULL, "ended", ended ? to : NULL);
+}
+
+json_t *history_load(sqlite3 *db, const char *device, int max)
+{
+	sqlite3_stmt *q = NULL;
+	json_t *list = json_array();
+
+	if (sqlite3_prepare_v2(db, "SELECT d.rollout, json_extract(r.plan,'$.number'), d.state, "
+		"d.attempts, d.error, d.started, d.ended FROM rollout_device d JOIN rollout r ON r.id = d.rollout "
+		"WHERE d.device = ? ORDER BY d.rollout DESC LIMIT ?", -1, &q, NULL) != SQLITE_OK) {
+		log_err("event=history_not_read reason=\"%s\"", sqlite3_errmsg(db));
+		return list;
+	}
+	sqlite3_bind_text(q, 1, device, -1, SQLITE_STATIC);
+	sqlite3_bind_int(q, 2, max);
+	while (sqlite3_step(q) == SQLITE_ROW)
+		(void)json_array_append_new(list, history_row(q));       /* no memory: left out */
+	sqlite3_finalize(q);
+	return list;
 }
 
 int64_t rollout_last(sqlite3 *db)

@@ -2,10 +2,13 @@
 #ifndef DEPLOY_ROW_H
 #define DEPLOY_ROW_H
 
+#include <jansson.h>
 #include "conf.h"
 #include "db.h"
 
-enum rollout_state { ROLLOUT_RUNNING, ROLLOUT_DONE, ROLLOUT_FAILED, ROLLOUT_SUPERSEDED };
+enum rollout_state {
+	ROLLOUT_RUNNING, ROLLOUT_DONE, ROLLOUT_FAILED, ROLLOUT_SUPERSEDED, ROLLOUT_PAUSED
+};
 extern const char *const rollout_state_names[];
 
 /* Where one device stands in a rollout. */
@@ -18,6 +21,7 @@ struct rollout {
 	int64_t id, version, created_us, ended_us;
 	int model, number;
 	enum rollout_state state;
+	bool told;                       /* its end was reported                                  */
 	char reason[192];
 };
 
@@ -39,6 +43,9 @@ hn_status device_save(struct db *db, const char *name, const char *uid, const ch
 /* The newest rollout of a model into *r (HN_ENOENT: none), the step of a device in it into *s. */
 hn_status rollout_load(sqlite3 *db, const char *model, struct rollout *r);
 hn_status step_load(sqlite3 *db, int64_t rollout, const char *device, struct step *s);
+/* Rows { rollout, version number, state, attempts, error, started, ended } of a device as a list,
+ * newest first, at most `max`. */
+json_t *history_load(sqlite3 *db, const char *device, int max);
 /* Highest rollout id ever used. */
 int64_t rollout_last(sqlite3 *db);
 #endif

@@ -4,6 +4,7 @@
  * the device's own HELLO decides how much of a transfer is left. */
 #include "deploy_step.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,35 +80,45 @@ static void saved(void *ctx, hn_status rc)
 	}
 }
 
+void step_keep(struct deploy_device *v)
+{
+	v->saving = step_save(v->owner->db, &v->step, v->conf->name, saved, v) == HN_OK;
+	v->unsaved = !v->saving;
+}
+
 static void step_to(struct deploy_device *v, enum step_state state)
 {
 	v->step.state = state;
 	if (state == STEP_CONFIRMED || state == STEP_FAILED)
 		v->step.ended_us = clock_now_us();
-	v->saving = step_save(v->owner->db, &v->step, v->conf->name, saved, v) == HN_OK;
-	v->unsaved = !v->saving;
+	step_keep(v);
 }
 
 void step_retry(struct deploy_device *v)
 {
-	if (!v->unsaved)
-		return;
-	v->saving = step_save(v->owner->db, &v->step, v->conf->name, saved, v) == HN_OK;
-	v->unsaved = !v->saving;
+	if (v->unsaved)
+		step_keep(v);
+}
+
+/* Twice as long after each attempt, up to an hour. */
+static int64_t wait_us(double first_s, int attempts)
+{
+	return (int64_t)(1e6 * fmin(ldexp(first_s, attempts - 1), 3600));
 }
 
 static void step_fail(struct deploy_device *v, bool final, const char *why)
 {
+	const struct conf_model *m = &v->owner->conf->models[v->model];
+
 	(void)snprintf(v->step.error, sizeof v->step.error, "%s", why);
 	package_drop(v);
 	metric_add(v->m_failed, 1);
 	note(v, "swap_failed", why, NULL);
-	if (final || v->step.attempts >= STEP_ATTEMPTS_MAX) {
+	if (final || v->step.attempts >= m->rollout.attempts) {
 		step_to(v, STEP_FAILED);
 		return;
 	}
-	/* wait longer after each attempt: 1, 2, 4, 8 s */
-	v->step.due_us = clock_mono_us() + ((int64_t)1000000 << (v->step.attempts - 1));
+	v->step.due_us = clock_mono_us() + wait_us(m->rollout.retry_s, v->step.attempts);
 	step_to(v, STEP_WAITING);
 }
 
@@ -213,7 +224,7 @@ static uint32_t choose_version(const struct deploy_device *v, const struct rollo
 	return n;
 }
 
-static void step_start(struct deploy_device *v, const struct rollout *r)
+void step_start(struct deploy_device *v, const struct rollout *r)
 {
 	v->step.attempts++;
 	v->step.error[0] = '\0';
@@ -221,6 +232,7 @@ static void step_start(struct deploy_device *v, const struct rollout *r)
 		v->step.started_us = clock_now_us();
 	v->step.package_version = choose_version(v, r);
 	v->step.bytes = (int64_t)v->peer.bytes_sent;
+	v->began_us = clock_mono_us();
 	note(v, "swap_started", "sending the new weights", json_pack("{si sI}",
 		"attempt", v->step.attempts, "package_version", (json_int_t)v->step.package_version));
 	step_to(v, STEP_SENDING);
@@ -263,6 +275,7 @@ static void step_done(struct deploy_device *v)
 	v->step.bytes = bytes;
 	v->step.package_version = v->peer.package.version;  /* older: it had these weights already */
 	v->swap_s = (double)(clock_now_us() - v->step.started_us) * 1e-6;
+	v->swap_rollout = v->step.rollout;
 	metric_add(v->m_ok, 1);
 	note(v, "confirmed", "the new weights are in service", json_pack("{sf sI si sI}",
 		"swap_s", v->swap_s, "bytes", (json_int_t)bytes, "attempts", v->step.attempts,
@@ -307,6 +320,8 @@ static void on_known(struct deploy_device *v)
 		if (r->state == ROLLOUT_DONE)
 			r->state = ROLLOUT_RUNNING;
 	}
+	if (v->step.state == STEP_WAITING && r->id && r->state == ROLLOUT_DONE)
+		r->state = ROLLOUT_RUNNING;      /* it slept while the others got it */
 	/* after a restart of ours in the middle of a step: the package again, the device says how far */
 	if (!v->saving && !v->payload && (v->step.state == STEP_SENDING || v->step.state == STEP_TRIAL ||
 	                                  v->step.state == STEP_CONFIRMING))
@@ -345,87 +360,4 @@ void step_event(struct deploy_device *v, enum hn_peer_event e)
 	if (!v->saving && v->peer.phase == HN_PEER_TRIAL && !v->trial_seen && v->step.rollout &&
 	    v->due > 0)
 		begin_trial(v);
-}
-
-/* --- the rollout ------------------------------------------------------------------------------ */
-
-static void rollout_end(struct deploy *d, int model, enum rollout_state state, const char *why)
-{
-	struct rollout *r = &d->target[model];
-
-	r->state = state;
-	r->ended_us = clock_now_us();
-	(void)rollout_save(d->db, r, d->conf->models[model].name);       /* logged there */
-	(void)journal_add(d->journal, (struct journal_entry){ .kind = state == ROLLOUT_DONE
-		? "rollout_done" : "rollout_failed", .model = d->conf->models[model].name, .rollout = r->id,
-		.version = r->version, .reason = why });
-	d->hooks.on_rollout(d->hooks.ctx, model, r->id, r->version, state == ROLLOUT_DONE, why);
-}
-
-/* again: waiting, tried before */
-struct tally { int n, waiting, again, busy, confirmed, failed; };
-
-static struct tally count(const struct deploy *d, int model)
-{
-	struct tally t = { .n = 0 };
-
-	for (int i = 0; i < d->conf->n_devices; i++) {
-		const struct deploy_device *v = &d->dev[i];
-
-		if (v->model != model)
-			continue;
-		t.n++;
-		t.waiting += v->step.state == STEP_WAITING;
-		t.again += v->step.state == STEP_WAITING && v->step.attempts > 0;
-		t.confirmed += v->step.state == STEP_CONFIRMED;
-		t.failed += v->step.state == STEP_FAILED;
-	}
-	t.busy = t.n - t.waiting - t.confirmed - t.failed;
-	return t;
-}
-
-static bool may_start(const struct deploy_device *v, int model, int64_t now)
-{
-	return v->model == model && v->step.state == STEP_WAITING && !v->saving && v->peer.has_hello &&
-	       !v->wrong_uid && v->step.due_us <= now;
-}
-
-/* A canary that waits for another try keeps its place: what failed on it goes to no other
- * device. */
-static void start_some(struct deploy *d, int model, const struct tally *t)
-{
-	const struct conf_model *m = &d->conf->models[model];
-	const bool proving = t->confirmed < m->rollout.canary;
-	int room = proving ? m->rollout.canary - t->confirmed - t->busy - t->again
-	                   : m->rollout.batch - t->busy;
-
-	for (int i = 0; i < d->conf->n_devices; i++) {
-		struct deploy_device *v = &d->dev[i];
-		const bool keeps_place = proving && v->step.attempts > 0;
-
-		if (!may_start(v, model, clock_mono_us()) || (room <= 0 && !keeps_place))
-			continue;
-		step_start(v, &d->target[model]);
-		room -= !keeps_place;
-	}
-}
-
-void rollout_step(struct deploy *d, int model)
-{
-	const struct conf_model *m = &d->conf->models[model];
-	struct rollout *r = &d->target[model];
-	struct tally t = count(d, model);
-
-	if (r->id == 0 || r->state != ROLLOUT_RUNNING || d->closing)
-		return;
-	if (t.failed > 0 && t.confirmed < m->rollout.canary && t.busy == 0) {
-		rollout_end(d, model, ROLLOUT_FAILED, "the canary failed; no other device was touched");
-		return;
-	}
-	if (t.waiting == 0 && t.busy == 0) {
-		rollout_end(d, model, t.failed ? ROLLOUT_FAILED : ROLLOUT_DONE,
-		            t.failed ? "some devices refused the new weights" : "all devices run the version");
-		return;
-	}
-	start_some(d, model, &t);
 }

@@ -8,8 +8,6 @@
 #include "hn_peer.h"
 #include "metrics.h"
 
-enum { STEP_ATTEMPTS_MAX = 5 };
-
 struct deploy_device {
 	struct deploy *owner;
 	const struct conf_device *conf;
@@ -26,7 +24,13 @@ struct deploy_device {
 	uint32_t due, missed;            /* last reported                                         */
 	uint32_t trial_due, trial_missed;/* when the trial began                                  */
 	int64_t  seen_us;
-	double   swap_s;                 /* of the last completed swap                            */
+	double   swap_s;                 /* of the last completed swap ...                        */
+	int64_t  swap_rollout;           /* ... in this rollout                                   */
+	int64_t  began_us;               /* the present attempt                                   */
+	int64_t  asleep_us;              /* since when it does not answer; 0: it does             */
+	double   due_per_s;              /* inferences a second, 0 = not known; measured since:   */
+	int64_t  rate_us;
+	uint32_t rate_due;
 	struct metric *m_bytes, *m_ok, *m_failed;
 	uint64_t bytes_counted;
 };
@@ -51,6 +55,12 @@ void rollout_step(struct deploy *d, int model);
 
 /* React to what the peer of one device reports. */
 void step_event(struct deploy_device *v, enum hn_peer_event e);
+
+/* Begin an attempt. */
+void step_start(struct deploy_device *v, const struct rollout *r);
+
+/* Write the step; what follows from it comes when it is durable. */
+void step_keep(struct deploy_device *v);
 
 /* Write a step again that could not be written. */
 void step_retry(struct deploy_device *v);

@@ -2,9 +2,10 @@
 #include "hn_rollout.h"
 
 #include <assert.h>
-#include <limits.h>
 #include <math.h>
 #include <string.h>
+
+enum { GROUP_END = 1 << 30 };          /* above every group */
 
 struct tally {
 	int waiting, under_way, awake, confirmed, failed;
@@ -36,7 +37,7 @@ static struct tally count(const struct hn_rollout_cfg *cfg, const struct hn_roll
 /* The last group that may start: all before it have proved themselves. */
 static int last_group(const struct hn_rollout_device *dev, int n)
 {
-	int g = INT_MAX;
+	int g = GROUP_END;
 
 	for (int i = 0; i < n; i++) {
 		const struct hn_rollout_device *v = &dev[i];

@@ -48,7 +48,8 @@ enum hn_rollout_verdict {
 	HN_ROLLOUT_FAILED        /* more than failures_max                                      */
 };
 
-/* Decide; sets `start` of every device (dev (n,), n <= HN_ROLLOUT_DEVICES_MAX).  Cost: O(n groups). */
+/* Decide; sets `start` of every device (dev (n,), n <= HN_ROLLOUT_DEVICES_MAX).
+ * Cost: O(n^2). */
 enum hn_rollout_verdict hn_rollout_plan(const struct hn_rollout_cfg *cfg,
                                         struct hn_rollout_device *dev, int n);
 

@@ -173,6 +173,10 @@ static const struct {
 	{ "POST", "/api/v1/models/other/retrain", "", "{}", 404, "no model" },
 	{ "POST", "/api/v1/models/busy/rollback", "", "{}", 409, "no earlier version" },
 	{ "POST", "/api/v1/models/pump-state/rollback", "", "{\"why\":\"\"}", 400, "why" },
+	{ "POST", "/api/v1/models/busy/rollout/pause", "", "{}", 409, "is done" },
+	{ "POST", "/api/v1/models/other/rollout/retry", "", "{}", 404, "no model" },
+	{ "POST", "/api/v1/models/pump-state/rollout/stop", "", "{}", 404, "no such path" },
+	{ "GET", "/api/v1/devices/other/history", "", "", 404, "no device" },
 	{ "POST", "/api/v1/labels", "", "{}", 400, "stream" },
 	{ "POST", "/api/v1/labels", "", "{\"stream\":\"vibration\",\"t0\":\"soon\",\"label\":\"a\"}", 400,
 		"3339" },
@@ -305,6 +309,19 @@ START_TEST(retrain_answers_202_with_a_job_to_follow_and_knows_who_asked)
 }
 END_TEST
 
+START_TEST(the_last_word_of_the_path_steers_the_rollout)
+{
+	static const char *const verbs[] = { "pause", "resume", "retry" };
+	char path[80];
+
+	for (int i = 0; i < 3; i++) {
+		(void)snprintf(path, sizeof path, "/api/v1/models/pump-state/rollout/%s", verbs[i]);
+		ck_assert_int_eq(ask("POST", path, "", "{}"), 200);
+		ck_assert_str_eq(fake.reason, verbs[i]);
+	}
+}
+END_TEST
+
 START_TEST(a_label_takes_rfc_3339_or_microseconds_and_a_class_or_a_number)
 {
 	ck_assert_int_eq(ask("POST", "/api/v1/labels", "",
@@ -350,6 +367,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_path_that_is_too_long_is_refused);
 	tcase_add_test(t, garbage_is_survived);
 	tcase_add_test(t, retrain_answers_202_with_a_job_to_follow_and_knows_who_asked);
+	tcase_add_test(t, the_last_word_of_the_path_steers_the_rollout);
 	tcase_add_test(t, a_label_takes_rfc_3339_or_microseconds_and_a_class_or_a_number);
 	tcase_add_test(t, readyz_says_503_while_the_daemon_stops);
 	suite_add_tcase(s, t);

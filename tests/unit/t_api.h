@@ -104,12 +104,23 @@ static inline json_t *t_devices(void *ctx)
 		"seen", "2026-11-22T13:05:07.000000Z");
 }
 
+static inline json_t *t_history(void *ctx, const char *device)
+{
+	(void)ctx;
+	if (strcmp(device, "other") == 0)
+		return NULL;
+	return json_pack("[{sI si ss si ss ss}]", "rollout", (json_int_t)4, "number", 2, "state",
+		"confirmed", "attempts", 1, "started", "2026-11-22T13:05:07.000000Z", "ended",
+		"2026-11-22T13:05:09.000000Z");
+}
+
 static inline json_t *t_rollouts(void *ctx)
 {
 	(void)ctx;
-	return json_pack("[{sI ss sI si ss ss s{ss}}]", "id", (json_int_t)4, "model", "pump-state",
+	return json_pack("[{sI ss sI si ss ss s{ss} so si}]", "id", (json_int_t)4, "model", "pump-state",
 		"version", (json_int_t)12, "number", 2, "state", "done",
-		"reason", "promoted by the gate", "devices", "pump-1", "confirmed");
+		"reason", "promoted by the gate", "devices", "pump-1", "confirmed", "eta_s", json_null(),
+		"asleep", 0);
 }
 
 static inline json_t *t_streams(void *ctx)
@@ -194,6 +205,20 @@ static inline hn_status t_rollback(void *ctx, const char *model, const char *act
 	return HN_OK;
 }
 
+static inline hn_status t_rollout(void *ctx, const char *model, const char *verb,
+                                  const char *actor, struct hn_err *err)
+{
+	struct t_api *t = ctx;
+
+	if (strcmp(model, "busy") == 0)
+		return hn_fail(err, HN_ESTATE, "the rollout of busy is done");
+	if (strcmp(model, "pump-state") != 0)
+		return hn_fail(err, HN_ENOENT, "no model '%s'; see honectl models", model);
+	(void)snprintf(t->actor, sizeof t->actor, "%s", actor);
+	(void)snprintf(t->reason, sizeof t->reason, "%s", verb);
+	return HN_OK;
+}
+
 static inline hn_status t_label(void *ctx, const struct api_label *l, struct hn_err *err)
 {
 	struct t_api *t = ctx;
@@ -216,6 +241,7 @@ static inline struct api_ops t_api_ops(struct t_api *t)
 {
 	return (struct api_ops){ .ctx = t, .ready = t_ready, .status = t_status, .models = t_models,
 		.model = t_model, .jobs = t_jobs, .job = t_job, .devices = t_devices, .rollouts = t_rollouts,
+		.history = t_history, .rollout = t_rollout,
 		.streams = t_streams, .sources = t_sources, .requests = t_requests, .retrain = t_retrain,
 		.cancel = t_cancel, .rollback = t_rollback, .label = t_label };
 }
