@@ -229,7 +229,8 @@ json_t *history_load(sqlite3 *db, const char *device, int max)
 	json_t *list = json_array();
 
 	if (sqlite3_prepare_v2(db, "SELECT d.rollout, json_extract(r.plan,'$.number'), d.state, "
-		"d.attempts, d.error, d.started, d.ended FROM rollout_device d JOIN rollout r ON r.id = d.rollout "
+		"d.attempts, d.error, d.started, d.ended "
+		"FROM rollout_device d JOIN rollout r ON r.id = d.rollout "
 		"WHERE d.device = ? ORDER BY d.rollout DESC LIMIT ?", -1, &q, NULL) != SQLITE_OK) {
 		log_err("event=history_not_read reason=\"%s\"", sqlite3_errmsg(db));
 		return list;
