@@ -83,6 +83,9 @@ hn_status hn_lut_quantise(const struct hn_layer_q *q);
 size_t hn_product_bytes(size_t row, size_t out);
 hn_status hn_product_quantise(const struct hn_layer_q *q, size_t row);
 
+/* int8 scale of one output channel, w (row,); what hn_product_quantise uses. */
+float hn_product_scale(const float *w, size_t row, float bias, float in_scale);
+
 /* m = mult * 2^(shift - 31), mult in [2^30, 2^31) or 0.  Source: TFLite QuantizeMultiplier. */
 void hn_quant_mult(double m, int32_t *mult, int8_t *shift);
 

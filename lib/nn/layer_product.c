@@ -13,23 +13,30 @@ size_t hn_product_bytes(size_t row, size_t out)
 	return 4 + 8 * out + ((out + 3) & ~(size_t)3) + ((row * out + 3) & ~(size_t)3);
 }
 
-/* One output channel.  Symmetric weights: scale = max |w| / 127. */
+/* Symmetric weights: max |w| / 127.  A channel that is all (nearly) zero still needs its bias inside
+ * int32.  Rounded to float, as other runtimes store it: they then find the same multiplier. */
+float hn_product_scale(const float *w, size_t row, float bias, float in_scale)
+{
+	double top = 0, scale;
+
+	for (size_t i = 0; i < row; i++)
+		top = fmax(top, fabs((double)w[i]));
+	scale = fmax(top / 127.0, fabs((double)bias) / (double)in_scale / 1e9);
+	return (float)fmax(scale, 1e-12);
+}
+
+/* One output channel. */
 static hn_status channel(const struct hn_layer_q *q, size_t row, size_t o, uint8_t *w8)
 {
 	const size_t out = q->l->out.ch;
 	const float *w = q->w + o * row;
 	const double bias = (double)q->w[row * out + o];
+	const double scale = (double)hn_product_scale(w, row, q->w[row * out + o], (float)q->in_scale);
+	const double b = round(bias / (q->in_scale * scale));
 	uint8_t *bias_at = q->out + 4 + 4 * o, *mult_at = bias_at + 4 * out;
-	double top = 0, scale, b;
 	int32_t mult;
 	int8_t shift;
 
-	for (size_t i = 0; i < row; i++)
-		top = fmax(top, fabs((double)w[i]));
-	/* A channel that is all (nearly) zero still needs its bias inside int32. */
-	scale = fmax(top / 127.0, fabs(bias) / q->in_scale / 1e9);
-	scale = fmax(scale, 1e-12);
-	b = round(bias / (q->in_scale * scale));
 	if (!isfinite(scale) || !(fabs(b) < 2147483647.0))
 		return HN_ENUMERIC;
 	hn_quant_mult(q->in_scale * scale / q->out_scale, &mult, &shift);
