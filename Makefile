@@ -11,6 +11,7 @@ prefix  ?= /usr
 DESTDIR ?=
 V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
+comma   := ,
 
 # --- flags -------------------------------------------------------------------------------------
 # Each warning earns its place: implicit narrowing and sign changes corrupt numbers silently,
@@ -103,6 +104,21 @@ bench-link:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/bench/bench_link
 	$(Q)mkdir -p build/report
 	$(Q)build/release/tests/bench/bench_link build/report/link.json
+
+# Inference deadlines during swaps, in simulated time; the rig is shared by the short test.
+$(B)/tests/bench/deadlines: $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libhone.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(LDFLAGS) $(WRAP) -o $@ $(filter %.o,$^) $(B)/libdaemon.a $(B)/libhone.a $(LIBS_honed) $(LIBS_check)
+DEADLINE_RIG := $(call obj,tests/bench/deadline_rig.c $(wildcard firmware/common/*.c))
+$(B)/tests/bench/deadlines $(B)/tests/unit/check_deadlines: $(DEADLINE_RIG)
+$(B)/tests/bench/deadlines $(B)/tests/unit/check_deadlines: WRAP := \
+	$(patsubst %,-Wl$(comma)--wrap=%,hd_net_run hd_sha256_add hd_hmac hd_crc32c)
+$(B)/tests/unit/check_deadlines.o: CFLAGS += -Itests/bench
+.PHONY: deadlines
+deadlines:
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/bench/deadlines
+	$(Q)mkdir -p build/report
+	$(Q)build/release/tests/bench/deadlines build/report/deadlines.json
 
 # Everything that `scripts/check` runs.
 .PHONY: check unit generated system
@@ -250,6 +266,7 @@ help:
 	@echo "all         honed, hone-train, honectl, hone-sim   (FLAVOUR=debug|release|asan|tsan)"
 	@echo "check       all tests; asan, tsan: unit tests under the sanitizers"
 	@echo "powercut    power is cut at every flash operation, and again in the recovery (minutes)"
+	@echo "deadlines   a million inferences while packages come and go, with flash that blocks"
 	@echo "bench-link  a transfer beside the limit of the wire, in simulated time"
 	@echo "system-boot the service under a real systemd, in a container (HONED_ROOT=a Debian to boot)"
 	@echo "layers lint include rules, banned calls; clang-tidy, cppcheck, shellcheck"

@@ -5,7 +5,9 @@ hd_status app_init(struct app *a, const struct app_config *cfg)
 	a->cfg = *cfg;
 	a->cfg.device.arena = (uint8_t *)a->arena;
 	a->cfg.device.arena_bytes = sizeof a->arena;
-	a->start_us = a->tail = a->missed = a->overruns = 0;
+	a->start_us = a->tail = a->missed = a->overruns = a->longest_us = 0;
+	if (a->cfg.deadline_us == 0)
+		a->cfg.deadline_us = APP_WINDOW * cfg->period_us;
 	atomic_init(&a->head, 0);
 	return hd_init(&a->device, &a->cfg.device);
 }
@@ -72,13 +74,17 @@ static uint8_t infer(struct app *a, const struct hd_net *net, uint8_t *margin)
 /* An inference is due: do it if its frames are `here` and there is time, and account for it. */
 static void serve(struct app *a, const struct hd_net *net, bool here, struct app_window *w)
 {
-	uint32_t deadline = tick_of(a, a->tail + 2 * APP_WINDOW - 1);
+	uint32_t deadline = w->tick_us + a->cfg.deadline_us, before, left;
 	uint8_t margin = 0;
 	bool missed = true;
 
-	if (here && shape_fits(net) && until(a, deadline) > 0) {
+	before = until(a, deadline);
+	if (here && shape_fits(net) && before > 0) {
 		w->class_index = infer(a, net, &margin);
-		missed = until(a, deadline) == 0;
+		left = until(a, deadline);
+		missed = left == 0;
+		if (before - left > a->longest_us)
+			a->longest_us = before - left;
 	}
 	a->missed += missed;
 	hd_inference_done(&a->device, missed);
@@ -114,9 +120,19 @@ static void window_next(struct app *a)
 		a->cfg.on_window(a->cfg.device.ctx, &w);
 }
 
+/* How much later than its window's last frame an inference may begin. */
+static uint32_t slack_us(const struct app *a)
+{
+	uint32_t reserve = 2 * a->longest_us;
+
+	return a->longest_us > 0 && reserve < a->cfg.deadline_us ? a->cfg.deadline_us - reserve : 0;
+}
+
 static void link_poll(struct app *a)
 {
-	hd_poll(&a->device, APP_BUDGET_US, until(a, tick_of(a, a->tail + APP_WINDOW - 1)));
+	uint32_t left = until(a, tick_of(a, a->tail + APP_WINDOW - 1));
+
+	hd_poll(&a->device, left < APP_BUDGET_US ? left : APP_BUDGET_US, left + slack_us(a));
 }
 
 void app_poll(struct app *a)
@@ -130,7 +146,7 @@ size_t app_rx(struct app *a, const uint8_t *bytes, size_t n)
 {
 	size_t done = 0;
 
-	while (done < n) {
+	while (done < n && waiting(a) < APP_WINDOW) {
 		size_t took = hd_rx_bytes(&a->device, bytes + done, n - done);
 
 		link_poll(a);

@@ -6,8 +6,13 @@
  *
  * Frame n is sampled at tick start_us + n . period_us of the port's free running microsecond clock
  * (it wraps).  A window is complete at the tick of its last frame: then its inference is due, if
- * a network is in service.  It is missed when it is not finished one window later, when its frames
- * were overwritten first, or when the network does not have this firmware's shape. */
+ * a network is in service.  It is missed when it is not finished by its deadline, when its frames
+ * were overwritten first, or when the network does not have this firmware's shape.
+ *
+ * The link gets what the inferences leave: received bytes wait while a window does, and an erase
+ * starts only if the next inference is still done by its deadline after it, twice the longest one
+ * so far allowed for.  Any other piece of work of the device library is shorter: the port knows its
+ * flash (the longest piece programs a header of 128 bytes and a journal record). */
 #ifndef APP_H
 #define APP_H
 
@@ -36,6 +41,8 @@ struct app_window {
 struct app_config {
 	struct hd_config device;    /* all but the arena, which the app brings             */
 	uint32_t period_us;
+	uint32_t deadline_us;       /* from a window's last frame to its answer, at most one
+	                             * window; 0 = one window                              */
 	void (*on_window)(void *ctx, const struct app_window *w);   /* device.ctx; may be NULL */
 };
 
@@ -43,6 +50,7 @@ struct app {                        /* private: use the functions               
 	struct hd_device device;
 	struct app_config cfg;
 	uint32_t start_us;
+	uint32_t longest_us;        /* of an inference so far, 0 = none                    */
 	atomic_uint_least32_t head; /* frames sampled; written by app_sample alone         */
 	uint32_t tail;              /* first frame of the window that fills now            */
 	uint32_t missed, overruns;  /* overruns: frames overwritten before use             */
@@ -62,7 +70,8 @@ void app_start(struct app *a, uint32_t start_us);
 void app_sample(struct app *a, const int16_t raw[APP_CHANNELS], uint8_t state);
 
 /* Received bytes, from the main loop's context.  Returns how many were taken: less than n when a
- * command waits for the time it needs; hand over the rest after app_poll. */
+ * command waits for the time it needs, or a window for its inference; hand over the rest after
+ * app_poll. */
 HD_MUST_USE size_t app_rx(struct app *a, const uint8_t *bytes, size_t n);
 
 /* The port lost `n` received bytes. */

@@ -282,8 +282,8 @@ static enum hn_peer_event on_report(struct hn_peer *p, const uint8_t *body, size
 {
 	if (hd_report_read(&p->report, body, len) != HD_OK || !p->has_hello)
 		return HN_PEER_NOTHING;
-	if (!p->has_package)
-		return HN_PEER_NOTHING;
+	if (!p->has_package || p->phase == HN_PEER_HELLO)
+		return HN_PEER_NOTHING;  /* before HELLO it may tell of the package before */
 	if (p->phase == HN_PEER_CLEAR) {
 		if (p->report.state != HD_TRIAL)
 			enter(p, HN_PEER_BEGIN);
