@@ -39,7 +39,7 @@ const uint8_t *hd_product_run(const struct hd_layer *l, const struct hd_taps *t,
 
 		w = all + o * t->row + t->first;
 		for (r = 0; r < t->runs; r++) {
-			const int8_t *x = t->x + r * t->step;
+			const int8_t *x = t->x + o * t->each + r * t->step;
 
 			for (i = 0; i < t->n; i++)
 				sum += (uint32_t)((int8_t)*w++ * (x[i] - zp_in));
@@ -66,8 +66,8 @@ static const uint8_t *dense_run(const struct hd_layer *l, const int8_t *x, int8_
 	t.first = 0;
 	t.row = t.n = (uint32_t)l->in_len * l->in_ch;
 	t.runs = 1;
-	t.step = 0;
+	t.step = t.each = 0;
 	return hd_product_run(l, &t, y);
 }
 
-const struct hd_op_row hd_dense = { HD_OP_DENSE, false, "dense", dense_check, dense_run };
+const struct hd_op_row hd_dense = { HD_OP_DENSE, false, 0, "dense", dense_check, dense_run };

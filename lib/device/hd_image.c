@@ -1,5 +1,5 @@
 /* Open an image and run it.  Activations live in one arena: each layer reads from one end and
- * writes to the other, so the arena is the largest sum of two neighbours. */
+ * writes to the other.  What is kept for an add stays at its end, which moves inwards. */
 #include "hd_image.h"
 #include <string.h>
 #include "hd_crc32c.h"
@@ -22,11 +22,8 @@ int32_t hd_rq(int32_t x, int32_t mult, int shift)
 	return (high >> right) + ((high & mask) > (mask >> 1) + (high < 0));
 }
 
-/* Row i of the layer table; `constants` is left alone. */
-static void layer_read(struct hd_layer *l, const uint8_t *table, unsigned i)
+static void layer_read(struct hd_layer *l, const uint8_t *row)
 {
-	const uint8_t *row = table + i * HD_LAYER_ENTRY;
-
 	l->op = row[0];
 	l->in_len = hd_load16(row + 4);
 	l->in_ch = hd_load16(row + 6);
@@ -41,16 +38,76 @@ static uint32_t pad4(uint32_t n)
 	return (n + 3) & ~(uint32_t)3;
 }
 
-/* Arena bytes of a layer's output. */
-static uint32_t out_bytes(const struct hd_layer *l)
+/* `size` bytes at one end of what the kept outputs leave of the arena. */
+static void put(struct hd_walk *w, bool up, uint32_t size)
 {
-	return pad4((uint32_t)l->out_len * l->out_ch);
+	w->up = up;
+	w->held = pad4(size);
+	w->at = up ? w->arena - w->high - w->held : w->low;
 }
 
-/* True when layer i writes over its input: it can, and the input is not the caller's. */
-static bool stays(const struct hd_op_row *row, unsigned i)
+/* The end that the values just put lie at moves inwards by `by` bytes, or outwards. */
+static void move_end(struct hd_walk *w, uint32_t by)
 {
-	return row->in_place && i > 0;
+	*(w->up ? &w->high : &w->low) += by;
+}
+
+/* The output takes the place of the output that was kept last. */
+static bool put_add(struct hd_walk *w, uint32_t size)
+{
+	uint32_t kept = w->n_kept > 0 ? w->kept[--w->n_kept] : 0;
+
+	w->up = (kept & 1) != 0;
+	move_end(w, (uint32_t)0 - pad4(kept >> 1));
+	put(w, w->up, size);
+	w->kept_at = w->at;
+	return kept >> 1 == size;
+}
+
+/* The output lies at the other end than the input, with the work beside it. */
+static void put_other(struct hd_walk *w, uint32_t size)
+{
+	uint32_t work = w->op->work * (uint32_t)w->l.out_ch, used = w->low + w->high + w->held;
+
+	put(w, !w->up, size);
+	w->work_at = w->up ? w->at - work : w->at + w->held;
+	w->tight |= used + w->held + work > w->arena;
+}
+
+bool hd_walk_next(struct hd_walk *w)
+{
+	const uint8_t *row = w->row;
+	uint32_t size;
+	bool keep = row[1] != 0, fits = true;
+
+	layer_read(&w->l, row);
+	w->row += HD_LAYER_ENTRY;
+	w->op = hd_op_find(w->l.op);
+	if (!w->op || hd_load32(row) >> 9 != 0)
+		return false;
+	w->last = --w->left == 0;
+	size = w->last ? 0 : (uint32_t)w->l.out_len * w->l.out_ch;
+	if (w->l.op == HD_OP_ADD)
+		fits = put_add(w, (uint32_t)w->l.in_len * w->l.in_ch);
+	else if (w->last || !w->op->in_place || w->held == 0)
+		put_other(w, size);
+	if (keep) {
+		fits = fits && !w->last && w->n_kept < HD_KEPT_MAX;
+		if (fits)
+			w->kept[w->n_kept++] = size << 1 | w->up;
+		move_end(w, w->held);
+		w->held = 0;
+	}
+	return fits;
+}
+
+void hd_walk_begin(struct hd_walk *w, const struct hd_net *n)
+{
+	memset(w, 0, sizeof *w);
+	w->arena = n->arena;
+	w->row = n->layers;
+	w->left = n->n_layers;
+	w->l.constants = n->constants;
 }
 
 /* 1 <= x <= max */
@@ -100,45 +157,35 @@ static bool scaler_ok(const struct hd_net *n)
 	return true;
 }
 
-/* Walk the layers: shapes chain and every constant lies inside.  `*arena` = bytes needed. */
-static bool layers_ok(const struct hd_net *n, uint32_t *arena)
+/* Walk the layers: shapes chain and every constant lies inside.  `*tight`: too small an arena. */
+static bool layers_ok(const struct hd_net *n, bool *tight)
 {
-	uint32_t room = n->len - (uint32_t)(n->constants - n->image), held = 0, took, size;
+	uint32_t room = n->len - (uint32_t)(n->constants - n->image), took;
 	uint32_t have = (uint32_t)n->in_len * n->in_ch, wrong;
-	const struct hd_op_row *row;
-	struct hd_layer l;
-	unsigned i;
+	struct hd_walk w;
 
-	l.constants = n->constants;
-	*arena = 0;
-	for (i = 0; i < n->n_layers; i++) {
-		layer_read(&l, n->layers, i);
-		row = hd_op_find(l.op);
-		wrong = ((uint32_t)l.in_len * l.in_ch ^ have)
-			| hd_load32(n->layers + i * HD_LAYER_ENTRY) >> 8;        /* reserved */
-		have = (uint32_t)l.out_len * l.out_ch;
-		if (!row || wrong != 0 || !within(have, HD_VALUES_MAX))
+	hd_walk_begin(&w, n);
+	do {
+		if (!hd_walk_next(&w))
 			return false;
-		took = row->check(&l, room);
+		wrong = (uint32_t)w.l.in_len * w.l.in_ch ^ have;
+		have = (uint32_t)w.l.out_len * w.l.out_ch;
+		if (wrong != 0 || !within(have, HD_VALUES_MAX))
+			return false;
+		took = w.op->check(&w.l, room);
 		if (took == 0)
 			return false;
-		l.constants += took;
+		w.l.constants += took;
 		room -= took;
-		size = out_bytes(&l);
-		if (i + 1 < n->n_layers && !stays(row, i)) {
-			held += size;
-			if (held > *arena)
-				*arena = held;
-			held = size;
-		}
-	}
-	return (room | (have ^ n->out_n)) == 0;
+	} while (!w.last);
+	*tight = w.tight;
+	return (room | (have ^ n->out_n) | w.n_kept) == 0;
 }
 
 hd_status hd_net_open(struct hd_net *net, const uint8_t *image, uint32_t len)
 {
 	struct hd_net n;
-	uint32_t arena;
+	bool tight;
 
 	if (!header_ok(image, len))
 		return HD_EFORMAT;
@@ -155,11 +202,11 @@ hd_status hd_net_open(struct hd_net *net, const uint8_t *image, uint32_t len)
 	n.scaler = image + HD_IMAGE_HEADER;
 	n.layers = n.scaler + (uint32_t)HD_SCALER_ENTRY * n.in_ch;
 	n.constants = n.layers + (uint32_t)HD_LAYER_ENTRY * n.n_layers;
-	if (!scaler_ok(&n) || !layers_ok(&n, &arena))
+	if (!scaler_ok(&n) || !layers_ok(&n, &tight))
 		return HD_EFORMAT;
 	if (n.arch != hd_image_arch(image))
 		return HD_EARCH;
-	if (n.arena < arena || (n.arena & 3) != 0)
+	if (tight || (n.arena & 3) != 0)
 		return HD_ESIZE;
 	*net = n;
 	return HD_OK;
@@ -178,26 +225,19 @@ int8_t hd_net_scale(const struct hd_net *net, uint16_t ch, int32_t raw)
 
 void hd_net_run(const struct hd_net *net, const int8_t *in, uint8_t *arena, int8_t *out)
 {
-	const struct hd_op_row *row;
 	const int8_t *x = in;
-	struct hd_layer l;
-	bool high = false;
-	int8_t *y = out;
-	unsigned i;
+	struct hd_walk w;
+	int8_t *y;
 
-	l.constants = net->constants;
-	for (i = 0; i < net->n_layers; i++) {
-		layer_read(&l, net->layers, i);
-		row = hd_op_find(l.op);
-		if (i + 1 == net->n_layers) {
-			y = out;
-		} else if (!stays(row, i)) {
-			y = (int8_t *)arena + (high ? net->arena - out_bytes(&l) : 0);
-			high = !high;
-		}
-		l.constants = row->run(&l, x, y);
+	hd_walk_begin(&w, net);
+	do {
+		(void)hd_walk_next(&w);          /* an opened net: it has been here before */
+		y = w.last ? out : (int8_t *)arena + w.at;
+		w.l.kept = (const int8_t *)arena + w.kept_at;
+		w.l.work = (int16_t *)(void *)(arena + w.work_at);
+		w.l.constants = w.op->run(&w.l, x, y);
 		x = y;
-	}
+	} while (!w.last);
 }
 
 uint8_t hd_argmax(const int8_t *out, uint16_t n, uint8_t *margin)

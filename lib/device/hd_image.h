@@ -16,7 +16,10 @@
  *  28  input scaler, in_ch entries of 12 bytes: { i32 offset, i32 mult, i32 shift }
  *        q = clamp8(hd_rq(raw - offset, mult, shift) + in_zp)
  *      layer table, n_layers entries of 16 bytes:
- *        { u8 op, u8 reserved[3], u16 in_len, u16 in_ch, u16 out_len, u16 out_ch, u16 p, u16 q }
+ *        { u8 op, u8 keep, u8 zero[2],
+ *          u16 in_len, u16 in_ch, u16 out_len, u16 out_ch, u16 p, u16 q }
+ *        keep = 1: the output is kept for a later add; else 0.  Not in the last layer, and at most
+ *        HD_KEPT_MAX at a time.  Each add takes the one kept last, and none may be left over.
  *        A layer takes the numbers of the one before as they lie, frame after frame: in_len *
  *        in_ch is the out_len * out_ch before it, but their shapes may differ (flatten).
  *      constants, layer after layer in the order of the table:
@@ -28,15 +31,31 @@
  *                     p = kernel | pad << 8, q = stride | dilation << 8: kernel, stride and
  *                     dilation 1..255, pad 0..(kernel - 1) * dilation frames before the first;
  *                     kernel * in_ch <= 16384, (out_len - 1) * stride - pad < in_len
+ *        HD_OP_DWCONV1D as HD_OP_CONV1D with w[ch][kernel]; in_ch = out_ch
  *        HD_OP_MAX_POOL, HD_OP_AVG_POOL
  *                     { i8 act_min, i8 act_max, u8 zero[2] }
  *                     p = frames of a window, q = stride, both >= 1; in_ch = out_ch,
  *                     (out_len - 1) * q + p <= in_len; input and output have one grid
  *        HD_OP_LUT    i8 table[256]   y = table[x + 128]; any shape, in == out
+ *        HD_OP_ADD    { i8 in_zp, i8 kept_zp, i8 out_zp, u8 zero }
+ *                     { i8 act_min, i8 act_max, u8 zero[2] }
+ *                     i32 mult[3]   i8 shift[3], u8 zero: of input, kept output and sum; shift <= 0
+ *                     any shape, in == out, as many numbers as the kept output
+ *        HD_OP_GRU    product of the input: as HD_OP_DENSE with row = in_ch, out = 3 * units
+ *                     product of the state: the same with row = units; both: out_zp, act_min,
+ *                     act_max = 0, the state's in_zp = 0
+ *                     u16 table[129], u8 zero[2]: tanh(i / 16) * 2^15, at most 2^15 - 1
+ *                     units = out_ch, 1..256; p = 1: the states of all frames, out_len = in_len;
+ *                     p = 0: the last, out_len = 1.  Output grid: scale 1/128, zero point 0
+ *        HD_OP_SOFTMAX i32 exp[256]: exp(-i * in_scale) * 2^31, exp[0] = 2^31 - 1, none negative;
+ *                     any shape with in == out and at most 256 channels.  Output grid: scale
+ *                     1/256, zero point -128
  *
- *   arena: activations lie at the two ends of the arena in turn; a LUT works in place, except as
- *          the first layer.  So it must hold, for all layers but the last, every output (rounded
- *          up to 4) together with the one before it.  A multiple of 4.
+ *   arena: an output (rounded up to 4) lies at the other end of the arena than the input of its
+ *          layer.  A LUT works in place, except on the input of the net and on a kept output.  A
+ *          kept output moves its end of the arena inwards, until an add puts its own output in its
+ *          place.  A GRU works in 4 * units bytes beside its output, or in its place when that is
+ *          the last of the net, which lies elsewhere.  A multiple of 4.
  *
  *   dense: acc = bias[o] + sum_i w[o][i] * (x[i] - in_zp)        (int32)
  *          y[o] = clamp(hd_rq(acc, mult[o], shift[o]) + out_zp, act_min, act_max)
@@ -46,9 +65,19 @@
  *   max pool:     y[t][c] = clamp(max_k x[t * q + k][c], act_min, act_max), k = 0..p-1
  *   average pool: the same with (sum + p / 2) / p, or (sum - p / 2) / p when sum <= 0; both
  *          divisions toward zero, sum over the int8 numbers themselves
+ *   add:   y = clamp(hd_rq(a + b, mult[2], shift[2]) + out_zp, act_min, act_max), with
+ *          a = hd_rq((x - in_zp) * 2^20, mult[0], shift[0]), b the same of the kept number
+ *   gru:   for each frame, with a = hd_rq(sum of the input's product), b = that of the state's;
+ *          the multipliers give steps of 1/8192 for the gates z and r, of 1/4096 for n; h in Q15:
+ *          z = (2^15 + T(a_z + b_z)) >> 1     r = (2^15 + T(a_r + b_r)) >> 1
+ *          n = T(a_n + hd_rq(b_n, r * 2^16, 0))     h = n + hd_rq(h - n, z * 2^16, 0)
+ *          y = clamp8((h + 128) >> 8); h starts at 0; rows of the products: all z, all r, all n;
+ *          T(v) with u = |v|, i = u >> 8: table[i] + ((table[i + 1] - table[i]) * (u & 255) >> 8),
+ *          from i = 128 on table[128], with the sign of v
+ *   softmax: channel by channel, see hd_softmax.c; the numbers of TFLite's reference kernel
  *
  * Source of the arithmetic: Jacob et al. 2018, arXiv:1712.05877; gemmlowp fixedpoint.h; the
- * reference kernels of TFLite Micro for conv1d and pools. */
+ * reference kernels of TFLite Micro for all but the GRU, which has none there. */
 #ifndef HD_IMAGE_H
 #define HD_IMAGE_H
 
@@ -58,22 +87,25 @@
 
 enum {
 	HD_IMAGE_HEADER = 28, HD_SCALER_ENTRY = 12, HD_LAYER_ENTRY = 16,
-	HD_LAYERS_MAX = 24, HD_VALUES_MAX = 16384,   /* elements of one activation tensor */
+	HD_LAYERS_MAX = 24, HD_KEPT_MAX = 4,
+	HD_VALUES_MAX = 16384,           /* elements of one activation tensor */
 	HD_SHIFT_MIN = -31, HD_SHIFT_MAX = 30
 };
 
 /* Permanent, stored in images: never reuse a number. */
 enum hd_op {
 	HD_OP_DENSE = 1, HD_OP_LUT = 2,
-	HD_OP_CONV1D = 3, HD_OP_MAX_POOL = 5, HD_OP_AVG_POOL = 6,
-	/* reserved: 4 depthwise conv1d, 7 add, 8 gru, 9 softmax */
-	HD_OP_RESERVED_END = 10
+	HD_OP_CONV1D = 3, HD_OP_DWCONV1D = 4, HD_OP_MAX_POOL = 5, HD_OP_AVG_POOL = 6,
+	HD_OP_ADD = 7, HD_OP_GRU = 8, HD_OP_SOFTMAX = 9,
+	HD_OP_END = 10
 };
 
 struct hd_layer {                /* one row of the layer table, decoded              */
 	uint8_t  op;
 	uint16_t in_len, in_ch, out_len, out_ch, p, q;
 	const uint8_t *constants;/* points into the image                            */
+	const int8_t *kept;      /* add: the kept output; may be where its own goes  */
+	int16_t *work;           /* gru: (2, out_ch)                                 */
 };
 
 /* An opened image: points into the caller's bytes, which must outlive it. */

@@ -19,4 +19,4 @@ static const uint8_t *lut_run(const struct hd_layer *l, const int8_t *x, int8_t 
 	return l->constants + LUT_BYTES;
 }
 
-const struct hd_op_row hd_lut = { HD_OP_LUT, true, "lut", lut_check, lut_run };
+const struct hd_op_row hd_lut = { HD_OP_LUT, true, 0, "lut", lut_check, lut_run };

@@ -2,7 +2,8 @@
 #include "hd_ops.h"
 
 const struct hd_op_row *const hd_ops[] = {
-	&hd_dense, &hd_lut, &hd_conv1d, &hd_max_pool, &hd_avg_pool
+	&hd_dense, &hd_lut, &hd_conv1d, &hd_dwconv1d, &hd_max_pool, &hd_avg_pool, &hd_add, &hd_gru,
+	&hd_softmax
 };
 const uint8_t hd_n_ops = sizeof hd_ops / sizeof hd_ops[0];
 

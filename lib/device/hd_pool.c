@@ -54,8 +54,8 @@ static const uint8_t *pool_run(const struct hd_layer *l, const int8_t *x, int8_t
 }
 
 const struct hd_op_row hd_max_pool = {
-	HD_OP_MAX_POOL, false, "max pool", pool_check, pool_run
+	HD_OP_MAX_POOL, false, 0, "max pool", pool_check, pool_run
 };
 const struct hd_op_row hd_avg_pool = {
-	HD_OP_AVG_POOL, false, "average pool", pool_check, pool_run
+	HD_OP_AVG_POOL, false, 0, "average pool", pool_check, pool_run
 };

@@ -19,7 +19,7 @@ static void fill(struct hn_rng *rng, int8_t *x, size_t n, int round)
 		x[i] = round ? (int8_t)hn_rng_u64(rng) : -128;
 }
 
-static void count_layers(uint32_t seen[HD_OP_RESERVED_END])
+static void count_layers(uint32_t seen[HD_OP_END])
 {
 	for (unsigned i = 0; i < image[22]; i++)
 		seen[t_net_layer(image, i).op]++;
@@ -56,7 +56,7 @@ static int compare_net(struct hn_rng *rng, uint32_t len, int net_no)
 
 START_TEST(random_nets_equal_the_formulas_in_the_smallest_arena)
 {
-	uint32_t seen[HD_OP_RESERVED_END] = { 0 };
+	uint32_t seen[HD_OP_END] = { 0 };
 	struct hn_rng rng;
 	int varied = 0;
 
@@ -92,7 +92,7 @@ START_TEST(conv1d_counts_frames_outside_as_the_zero_point)
 		{ 3 | 2 << 8, 1 | 1 << 8, 5, { 3, 8, 14, 20, 26 } },
 	};
 	uint8_t c[20] __attribute__((aligned(4))) = { 10, 0, (uint8_t)-128, 127 };
-	struct hd_layer l = { HD_OP_CONV1D, 5, 1, 0, 1, 0, 0, c };
+	struct hd_layer l = { HD_OP_CONV1D, 5, 1, 0, 1, 0, 0, c, NULL, NULL };
 
 	hd_put32(c + 8, 1u << 30);
 	c[12] = 1;                       /* 2^30 * 2^(1 - 31): exactly one */
@@ -125,7 +125,7 @@ START_TEST(the_mean_of_a_pool_rounds_halves_away_from_zero)
 	static const uint8_t c[4] __attribute__((aligned(4))) = { (uint8_t)-128, 127, 0, 0 };
 
 	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
-		struct hd_layer l = { HD_OP_AVG_POOL, row[i].n, 1, 1, 1, row[i].n, 1, c };
+		struct hd_layer l = { HD_OP_AVG_POOL, row[i].n, 1, 1, 1, row[i].n, 1, c, NULL, NULL };
 		int8_t y = 0;
 
 		(void)hd_avg_pool.run(&l, row[i].x, &y);
@@ -137,30 +137,35 @@ START_TEST(the_mean_of_a_pool_rounds_halves_away_from_zero)
 }
 END_TEST
 
+#define REST NULL, NULL, NULL
+
 /* 8 frames of 2 channels; zeroed constants are valid. */
 static const struct { const char *what; struct hd_layer l; } refusals[] = {
-	{ "conv1d: kernel 0", { HD_OP_CONV1D, 8, 2, 8, 2, 0, 0x101, NULL } },
-	{ "conv1d: stride 0", { HD_OP_CONV1D, 8, 2, 8, 2, 1, 0x100, NULL } },
-	{ "conv1d: dilation 0", { HD_OP_CONV1D, 8, 2, 8, 2, 1, 0x001, NULL } },
-	{ "conv1d: pads a whole kernel", { HD_OP_CONV1D, 8, 2, 8, 2, 0x303, 0x101, NULL } },
-	{ "conv1d: starts behind the last frame", { HD_OP_CONV1D, 8, 2, 9, 2, 1, 0x101, NULL } },
-	{ "conv1d: the same with padding", { HD_OP_CONV1D, 8, 2, 11, 2, 0x203, 0x101, NULL } },
-	{ "conv1d: the same with a stride", { HD_OP_CONV1D, 8, 2, 4, 2, 0x103, 0x103, NULL } },
-	{ "conv1d: a row too long", { HD_OP_CONV1D, 1, 16384, 1, 1, 2, 0x101, NULL } },
-	{ "conv1d: more weights than room", { HD_OP_CONV1D, 8, 2, 8, 2000, 255, 0x101, NULL } },
-	{ "conv1d: weights that wrap to none", { HD_OP_CONV1D, 1, 16384, 1, 2048, 128, 0x101, NULL } },
-	{ "conv1d: the most weights", { HD_OP_CONV1D, 64, 256, 1, 16384, 64, 0x101, NULL } },
-	{ "max pool: no frames", { HD_OP_MAX_POOL, 8, 2, 1, 2, 0, 1, NULL } },
-	{ "max pool: stride 0", { HD_OP_MAX_POOL, 8, 2, 1, 2, 1, 0, NULL } },
-	{ "max pool: longer than the input", { HD_OP_MAX_POOL, 8, 2, 1, 2, 9, 1, NULL } },
-	{ "max pool: too many frames out", { HD_OP_MAX_POOL, 8, 2, 8, 2, 2, 1, NULL } },
-	{ "max pool: the same with a stride", { HD_OP_MAX_POOL, 8, 2, 3, 2, 3, 3, NULL } },
-	{ "max pool: a stride that wraps", { HD_OP_MAX_POOL, 8, 1, 16384, 1, 65535, 65535, NULL } },
-	{ "max pool: channels differ", { HD_OP_MAX_POOL, 8, 2, 4, 1, 2, 2, NULL } },
-	{ "average pool: no frames", { HD_OP_AVG_POOL, 8, 2, 1, 2, 0, 1, NULL } },
-	{ "average pool: stride 0", { HD_OP_AVG_POOL, 8, 2, 1, 2, 1, 0, NULL } },
-	{ "average pool: longer than the input", { HD_OP_AVG_POOL, 8, 2, 1, 2, 65535, 1, NULL } },
-	{ "average pool: channels differ", { HD_OP_AVG_POOL, 8, 2, 8, 3, 1, 1, NULL } },
+	{ "conv1d: kernel 0", { HD_OP_CONV1D, 8, 2, 8, 2, 0, 0x101, REST } },
+	{ "conv1d: stride 0", { HD_OP_CONV1D, 8, 2, 8, 2, 1, 0x100, REST } },
+	{ "conv1d: dilation 0", { HD_OP_CONV1D, 8, 2, 8, 2, 1, 0x001, REST } },
+	{ "conv1d: pads a whole kernel", { HD_OP_CONV1D, 8, 2, 8, 2, 0x303, 0x101, REST } },
+	{ "conv1d: starts behind the last frame", { HD_OP_CONV1D, 8, 2, 9, 2, 1, 0x101, REST } },
+	{ "conv1d: the same with padding", { HD_OP_CONV1D, 8, 2, 11, 2, 0x203, 0x101, REST } },
+	{ "conv1d: the same with a stride", { HD_OP_CONV1D, 8, 2, 4, 2, 0x103, 0x103, REST } },
+	{ "conv1d: a row too long", { HD_OP_CONV1D, 1, 16384, 1, 1, 2, 0x101, REST } },
+	{ "conv1d: more weights than room", { HD_OP_CONV1D, 8, 2, 8, 2000, 255, 0x101, REST } },
+	{ "conv1d: weights that wrap to none", { HD_OP_CONV1D, 1, 16384, 1, 2048, 128, 0x101, REST } },
+	{ "conv1d: the most weights", { HD_OP_CONV1D, 64, 256, 1, 16384, 64, 0x101, REST } },
+	{ "depthwise: channels differ", { HD_OP_DWCONV1D, 8, 2, 8, 4, 1, 0x101, REST } },
+	{ "depthwise: kernel 0", { HD_OP_DWCONV1D, 8, 2, 8, 2, 0, 0x101, REST } },
+	{ "depthwise: starts behind the last frame", { HD_OP_DWCONV1D, 8, 2, 9, 2, 1, 0x101, REST } },
+	{ "max pool: no frames", { HD_OP_MAX_POOL, 8, 2, 1, 2, 0, 1, REST } },
+	{ "max pool: stride 0", { HD_OP_MAX_POOL, 8, 2, 1, 2, 1, 0, REST } },
+	{ "max pool: longer than the input", { HD_OP_MAX_POOL, 8, 2, 1, 2, 9, 1, REST } },
+	{ "max pool: too many frames out", { HD_OP_MAX_POOL, 8, 2, 8, 2, 2, 1, REST } },
+	{ "max pool: the same with a stride", { HD_OP_MAX_POOL, 8, 2, 3, 2, 3, 3, REST } },
+	{ "max pool: a stride that wraps", { HD_OP_MAX_POOL, 8, 1, 16384, 1, 65535, 65535, REST } },
+	{ "max pool: channels differ", { HD_OP_MAX_POOL, 8, 2, 4, 1, 2, 2, REST } },
+	{ "average pool: no frames", { HD_OP_AVG_POOL, 8, 2, 1, 2, 0, 1, REST } },
+	{ "average pool: stride 0", { HD_OP_AVG_POOL, 8, 2, 1, 2, 1, 0, REST } },
+	{ "average pool: longer than the input", { HD_OP_AVG_POOL, 8, 2, 1, 2, 65535, 1, REST } },
+	{ "average pool: channels differ", { HD_OP_AVG_POOL, 8, 2, 8, 3, 1, 1, REST } },
 };
 
 START_TEST(each_parameter_out_of_range_is_refused)
@@ -176,10 +181,10 @@ END_TEST
 START_TEST(the_same_with_parameters_at_their_limits_is_taken)
 {
 	static const struct hd_layer taken[] = {
-		{ HD_OP_CONV1D, 8, 2, 8, 2, 1, 0x101, NULL }, { HD_OP_CONV1D, 8, 2, 10, 2, 0x203, 0x101, NULL },
-		{ HD_OP_CONV1D, 8, 2, 3, 2, 0x103, 0x103, NULL }, { HD_OP_CONV1D, 8, 2, 1, 2, 255, 0xffff, NULL },
-		{ HD_OP_CONV1D, 1, 1, 1, 1, 0xff02, 0xff01, NULL }, { HD_OP_MAX_POOL, 8, 2, 7, 2, 2, 1, NULL },
-		{ HD_OP_MAX_POOL, 8, 2, 1, 2, 8, 65535, NULL }, { HD_OP_AVG_POOL, 8, 2, 2, 2, 3, 3, NULL },
+		{ HD_OP_CONV1D, 8, 2, 8, 2, 1, 0x101, REST }, { HD_OP_CONV1D, 8, 2, 10, 2, 0x203, 0x101, REST },
+		{ HD_OP_CONV1D, 8, 2, 3, 2, 0x103, 0x103, REST }, { HD_OP_CONV1D, 8, 2, 1, 2, 255, 0xffff, REST },
+		{ HD_OP_CONV1D, 1, 1, 1, 1, 0xff02, 0xff01, REST }, { HD_OP_MAX_POOL, 8, 2, 7, 2, 2, 1, REST },
+		{ HD_OP_MAX_POOL, 8, 2, 1, 2, 8, 65535, REST }, { HD_OP_AVG_POOL, 8, 2, 2, 2, 3, 3, REST },
 	};
 	static const uint8_t zeros[4096] __attribute__((aligned(4)));
 
@@ -201,7 +206,7 @@ END_TEST
 START_TEST(pools_refuse_bounds_that_cross_and_bytes_that_are_not_zero)
 {
 	uint8_t c[4] __attribute__((aligned(4))) = { 5, 5, 0, 0 };
-	struct hd_layer l = { HD_OP_MAX_POOL, 8, 2, 4, 2, 2, 2, c };
+	struct hd_layer l = { HD_OP_MAX_POOL, 8, 2, 4, 2, 2, 2, c, NULL, NULL };
 
 	ck_assert_uint_eq(hd_max_pool.check(&l, 4), 4);
 	c[0] = 6;

@@ -271,7 +271,7 @@ START_TEST(random_nets_equal_the_formulas_and_keep_the_signal)
 	struct hn_calib calib;
 	struct hn_rng r;
 	double least = (double)INFINITY;
-	unsigned kinds[HD_OP_RESERVED_END] = { 0 };
+	unsigned kinds[HD_OP_END] = { 0 };
 	char text[512];
 
 	hn_rng_seed(&r, SEED);

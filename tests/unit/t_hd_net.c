@@ -1,5 +1,6 @@
 #include "t_hd_net.h"
 
+#include <check.h>
 #include <math.h>
 #include <string.h>
 #include "hd_ops.h"
@@ -31,13 +32,14 @@ static int pad4(int n)
 	return (n + 3) / 4 * 4;
 }
 
-/* out_len rows of w[out][kernel][ch]; dense is one row with a kernel as long as the window. */
-struct window { int kernel, stride, dilation, pad; };
+/* out_len rows of w[out][kernel][ch]; dense is one row with a kernel as long as the window.
+ * Depthwise: w[ch][kernel]. */
+struct window { int kernel, stride, dilation, pad; bool depthwise; };
 
 static int product(const struct hd_layer *l, struct window g, const int8_t *x, int8_t *y)
 {
 	const uint8_t *c = l->constants;
-	int out = l->out_ch, ch = l->in_ch, row = g.kernel * ch;
+	int out = l->out_ch, ch = g.depthwise ? 1 : l->in_ch, row = g.kernel * ch;
 	const uint8_t *bias = c + 4, *mult = bias + 4 * out, *shift = mult + 4 * out;
 	const int8_t *w = (const int8_t *)shift + pad4(out);
 
@@ -47,7 +49,8 @@ static int product(const struct hd_layer *l, struct window g, const int8_t *x, i
 
 			for (int i = 0; i < row; i++) {
 				int f = t * g.stride + i / ch * g.dilation - g.pad;
-				int v = f >= 0 && f < l->in_len ? x[f * ch + i % ch] : (int8_t)c[0];
+				int at = f * l->in_ch + (g.depthwise ? o : i % ch);
+				int v = f >= 0 && f < l->in_len ? x[at] : (int8_t)c[0];
 
 				sum += w[o * row + i] * (v - (int8_t)c[0]);
 			}
@@ -74,6 +77,127 @@ static int pool(const struct hd_layer *l, const int8_t *x, int8_t *y)
 	return 4;
 }
 
+static int add(const struct hd_layer *l, const int8_t *x, int8_t *y)
+{
+	const uint8_t *c = l->constants;
+
+	for (int i = 0; i < l->in_len * l->in_ch; i++) {
+		int32_t a = t_rq((x[i] - (int8_t)c[0]) * 1048576, (int32_t)hd_get32(c + 8), (int8_t)c[20]);
+		int32_t b = t_rq((l->kept[i] - (int8_t)c[1]) * 1048576, (int32_t)hd_get32(c + 12),
+		                 (int8_t)c[21]);
+		int64_t sum = (int64_t)a + b;
+
+		ck_assert(sum >= INT32_MIN && sum <= INT32_MAX);
+		sum = t_rq((int32_t)sum, (int32_t)hd_get32(c + 16), (int8_t)c[22]);
+		y[i] = (int8_t)t_clamp(sum + (int8_t)c[2], (int8_t)c[4], (int8_t)c[5]);
+	}
+	return 24;
+}
+
+/* Row o of 3 * units rows of n weights behind `c`, scaled. */
+static int64_t gru_row(const uint8_t *c, int rows, int o, const int32_t *v, int n)
+{
+	const int8_t *w = (const int8_t *)c + 4 + 8 * rows + pad4(rows) + o * n;
+	int64_t sum = (int32_t)hd_get32(c + 4 + 4 * o);
+
+	for (int i = 0; i < n; i++)
+		sum += (int64_t)w[i] * v[i];
+	return t_rq((int32_t)sum, (int32_t)hd_get32(c + 4 + 4 * rows + 4 * o),
+	            (int8_t)c[4 + 8 * rows + o]);
+}
+
+static int64_t gru_tanh(const uint8_t *table, int64_t v)
+{
+	const int64_t u = v < 0 ? -v : v, i = u / 256;
+	int64_t t, d;
+
+	if (i >= 128)
+		return v < 0 ? -(int64_t)hd_get16(table + 256) : hd_get16(table + 256);
+	t = hd_get16(table + 2 * i);
+	d = (hd_get16(table + 2 * i + 2) - t) * (u % 256);
+	t += d >= 0 ? d / 256 : -((-d + 255) / 256);     /* rounds down */
+	return v < 0 ? -t : t;
+}
+
+/* round(a * b / 2^31) */
+static int64_t gru_part(int64_t a, int64_t gate)
+{
+	return t_rq((int32_t)a, (int32_t)(gate * 65536), 0);
+}
+
+static int gru(const struct hd_layer *l, const int8_t *x, int8_t *y)
+{
+	const int u = l->out_ch, n = l->in_ch, rows = 3 * u;
+	const uint8_t *c = l->constants, *d = c + 4 + 8 * rows + pad4(rows) + pad4(rows * n);
+	const uint8_t *table = d + 4 + 8 * rows + pad4(rows) + pad4(rows * u);
+	static int32_t in[HD_VALUES_MAX], h[256], fresh[256];
+
+	memset(h, 0, sizeof h);
+	for (int t = 0; t < l->in_len; t++) {
+		for (int i = 0; i < n; i++)
+			in[i] = x[t * n + i] - (int8_t)c[0];
+		for (int o = 0; o < u; o++) {
+			int64_t z = gru_tanh(table, gru_row(c, rows, o, in, n) + gru_row(d, rows, o, h, u));
+			int64_t r = gru_tanh(table, gru_row(c, rows, u + o, in, n) + gru_row(d, rows, u + o, h, u));
+			int64_t cand = gru_row(d, rows, 2 * u + o, h, u);
+
+			z = (z + 32768) / 2;
+			r = (r + 32768) / 2;
+			cand = gru_tanh(table, gru_row(c, rows, 2 * u + o, in, n) + gru_part(cand, r));
+			fresh[o] = (int32_t)(cand + gru_part(h[o] - cand, z));
+		}
+		memcpy(h, fresh, sizeof h);
+		for (int o = 0; o < u; o++)
+			y[(l->p ? t : 0) * u + o] = (int8_t)t_clamp((h[o] + 32768 + 128) / 256 - 128, -128, 127);
+	}
+	return (int)(table + 260 - c);
+}
+
+/* gemmlowp fixedpoint.h, one_over_one_plus_x_for_x_in_0_1: a and the result in Q31. */
+static int32_t one_over_one_plus(int32_t a)
+{
+	const int32_t half = (int32_t)(((int64_t)a + INT32_MAX + 1) / 2);
+	int64_t x = 1515870810 + (int64_t)t_rq(half, -1010580540, 0);
+
+	for (int i = 0; i < 3; i++) {
+		const int32_t rest = (1 << 29) - t_rq(half, (int32_t)x, 0);
+		const int64_t more = (int64_t)t_rq((int32_t)x, rest, 0) * 4;
+
+		x += more > INT32_MAX ? INT32_MAX : more < INT32_MIN ? INT32_MIN : more;
+	}
+	x *= 2;
+	return (int32_t)(x > INT32_MAX ? INT32_MAX : x);
+}
+
+/* TFLite, reference/softmax.h for int8, its exponentials out of `exps`. */
+void t_softmax(const int32_t exps[256], const int8_t *x, int8_t *y, int n)
+{
+	int32_t sum = 0, scale;
+	int top = -128, zeros = 0;
+
+	for (int i = 0; i < n; i++)
+		top = x[i] > top ? x[i] : top;
+	for (int i = 0; i < n; i++)
+		sum += (int32_t)(((int64_t)exps[top - x[i]] + 2048) / 4096);
+	while (((uint32_t)sum << zeros & 0x80000000u) == 0)
+		zeros++;
+	scale = one_over_one_plus((int32_t)(((uint32_t)sum << zeros) - 0x80000000u));
+	for (int i = 0; i < n; i++)
+		y[i] = (int8_t)t_clamp((int64_t)t_rq(t_rq(exps[top - x[i]], scale, 0), 1 << 30,
+		                                     1 - (12 - zeros + 31 - 8)) - 128, -128, 127);
+}
+
+static int softmax(const struct hd_layer *l, const int8_t *x, int8_t *y)
+{
+	int32_t exps[256];
+
+	for (int i = 0; i < 256; i++)
+		exps[i] = (int32_t)hd_get32(l->constants + 4 * i);
+	for (int t = 0; t < l->in_len; t++)
+		t_softmax(exps, x + t * l->in_ch, y + t * l->in_ch, l->in_ch);
+	return 1024;
+}
+
 static struct hd_layer decode(const uint8_t *row, const uint8_t *constants)
 {
 	return (struct hd_layer){ .op = row[0], .in_len = hd_get16(row + 4), .in_ch = hd_get16(row + 6),
@@ -90,10 +214,18 @@ static int layer_reference(const struct hd_layer *l, const int8_t *x, int8_t *y)
 
 		flat.in_ch = (uint16_t)(l->in_len * l->in_ch);
 		flat.in_len = 1;
-		return product(&flat, (struct window){ 1, 1, 1, 0 }, x, y);
+		return product(&flat, (struct window){ 1, 1, 1, 0, false }, x, y);
 	}
 	case HD_OP_CONV1D:
-		return product(l, (struct window){ l->p % 256, l->q % 256, l->q / 256, l->p / 256 }, x, y);
+	case HD_OP_DWCONV1D:
+		return product(l, (struct window){ l->p % 256, l->q % 256, l->q / 256, l->p / 256,
+		               l->op == HD_OP_DWCONV1D }, x, y);
+	case HD_OP_ADD:
+		return add(l, x, y);
+	case HD_OP_GRU:
+		return gru(l, x, y);
+	case HD_OP_SOFTMAX:
+		return softmax(l, x, y);
 	case HD_OP_LUT:
 		for (int i = 0; i < l->in_len * l->in_ch; i++)
 			y[i] = (int8_t)l->constants[x[i] + 128];
@@ -110,15 +242,20 @@ static const uint8_t *table(const uint8_t *image)
 
 void t_net_reference(const uint8_t *image, const int8_t *in, int8_t *out)
 {
-	static int8_t a[HD_VALUES_MAX], b[HD_VALUES_MAX];
+	static int8_t a[HD_VALUES_MAX], b[HD_VALUES_MAX], kept[HD_KEPT_MAX][HD_VALUES_MAX];
 	const uint8_t *row = table(image), *c = row + HD_LAYER_ENTRY * image[22];
+	int n_kept = 0;
 
 	memcpy(a, in, (size_t)hd_get16(image + 16) * hd_get16(image + 18));
 	for (int i = 0; i < image[22]; i++, row += HD_LAYER_ENTRY) {
 		struct hd_layer l = decode(row, c);
 
+		if (l.op == HD_OP_ADD)
+			l.kept = kept[--n_kept];
 		c += layer_reference(&l, a, b);
 		memcpy(a, b, sizeof a);
+		if (row[1])
+			memcpy(kept[n_kept++], b, sizeof b);
 	}
 	memcpy(out, a, hd_get16(image + 20));
 }
@@ -135,148 +272,4 @@ struct hd_layer t_net_layer(const uint8_t *image, unsigned i)
 		l = decode(row, l.constants + took);
 	}
 	return l;
-}
-
-/* --- random nets ----------------------------------------------------------------------------- */
-
-struct builder { struct hn_rng *rng; uint8_t *row, *at; int len, ch; };
-
-static int pick(struct builder *b, int low, int high)
-{
-	return low + (int)hn_rng_below(b->rng, (uint32_t)(high - low + 1));
-}
-
-static void put_row(struct builder *b, uint8_t op, int len, int ch)
-{
-	b->row[0] = op;
-	hd_put16(b->row + 4, (uint16_t)b->len);
-	hd_put16(b->row + 6, (uint16_t)b->ch);
-	hd_put16(b->row + 8, (uint16_t)len);
-	hd_put16(b->row + 10, (uint16_t)ch);
-	b->row += HD_LAYER_ENTRY;
-	b->len = len;
-	b->ch = ch;
-}
-
-/* Bounds that leave something between them, now and then the full range. */
-static void bounds(struct builder *b, uint8_t *at)
-{
-	int low = pick(b, 0, 1) ? -128 : pick(b, -128, 60), high = pick(b, 0, 1) ? 127 : pick(b, low, 127);
-
-	at[0] = (uint8_t)low;
-	at[1] = (uint8_t)high;
-}
-
-/* The sums spread over about the int8 range, whatever the length of a row. */
-static void product_constants(struct builder *b, int row, int out)
-{
-	uint8_t *c = b->at, *shift = c + 4 + 8 * out, *w = shift + pad4(out);
-	int typical = 0;
-
-	while (((double)row + 1) * 73 * 73 * 2 > (double)(1 << typical) * (1 << typical))
-		typical++;
-	c[0] = (uint8_t)pick(b, -128, 127);
-	c[1] = (uint8_t)pick(b, -128, 127);
-	bounds(b, c + 2);
-	for (int o = 0; o < out; o++) {
-		hd_put32(c + 4 + 4 * o, (uint32_t)pick(b, -20000, 20000));
-		hd_put32(c + 4 + 4 * out + 4 * o, (1u << 30) + hn_rng_below(b->rng, 1u << 30));
-		shift[o] = (uint8_t)-pick(b, typical > 2 ? typical - 2 : 0, typical + 2);
-	}
-	for (int i = 0; i < row * out; i++)
-		w[i] = (uint8_t)(pick(b, 0, 9) ? pick(b, -127, 127) : pick(b, 0, 1) ? -128 : 0);
-	b->at = w + pad4(row * out);
-}
-
-static void add_dense(struct builder *b)
-{
-	int out = pick(b, 1, 20);
-
-	product_constants(b, b->len * b->ch, out);
-	put_row(b, HD_OP_DENSE, 1, out);
-}
-
-static void add_conv1d(struct builder *b)
-{
-	int kernel = pick(b, 1, 7), stride = pick(b, 1, 4), dilation = pick(b, 1, 3), out = pick(b, 1, 12);
-	int reach = (kernel - 1) * dilation + 1, pad = 0, len, rule = pick(b, 0, 2);
-
-	if (rule == 0 && reach <= b->len) {              /* valid */
-		len = (b->len - reach) / stride + 1;
-	} else if (rule == 1) {                          /* any padding */
-		pad = pick(b, 0, reach - 1);
-		len = pick(b, 1, (b->len + pad - 1) / stride + 1);
-	} else {                                         /* same */
-		len = (b->len - 1) / stride + 1;
-		pad = (len - 1) * stride + reach - b->len;
-		pad = pad > 0 ? pad / 2 : 0;
-	}
-	hd_put16(b->row + 12, (uint16_t)(kernel | pad << 8));
-	hd_put16(b->row + 14, (uint16_t)(stride | dilation << 8));
-	product_constants(b, kernel * b->ch, out);
-	put_row(b, HD_OP_CONV1D, len, out);
-}
-
-static void add_pool(struct builder *b, uint8_t op)
-{
-	int n = pick(b, 0, 3) ? pick(b, 1, b->len < 5 ? b->len : 5) : b->len, stride = pick(b, 1, 4);
-
-	hd_put16(b->row + 12, (uint16_t)n);
-	hd_put16(b->row + 14, (uint16_t)stride);
-	bounds(b, b->at);
-	b->at += 4;
-	put_row(b, op, (b->len - n) / stride + 1, b->ch);
-}
-
-static void add_lut(struct builder *b)
-{
-	for (int i = 0; i < 256; i++)
-		*b->at++ = (uint8_t)hn_rng_u64(b->rng);
-	put_row(b, HD_OP_LUT, b->len, b->ch);
-}
-
-static void add_any(struct builder *b)
-{
-	if (pick(b, 0, 9) == 0) {                        /* the same numbers in another shape */
-		b->ch *= b->len;
-		b->len = 1;
-	}
-	switch (pick(b, 0, 7)) {
-	case 0: add_dense(b); break;
-	case 1: add_lut(b); break;
-	case 2: case 3: add_pool(b, HD_OP_MAX_POOL); break;
-	case 4: case 5: add_pool(b, HD_OP_AVG_POOL); break;
-	default: add_conv1d(b); break;
-	}
-}
-
-static void put_head(uint8_t *out, int len, int ch)
-{
-	hd_put32(out, HD_IMAGE_MAGIC);
-	hd_put32(out + 12, 2 * HD_VALUES_MAX);
-	hd_put16(out + 16, (uint16_t)len);
-	hd_put16(out + 18, (uint16_t)ch);
-	for (int i = 0; i < ch; i++)
-		hd_put32(out + HD_IMAGE_HEADER + HD_SCALER_ENTRY * i + 4, 1u << 30);
-}
-
-uint32_t t_net_random(struct hn_rng *rng, uint8_t *out)
-{
-	struct builder b = { .rng = rng };
-	int n = pick(&b, 1, 6);
-
-	memset(out, 0, T_NET_MAX);
-	b.len = pick(&b, 1, 40);
-	b.ch = pick(&b, 1, 8);
-	put_head(out, b.len, b.ch);
-	b.row = out + HD_IMAGE_HEADER + HD_SCALER_ENTRY * b.ch;
-	b.at = b.row + HD_LAYER_ENTRY * (n + 1);
-	for (int i = 0; i < n; i++)
-		add_any(&b);
-	add_dense(&b);
-	hd_put32(out + 4, (uint32_t)(b.at - out));
-	hd_put16(out + 20, (uint16_t)(b.len * b.ch));
-	out[22] = (uint8_t)(n + 1);
-	hd_put32(out + 8, hd_image_arch(out));
-	return (uint32_t)(b.at - out);
 }

@@ -13,8 +13,12 @@ int t_clamp(int64_t v, int low, int high);
  * in (in_len, in_ch) -> out (out_n,). */
 void t_net_reference(const uint8_t *image, const int8_t *in, int8_t *out);
 
-/* A net of one to seven random layers of all kinds: windows, strides, dilations, both kinds of
- * padding and any in between.  out (T_NET_MAX,) 4-byte aligned.  Returns the length. */
+/* TFLite's reference int8 softmax over n numbers; exps[d] = exp of d steps down, Q31. */
+void t_softmax(const int32_t exps[256], const int8_t *x, int8_t *y, int n);
+
+/* A net of two to ten random layers of all kinds: windows, strides, dilations, both kinds of
+ * padding and any in between; outputs kept for a later add, one inside the other.
+ * out (T_NET_MAX,) 4-byte aligned.  Returns the length. */
 enum { T_NET_MAX = 1 << 18 };
 uint32_t t_net_random(struct hn_rng *rng, uint8_t *out);
 

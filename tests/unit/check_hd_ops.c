@@ -1,0 +1,244 @@
+/* check_hd_ops.c - add, gru and softmax of the interpreter, and outputs that are kept: by hand, at
+ * their limits, and what is refused.  Random nets of all kinds: check_hd_conv.c. */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "hd_image.h"
+#include "hd_ops.h"
+#include "t_hd_net.h"
+
+enum { CONSTANTS_MAX = 4096, SEED = 20261124 };
+
+static uint8_t c[CONSTANTS_MAX] __attribute__((aligned(4)));
+
+/* Valid constants of any op for 4 frames of 4 channels (gru: 4 units). */
+static struct hd_layer valid(uint8_t op)
+{
+	memset(c, 0, sizeof c);
+	if (op == HD_OP_SOFTMAX)
+		hd_put32(c, INT32_MAX);
+	return (struct hd_layer){ .op = op, .in_len = 4, .in_ch = 4, .out_len = 4, .out_ch = 4,
+	                          .p = op == HD_OP_GRU, .constants = c };
+}
+
+/* --- refusals -------------------------------------------------------------------------------- */
+
+/* A byte of the constants that must be refused.  The gru's blocks begin at 0 (4 + 96 + 12 + 48
+ * bytes) and 160, its table at 320. */
+static const struct { uint8_t op; const char *what; int at; uint8_t value; } bytes[] = {
+	{ HD_OP_ADD, "byte that is not zero", 3, 1 }, { HD_OP_ADD, "another", 6, 1 },
+	{ HD_OP_ADD, "another", 7, 1 }, { HD_OP_ADD, "another", 23, 1 },
+	{ HD_OP_ADD, "bounds that cross", 4, 1 }, { HD_OP_ADD, "negative multiplier", 11, 0x80 },
+	{ HD_OP_ADD, "negative multiplier of the sum", 19, 0x80 }, { HD_OP_ADD, "left shift", 20, 1 },
+	{ HD_OP_ADD, "left shift of the sum", 22, 1 }, { HD_OP_ADD, "shift too small", 21, 0xe0 },
+	{ HD_OP_GRU, "output zero point", 1, 1 }, { HD_OP_GRU, "bound", 3, 1 },
+	{ HD_OP_GRU, "zero point of the state", 160, 1 }, { HD_OP_GRU, "bound of the state", 163, 1 },
+	{ HD_OP_GRU, "negative multiplier", 4 + 48 + 3, 0x80 },
+	{ HD_OP_GRU, "negative multiplier of the state", 164 + 48 + 3, 0x80 },
+	{ HD_OP_GRU, "shift too large", 4 + 96, 31 }, { HD_OP_GRU, "negative table", 321, 0x80 },
+	{ HD_OP_GRU, "negative end of the table", 320 + 257, 0x80 },
+	{ HD_OP_GRU, "byte that is not zero", 320 + 258, 1 },
+	{ HD_OP_SOFTMAX, "a largest below one", 0, 0xfe }, { HD_OP_SOFTMAX, "negative", 7, 0x80 },
+	{ HD_OP_SOFTMAX, "negative at the end", 1023, 0x80 },
+};
+
+START_TEST(each_byte_out_of_range_is_refused)
+{
+	struct hd_layer l = valid(bytes[_i].op);
+	const struct hd_op_row *op = hd_op_find(l.op);
+
+	ck_assert_uint_gt(op->check(&l, sizeof c), 0);
+	c[bytes[_i].at] = bytes[_i].value;
+	ck_assert_msg(op->check(&l, sizeof c) == 0, "%s: %s", op->name, bytes[_i].what);
+}
+END_TEST
+
+static const struct { uint8_t op; const char *what; uint16_t in_len, in_ch, out_len, out_ch, p, q; }
+shapes[] = {
+	{ HD_OP_ADD, "another length", 4, 4, 8, 2, 0, 0 }, { HD_OP_ADD, "channels", 4, 4, 4, 3, 0, 0 },
+	{ HD_OP_ADD, "p", 4, 4, 4, 4, 1, 0 }, { HD_OP_ADD, "q", 4, 4, 4, 4, 0, 1 },
+	{ HD_OP_SOFTMAX, "another length", 4, 4, 8, 2, 0, 0 },
+	{ HD_OP_SOFTMAX, "p", 4, 4, 4, 4, 1, 0 }, { HD_OP_SOFTMAX, "q", 4, 4, 4, 4, 0, 1 },
+	{ HD_OP_SOFTMAX, "too many channels", 1, 257, 1, 257, 0, 0 },
+	{ HD_OP_GRU, "all states in one frame", 4, 4, 1, 4, 1, 0 },
+	{ HD_OP_GRU, "the last state in all frames", 4, 4, 4, 4, 0, 0 },
+	{ HD_OP_GRU, "p", 4, 4, 4, 4, 2, 0 }, { HD_OP_GRU, "q", 4, 4, 4, 4, 1, 1 },
+	{ HD_OP_GRU, "too many units", 1, 1, 1, 257, 0, 0 },
+	{ HD_OP_GRU, "more weights than room", 1, 256, 1, 256, 0, 0 },
+};
+
+START_TEST(each_shape_out_of_range_is_refused)
+{
+	struct hd_layer l = valid(shapes[_i].op);
+	const struct hd_op_row *op = hd_op_find(l.op);
+
+	l.in_len = shapes[_i].in_len;
+	l.in_ch = shapes[_i].in_ch;
+	l.out_len = shapes[_i].out_len;
+	l.out_ch = shapes[_i].out_ch;
+	l.p = shapes[_i].p;
+	l.q = shapes[_i].q;
+	ck_assert_msg(op->check(&l, sizeof c) == 0, "%s: %s", op->name, shapes[_i].what);
+}
+END_TEST
+
+/* --- kept outputs ---------------------------------------------------------------------------- */
+
+enum { ROWS_MAX = 12, N = 8 };
+
+/* Images of one frame of 8 numbers: rows "l" lut, "k" lut that is kept, "a" add, "A" add that is
+ * kept, "d" dense to 4. */
+static uint32_t build(const char *rows, uint8_t *image)
+{
+	uint8_t *row = image + HD_IMAGE_HEADER + HD_SCALER_ENTRY * N;
+	const size_t n = strlen(rows);
+	uint8_t *at = row + HD_LAYER_ENTRY * n;
+	uint16_t have = N;
+
+	memset(image, 0, HD_IMAGE_HEADER + HD_SCALER_ENTRY * N + ROWS_MAX * (HD_LAYER_ENTRY + 256u));
+	for (size_t i = 0; i < n; i++, row += HD_LAYER_ENTRY) {
+		row[0] = rows[i] == 'd' ? HD_OP_DENSE : (rows[i] | 32) == 'a' ? HD_OP_ADD : HD_OP_LUT;
+		row[1] = rows[i] == 'k' || rows[i] == 'A';
+		hd_put16(row + 4, 1);
+		hd_put16(row + 6, have);
+		hd_put16(row + 8, 1);
+		have = rows[i] == 'd' ? 4 : have;
+		hd_put16(row + 10, have);
+		at += row[0] == HD_OP_LUT ? 256 : row[0] == HD_OP_ADD ? 24 : 4 + 32 + 4 + 4 * hd_get16(row + 6);
+	}
+	hd_put32(image, HD_IMAGE_MAGIC);
+	hd_put32(image + 4, (uint32_t)(at - image));
+	hd_put32(image + 12, 1024);
+	hd_put16(image + 16, 1);
+	hd_put16(image + 18, N);
+	hd_put16(image + 20, have);
+	image[22] = (uint8_t)n;
+	hd_put32(image + 8, hd_image_arch(image));
+	return (uint32_t)(at - image);
+}
+
+/* Arena: 8 bytes an output of eight numbers; what is kept stays beside the two that are in use. */
+static const struct { const char *rows; hd_status rc; uint32_t arena; } keeps[] = {
+	{ "kal", HD_OK, 8 }, { "klal", HD_OK, 16 }, { "kllal", HD_OK, 16 }, { "kAlal", HD_OK, 16 },
+	{ "kklaal", HD_OK, 24 }, { "kkkkaaaal", HD_OK, 32 }, { "kla", HD_OK, 16 },
+	{ "dkla", HD_OK, 8 }, { "lkldd", HD_EFORMAT, 0 }, { "a", HD_EFORMAT, 0 },
+	{ "la", HD_EFORMAT, 0 }, { "kaal", HD_EFORMAT, 0 }, { "kl", HD_EFORMAT, 0 },
+	{ "kkal", HD_EFORMAT, 0 }, { "lk", HD_EFORMAT, 0 }, { "klA", HD_EFORMAT, 0 },
+	{ "kkkkkaaaaal", HD_EFORMAT, 0 }, { "kda", HD_EFORMAT, 0 }, { "kdal", HD_EFORMAT, 0 },
+};
+
+START_TEST(each_add_takes_the_output_that_was_kept_last)
+{
+	static uint8_t image[8192] __attribute__((aligned(4)));
+	const uint32_t len = build(keeps[_i].rows, image);
+	struct hd_net net;
+
+	ck_assert_msg(hd_net_open(&net, image, len) == keeps[_i].rc, "%s", keeps[_i].rows);
+	if (keeps[_i].rc != HD_OK)
+		return;
+	hd_put32(image + 12, keeps[_i].arena);
+	ck_assert_msg(hd_net_open(&net, image, len) == HD_OK, "%s", keeps[_i].rows);
+	hd_put32(image + 12, keeps[_i].arena - 4);
+	ck_assert_msg(hd_net_open(&net, image, len) == HD_ESIZE, "%s", keeps[_i].rows);
+	hd_put32(image + 12, 1024);
+	for (uint8_t *row = image + HD_IMAGE_HEADER + HD_SCALER_ENTRY * N, i = 0; i < image[22]; i++) {
+		row[i * HD_LAYER_ENTRY + 1] ^= 2;        /* neither 0 nor 1 */
+		hd_put32(image + 8, hd_image_arch(image));
+		ck_assert_int_eq(hd_net_open(&net, image, len), HD_EFORMAT);
+		row[i * HD_LAYER_ENTRY + 1] ^= 2;
+	}
+}
+END_TEST
+
+/* --- by hand --------------------------------------------------------------------------------- */
+
+/* Steps 0.5 and 0.25 to 0.5: TFLite's numbers are 2 max = 1, so 1/2, 1/4, and 1 / (2^20 * 0.5). */
+START_TEST(add_brings_both_terms_to_one_grid)
+{
+	static const int8_t x[4] = { 10, -20, 127, -128 }, kept[4] = { 4, 5, 127, -128 };
+	static const int8_t want[4] = { 12, -18, 100, -100 };    /* 10 + 2, -20 + 2.5, bounds */
+	struct hd_layer l = valid(HD_OP_ADD);
+	int8_t y[4];
+
+	l.in_len = l.out_len = 1;
+	l.kept = kept;
+	c[4] = (uint8_t)-100;
+	c[5] = 100;
+	for (int i = 0; i < 3; i++)
+		hd_put32(c + 8 + 4 * i, 1u << 30);
+	c[20] = 0;                               /* 2^30 * 2^(0 - 31) = 1/2 */
+	c[21] = (uint8_t)-1;
+	c[22] = (uint8_t)-18;
+	ck_assert_uint_eq(hd_add.check(&l, sizeof c), 24);
+	ck_assert_ptr_eq(hd_add.run(&l, x, y), c + 24);
+	for (int i = 0; i < 4; i++)
+		ck_assert_msg(y[i] == want[i], "%d: %d, not %d", i, y[i], want[i]);
+	l.kept = y;                              /* in the place of the kept output */
+	memcpy(y, kept, sizeof y);
+	(void)hd_add.run(&l, x, y);
+	ck_assert_mem_eq(y, want, sizeof y);
+}
+END_TEST
+
+static void put_exps(double scale, int32_t exps[256])
+{
+	for (int i = 0; i < 256; i++) {
+		exps[i] = (int32_t)floor(exp(-i * scale) * INT32_MAX);
+		hd_put32(c + 4 * i, (uint32_t)exps[i]);
+	}
+}
+
+START_TEST(softmax_is_within_a_step_of_the_real_one_and_equals_the_reference)
+{
+	struct hd_layer l = valid(HD_OP_SOFTMAX);
+	int8_t x[256], y[256], want[256];
+	int32_t exps[256];
+	struct hn_rng rng;
+
+	hn_rng_seed(&rng, SEED);
+	for (int round = 0; round < 2000; round++) {
+		const double scale = 0.002 * (1 + hn_rng_below(&rng, 200));
+		const int n = round < 256 ? round + 1 : 1 + (int)hn_rng_below(&rng, 20);
+		double sum = 0;
+
+		put_exps(scale, exps);
+		l.in_len = l.out_len = 1;
+		l.in_ch = l.out_ch = (uint16_t)n;
+		for (int i = 0; i < n; i++) {
+			x[i] = round % 3 ? (int8_t)hn_rng_u64(&rng) : 17;
+			sum += exp(x[i] * scale);
+		}
+		ck_assert_uint_eq(hd_softmax.check(&l, sizeof c), 1024);
+		(void)hd_softmax.run(&l, x, y);
+		t_softmax(exps, x, want, n);
+		for (int i = 0; i < n; i++) {
+			const double real = fmin(127, 256 * exp(x[i] * scale) / sum - 128);
+
+			ck_assert_msg(y[i] == want[i], "round %d: %d, not %d", round, y[i], want[i]);
+			ck_assert_double_le(fabs(y[i] - real), 0.51);
+		}
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("hd_ops");
+	TCase *t = tcase_create("hd_ops");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, each_byte_out_of_range_is_refused, 0, sizeof bytes / sizeof bytes[0]);
+	tcase_add_loop_test(t, each_shape_out_of_range_is_refused, 0, sizeof shapes / sizeof shapes[0]);
+	tcase_add_loop_test(t, each_add_takes_the_output_that_was_kept_last, 0,
+	                    sizeof keeps / sizeof keeps[0]);
+	tcase_add_test(t, add_brings_both_terms_to_one_grid);
+	tcase_add_test(t, softmax_is_within_a_step_of_the_real_one_and_equals_the_reference);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
