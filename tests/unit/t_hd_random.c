@@ -144,7 +144,7 @@ static void gru_constants(struct builder *b, int row, int out, bool state)
 
 static void add_gru(struct builder *b)
 {
-	const int units = pick(b, 0, 7) ? pick(b, 1, 12) : b->ch, all = pick(b, 0, 2) > 0;
+	const int units = pick(b, 0, 7) || b->ch > 16 ? pick(b, 1, 12) : b->ch, all = pick(b, 0, 2) > 0;
 
 	gru_constants(b, b->ch, 3 * units, false);
 	gru_constants(b, units, 3 * units, true);
