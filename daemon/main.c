@@ -137,10 +137,9 @@ static void on_hup(uv_signal_t *s, int signum)
 	notify_send("READY=1");
 }
 
-static void on_source_message(void *ctx, int source, uint8_t type, uint16_t session,
-                              const uint8_t *body, size_t len)
+static void on_source_message(void *ctx, int source, const struct hd_frame *f)
 {
-	deploy_on_message(((struct honed *)ctx)->deploy, source, type, session, body, len);
+	deploy_on_message(((struct honed *)ctx)->deploy, source, f);
 }
 
 static void on_source_link(void *ctx, int source, bool up)

@@ -83,15 +83,14 @@ static void on_prediction(struct deploy_device *v, const uint8_t *b, size_t len)
 	step_trial(v);
 }
 
-static void on_report(struct deploy_device *v, uint8_t type, uint16_t session,
-                      const uint8_t *body, size_t len)
+static void on_report(struct deploy_device *v, const struct hd_frame *f)
 {
 	enum hn_peer_event e;
 
-	if (type == HD_HELLO && session != v->peer.session)
+	if (f->type == HD_HELLO && f->session != v->peer.session)
 		count(v, 0, 0);          /* it booted */
-	e = hn_peer_message(&v->peer, type, session, body, len, clock_mono_us());
-	if (type == HD_STATUS && v->peer.has_hello)
+	e = hn_peer_message(&v->peer, f, clock_mono_us());
+	if (f->type == HD_STATUS && v->peer.has_hello)
 		count(v, v->peer.report.due, v->peer.report.missed);
 	step_event(v, e);
 	step_trial(v);
@@ -106,23 +105,22 @@ static void on_event(struct deploy_device *v, const uint8_t *b, size_t len)
 		.evidence = json_pack("{si sI}", "code", b[0], "argument", (json_int_t)hd_get32(b + 1)) });
 }
 
-void deploy_on_message(struct deploy *d, int source, uint8_t type, uint16_t session,
-                       const uint8_t *body, size_t len)
+void deploy_on_message(struct deploy *d, int source, const struct hd_frame *f)
 {
 	struct deploy_device *v = by_source(d, source);
 
 	if (!v)
 		return;
 	v->seen_us = clock_now_us();
-	switch (type) {
+	switch (f->type) {
 	case HD_PREDICTION:
-		on_prediction(v, body, len);
+		on_prediction(v, f->body, f->len);
 		break;
 	case HD_EVENT:
-		on_event(v, body, len);
+		on_event(v, f->body, f->len);
 		break;
 	default:
-		on_report(v, type, session, body, len);
+		on_report(v, f);
 	}
 }
 
@@ -238,11 +236,11 @@ static json_t *device_json(const struct deploy_device *v)
 		"active_version", (json_int_t)active, "active_model", (json_int_t)v->peer.report.active_model,
 		"digest", digest, "floor", (json_int_t)h->floor, "boots", (json_int_t)h->boots,
 		"due", (json_int_t)v->due, "missed", (json_int_t)v->missed,
-		"bytes_sent", (json_int_t)v->peer.bytes_sent, "repeats", (json_int_t)v->peer.repeats,
-		"rtt_ms", (int)(v->peer.srtt_us / 1000), "swap_s", v->swap_s, "seen", v->seen_us ? seen : NULL);
+		"bytes_sent", (json_int_t)v->peer.bytes_sent, "repeats", (json_int_t)v->peer.window.repeats,
+		"rtt_ms", (int)(v->peer.window.srtt_us / 1000), "swap_s", v->swap_s, "seen", v->seen_us ? seen : NULL);
 	if (r->id)
 		json_object_set_new(o, "rollout", json_pack("{sI ss sI sI si ss*}", "id", (json_int_t)r->id,
-			"state", step_state_names[v->step.state], "sent", (json_int_t)v->peer.next,
+			"state", step_state_names[v->step.state], "sent", (json_int_t)v->peer.window.next,
 			"size", (json_int_t)v->payload_len, "attempts", v->step.attempts,
 			"error", v->step.error[0] ? v->step.error : NULL));
 	if (v->wrong_uid)
@@ -337,7 +335,7 @@ static hn_status init_device(struct deploy *d, int i, struct hn_err *err)
 	if (strlen(c->uid) != 2 * HD_UID_LEN || hn_hex_read(c->uid, 2 * HD_UID_LEN, v->uid) != HN_OK)
 		return hn_fail(err, HN_EFORMAT, "device %s: uid '%s' is not 16 hex digits", c->name, c->uid);
 	hn_device_key(d->master, v->uid, key);
-	hn_peer_init(&v->peer, key);
+	hn_peer_init(&v->peer, v->uid, key);
 	v->peer.ctx = v;
 	v->peer.send = peer_send;
 	(void)snprintf(labels, sizeof labels, "device=\"%s\"", c->name);

@@ -8,6 +8,7 @@
 #include <uv.h>
 #include "conf.h"
 #include "db.h"
+#include "hd_msg.h"
 #include "journal.h"
 
 struct deploy;
@@ -41,8 +42,7 @@ void deploy_close(struct deploy *d);
 
 /* From the link source. */
 void deploy_on_link(struct deploy *d, int source, bool up);
-void deploy_on_message(struct deploy *d, int source, uint8_t type, uint16_t session,
-                       const uint8_t *body, size_t len);
+void deploy_on_message(struct deploy *d, int source, const struct hd_frame *f);
 
 /* Bring `version` (its model number is `number`) to all devices of `model`.  A running rollout of
  * the model is superseded.  *rollout gets the id; HN_ENOENT: the model has no devices. */

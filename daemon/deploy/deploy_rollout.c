@@ -35,7 +35,7 @@ static double trial_left(const struct deploy_device *v)
 /* Seconds to the confirmation of a device under way, from what was measured on it. */
 static double time_left(const struct deploy_device *v, int64_t now)
 {
-	const double sent = (double)v->peer.next, took = (double)(now - v->began_us) * 1e-6;
+	const double sent = (double)v->peer.window.next, took = (double)(now - v->began_us) * 1e-6;
 
 	if (v->step.state == STEP_CONFIRMING)
 		return 0;

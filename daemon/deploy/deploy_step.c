@@ -279,7 +279,7 @@ static void step_done(struct deploy_device *v)
 	metric_add(v->m_ok, 1);
 	note(v, "confirmed", "the new weights are in service", json_pack("{sf sI si sI}",
 		"swap_s", v->swap_s, "bytes", (json_int_t)bytes, "attempts", v->step.attempts,
-		"repeats", (json_int_t)v->peer.repeats));
+		"repeats", (json_int_t)v->peer.window.repeats));
 	package_drop(v);
 	step_to(v, STEP_CONFIRMED);
 }
@@ -297,20 +297,21 @@ static void save_device(struct deploy_device *v)
 	json_decref(o);
 }
 
-/* A device says who it is: right one?  Does it still run what the rollout left there? */
+/* It answers, but it is another one.  What was to be sent waits for the right one. */
+static void on_stranger(struct deploy_device *v)
+{
+	if (!v->wrong_uid)
+		log_err("event=wrong_device device=%s expected=%s advice=\"check uid in the configuration "
+		        "or the cabling\"", v->conf->name, v->conf->uid);
+	v->wrong_uid = true;
+}
+
+/* A device says who it is.  Does it still run what the rollout left there? */
 static void on_known(struct deploy_device *v)
 {
 	const struct hd_hello *h = &v->peer.hello;
 	struct rollout *r = &v->owner->target[v->model];
 
-	if (memcmp(h->uid, v->uid, HD_UID_LEN) != 0) {
-		if (!v->wrong_uid)
-			log_err("event=wrong_device device=%s expected=%s advice=\"check uid in the configuration "
-			        "or the cabling\"", v->conf->name, v->conf->uid);
-		v->wrong_uid = true;
-		hn_peer_drop(&v->peer);
-		return;
-	}
 	v->wrong_uid = false;
 	save_device(v);
 	if (v->step.state == STEP_CONFIRMED && r->id && h->active_version != v->step.package_version &&
@@ -338,6 +339,9 @@ void step_event(struct deploy_device *v, enum hn_peer_event e)
 	switch (e) {
 	case HN_PEER_KNOWN:
 		on_known(v);
+		break;
+	case HN_PEER_STRANGER:
+		on_stranger(v);
 		break;
 	case HN_PEER_DONE:
 		step_done(v);

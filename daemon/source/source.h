@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <uv.h>
 #include "conf.h"
+#include "hd_msg.h"
 #include "hn_frame.h"
 
 struct sources;                  /* all configured sources                                     */
@@ -17,9 +18,8 @@ struct source_hooks {
 	hn_status (*on_frame)(void *ctx, const struct hn_frame *f);
 	/* A truth that came with the data (label column of a file): given now or kept for asking. */
 	void (*on_label)(void *ctx, int stream, int64_t t0_us, int64_t t1_us, double value);
-	/* A message of a device that is not samples (type and body as in hd_msg.h). */
-	void (*on_message)(void *ctx, int source, uint8_t type, uint16_t session,
-	                   const uint8_t *body, size_t len);
+	/* A message of a device that is not samples; borrowed during the call. */
+	void (*on_message)(void *ctx, int source, const struct hd_frame *f);
 	/* The link of a device came up or went down. */
 	void (*on_link)(void *ctx, int source, bool up);
 	/* A finite source (file) has delivered its last frame. */

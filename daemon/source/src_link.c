@@ -71,8 +71,7 @@ static void frame_take(struct source *s, const struct hd_frame *f)
 	if (f->type == HD_SAMPLES)
 		link_samples(s, f->body, f->len);
 	else
-		s->all->hooks.on_message(s->all->hooks.ctx, s->index, f->type, f->session, f->body,
-		                         f->len);
+		s->all->hooks.on_message(s->all->hooks.ctx, s->index, f);
 }
 
 static void bytes_take(struct source *s, const uint8_t *bytes, size_t n)

@@ -53,7 +53,8 @@ static HD_NOINLINE void say_hello(struct hd_device *d)
 	h.proto = HD_PROTO;
 	h.state = d->state;
 	h.credits = credits(d);
-	h.chunk = (uint8_t)(hd_stage_chunk_bytes(f) >> 2);
+	h.grain = (uint8_t)(hd_stage_grain(f) >> 2);
+	h.body = HD_BODY_MAX / 4;
 	memcpy(h.uid, d->cfg.uid, sizeof h.uid);
 	h.nonce_dev = d->nonce_dev;
 	h.arch = d->cfg.arch;

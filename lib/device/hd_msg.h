@@ -8,7 +8,7 @@
  * To the device
  *   HELLO_ASK   u32 nonce_gw, u16 session, u8 proto
  *   BEGIN       package header (128 B): start, or resume when the digest is the staged one
- *   CHUNK       u32 offset, bytes: payload bytes; offset is a multiple of `chunk`, idempotent
+ *   CHUNK       u32 offset, bytes: whole grains of the payload, the last may be short; idempotent
  *   ACTIVATE    u32 version, u8 tag[8]: verify, self-test, switch at the next inference boundary
  *   CONFIRM     u32 version, u8 tag[8]: the trial is over: raise the floor, erase the other slot
  *   REVERT      u32 version, u8 tag[8]: end the trial of `version`, back to the other slot
@@ -36,7 +36,9 @@ enum {
 	HD_BODY_MAX = 240,               /* default limit of a body                             */
 	HD_FRAME_MAX = HD_FRAME_HEAD + HD_BODY_MAX + HD_FRAME_CRC,
 	HD_WIRE_MAX = HD_FRAME_MAX + HD_FRAME_MAX / 254 + 2,   /* COBS overhead and delimiter   */
-	HD_TAG_LEN = 8, HD_CHUNK_HEAD = 4
+	HD_TAG_LEN = 8, HD_CHUNK_HEAD = 4,
+	HD_CHUNK_MAX = 224,              /* payload bytes of a CHUNK: whole grains of any size  */
+	HD_GRAINS_AHEAD = 32             /* bits of the bitmap in STATUS                        */
 };
 
 /* Permanent. */
@@ -64,7 +66,7 @@ enum hd_state {
 };
 
 struct hd_hello {               /* body of HELLO, 68 bytes in this order               */
-	uint8_t  proto, state, credits, chunk;  /* chunk: payload bytes a CHUNK carries, /4 */
+	uint8_t  proto, state, credits, grain;  /* grain: a CHUNK carries one or more, in 4 bytes */
 	uint8_t  uid[HD_UID_LEN];
 	uint32_t nonce_dev;
 	uint32_t arch;          /* the only architecture this firmware accepts; 0 = any that fits */
@@ -72,14 +74,14 @@ struct hd_hello {               /* body of HELLO, 68 bytes in this order        
 	uint8_t  active_digest[8], staged_digest[8];
 	uint32_t slot_bytes, arena_bytes, erase_us;
 	uint16_t boots;         /* boot attempts left of the trial */
-	uint8_t  flags, reserved; /* bit 0: an image is active                         */
+	uint8_t  flags, body;   /* bit 0: an image is active; longest body taken, /4; 0 = 240 */
 	uint32_t build;
 };
 
 struct hd_report {              /* body of STATUS, 40 bytes in this order              */
 	uint8_t  state, error, credits, re;     /* re: type of the command answered, 0 = own accord */
 	uint32_t next;          /* payload bytes received without a gap                */
-	uint32_t bitmap;        /* bit i: chunk next/chunk + 1 + i is here too         */
+	uint32_t bitmap;        /* bit i: grain next/grain + 1 + i is here too         */
 	uint32_t active_version, active_model, floor;
 	uint32_t due, missed;   /* inferences that were due / not done in time, since boot */
 	uint32_t trial_left;    /* inferences until the device would revert by itself  */

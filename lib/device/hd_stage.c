@@ -3,10 +3,9 @@
 #include <string.h>
 
 enum {
-	SLICE = 64,              /* bytes programmed at a time: whole units of up to 32        */
+	GRAIN = 56, GRAIN_WIDE = 32,     /* for units up to 8, and above                       */
 	HASH_SLICE = 256,
-	ORDER_LEN = 4 + HD_TAG_LEN,
-	AHEAD_MAX = 32           /* bits of the bitmap                                         */
+	ORDER_LEN = 4 + HD_TAG_LEN
 };
 
 static uint8_t spare(const struct hd_device *d)
@@ -29,11 +28,9 @@ bool hd_stage_is_open(const struct hd_device *d)
 	return d->state >= HD_ERASING && d->state <= HD_VERIFYING;
 }
 
-uint32_t hd_stage_chunk_bytes(const struct hd_flash *f)
+uint32_t hd_stage_grain(const struct hd_flash *f)
 {
-	uint32_t unit = f->unit < 4 ? 4 : f->unit;
-
-	return (HD_BODY_MAX - HD_CHUNK_HEAD) & ~(unit - 1);
+	return f->unit <= 8 ? GRAIN : GRAIN_WIDE;
 }
 
 static void enter(struct hd_device *d, uint8_t state)
@@ -162,21 +159,23 @@ int hd_stage_begin(struct hd_device *d)
 
 /* --- CHUNK ------------------------------------------------------------------------------------ */
 
-/* Place of offset `at` after the first missing chunk: 0 = the first missing one itself,
- * i + 1 = bit i.  Returns -1 when it is not a chunk that may come now. */
-static int place_of(const struct hd_device *d, uint32_t at, uint32_t chunk)
+/* Place of the grain at offset `at`: 0 = the first missing one, i + 1 = bit i of the bitmap,
+ * -1 = it is here already, -2 = it may not come now. */
+static int place_of(const struct hd_device *d, uint32_t at, uint32_t grain)
 {
 	uint32_t o = d->next;
 	int i;
 
-	for (i = 0; i <= AHEAD_MAX; i++, o += chunk) {
+	if (at < o)
+		return -1;
+	for (i = 0; i <= HD_GRAINS_AHEAD; i++, o += grain) {
 		if (o == at)
-			return i;
+			return i > 0 && (d->bitmap >> (i - 1) & 1) != 0 ? -1 : i;
 	}
-	return -1;
+	return -2;
 }
 
-static void mark(struct hd_device *d, int place, uint32_t chunk)
+static void mark(struct hd_device *d, int place, uint32_t grain)
 {
 	bool more = true;
 
@@ -185,7 +184,7 @@ static void mark(struct hd_device *d, int place, uint32_t chunk)
 		return;
 	}
 	while (more) {
-		d->next += chunk;
+		d->next += grain;
 		more = (d->bitmap & 1) != 0;
 		d->bitmap >>= 1;
 	}
@@ -193,53 +192,49 @@ static void mark(struct hd_device *d, int place, uint32_t chunk)
 		d->next = d->payload_len;
 }
 
-/* Program the next slice of the waiting chunk, padded to whole units in place: the CRC behind it
- * has been checked. */
-static hd_status program_slice(struct hd_device *d, uint32_t at, uint32_t n)
+/* Program n bytes of the waiting chunk.  Only its end needs padding to whole units, in place: behind
+ * it is a CRC that has been checked. */
+static hd_status program_grain(struct hd_device *d, uint32_t at, uint32_t n)
 {
 	const struct hd_flash *f = d->flash;
 	uint8_t *p = d->rx.buf + HD_FRAME_HEAD + HD_CHUNK_HEAD + d->tail;
-	uint32_t left = n - d->tail, len = left < SLICE ? left : SLICE;
-	uint32_t whole = (len + f->unit - 1) & ~(f->unit - 1);
+	uint32_t whole = (n + f->unit - 1) & ~(f->unit - 1);
 
-	memset(p + len, f->erased, whole - len);
-	at += d->spare_at + HD_PACKAGE_HEADER + d->tail;
+	memset(p + n, f->erased, whole - n);
+	at += d->spare_at + HD_PACKAGE_HEADER;
 	d->used = true;
-	if (hd_flash_write(f, at, p, whole) != HD_OK)
-		return flash_failed(d, at);
-	d->tail = (uint8_t)(d->tail + len);
-	return HD_OK;
+	return hd_flash_write(f, at, p, whole) == HD_OK ? HD_OK : flash_failed(d, at);
 }
 
+/* One grain of the waiting chunk at a time. */
 int hd_stage_chunk(struct hd_device *d)
 {
-	uint32_t chunk = hd_stage_chunk_bytes(d->flash), at, n, left;
-	hd_status rc;
+	uint32_t grain = hd_stage_grain(d->flash), at, end, n;
+	hd_status rc = HD_OK;
 	int place;
 
 	if (d->state != HD_RECEIVING)
 		return HD_ESTATE;
-	if (d->frame.len <= HD_CHUNK_HEAD)
-		return HD_EFORMAT;
+	if (d->frame.len <= HD_CHUNK_HEAD || d->frame.len > HD_CHUNK_HEAD + HD_CHUNK_MAX)
+		return HD_EFORMAT;       /* longer: the padding of its end would not fit in the buffer */
 	at = hd_load32(d->frame.body);
-	n = (uint32_t)d->frame.len - HD_CHUNK_HEAD;
-	if (at < d->next)
-		return HD_OK;            /* a duplicate: its bytes are in flash */
-	if (at >= d->payload_len)
+	end = at + (uint32_t)d->frame.len - HD_CHUNK_HEAD;
+	if (at >= d->payload_len || at % grain != 0 || end > d->payload_len
+	    || (end < d->payload_len && end % grain != 0))
 		return HD_EFORMAT;
-	left = d->payload_len - at;
-	place = place_of(d, at, chunk);
-	if (n != (left < chunk ? left : chunk) || place < 0)
+	at += d->tail;
+	n = end - at < grain ? end - at : grain;
+	place = place_of(d, at, grain);
+	if (place < -1)
 		return HD_EFORMAT;
-	if (place > 0 && (d->bitmap >> (place - 1) & 1) != 0)
-		return HD_OK;
-	rc = program_slice(d, at, n);
+	if (place >= 0)
+		rc = program_grain(d, at, n);
 	if (rc != HD_OK)
 		return (int)rc;
-	if (d->tail < n)
-		return HD_MORE;
-	mark(d, place, chunk);
-	return HD_OK;
+	if (place >= 0)
+		mark(d, place, grain);
+	d->tail = (uint8_t)(d->tail + n);
+	return at + n < end ? HD_MORE : HD_OK;
 }
 
 /* --- ACTIVATE, CONFIRM, REVERT ---------------------------------------------------------------- */

@@ -17,8 +17,8 @@ enum hd_tell {
 	HD_TELL_FLASH = 1 << HD_EVENT_FLASH, HD_TELL_STATUS = 16
 };
 
-/* Payload bytes of a CHUNK: whole write units and whole words. */
-uint32_t hd_stage_chunk_bytes(const struct hd_flash *f);
+/* Payload bytes that one bit of the bitmap stands for: whole write units and whole words. */
+uint32_t hd_stage_grain(const struct hd_flash *f);
 
 /* Commands; the frame is d->frame. */
 int hd_stage_begin(struct hd_device *d);

@@ -1,37 +1,13 @@
-/* The gateway's end of a device link; see hn_peer.h.
- *
- * Round-trip time and repeat timer follow RFC 6298 (Jacobson/Karels), Karn's rule included: a chunk
- * that was repeated gives no sample. */
+/* The gateway's end of a device link; see hn_peer.h. */
 #include "hn_peer.h"
 
 #include <assert.h>
 #include <string.h>
 
-enum { RTO_MIN_US = 60000, RTO_MAX_US = 2000000, ASK_US = 250000 };
-
-static int64_t rto(const struct hn_peer *p)
-{
-	const int64_t t = p->srtt_us + 4 * p->rttvar_us;
-
-	if (p->srtt_us == 0)
-		return 5 * (int64_t)RTO_MIN_US;
-	return t < RTO_MIN_US ? RTO_MIN_US : t > RTO_MAX_US ? RTO_MAX_US : t;
-}
-
-static void measure(struct hn_peer *p, int64_t rtt)
-{
-	const int64_t d = rtt > p->srtt_us ? rtt - p->srtt_us : p->srtt_us - rtt;
-
-	if (p->srtt_us == 0) {
-		p->srtt_us = rtt > 0 ? rtt : 1;
-		p->rttvar_us = rtt / 2;
-		return;
-	}
-	p->rttvar_us += (d - p->rttvar_us) / 4;
-	p->srtt_us += (rtt - p->srtt_us) / 8;
-	if (p->srtt_us < 1)
-		p->srtt_us = 1;
-}
+enum {
+	ASK_US = 250000, UNANSWERED = 3, /* so often asked: HELLO_ASK instead */
+	SEQ_BEHIND = 64, SEQ_AGE_US = 4000000
+};
 
 static void enter(struct hn_peer *p, enum hn_peer_phase phase)
 {
@@ -41,9 +17,10 @@ static void enter(struct hn_peer *p, enum hn_peer_phase phase)
 	p->asks = 0;
 }
 
-void hn_peer_init(struct hn_peer *p, const uint8_t key[HD_KEY_LEN])
+void hn_peer_init(struct hn_peer *p, const uint8_t uid[HD_UID_LEN], const uint8_t key[HD_KEY_LEN])
 {
 	memset(p, 0, sizeof *p);
+	memcpy(p->uid, uid, HD_UID_LEN);
 	memcpy(p->key, key, HD_KEY_LEN);
 }
 
@@ -52,9 +29,10 @@ void hn_peer_up(struct hn_peer *p, uint16_t session, uint32_t nonce, int64_t now
 	assert(session != 0);
 	p->session = session;
 	p->nonce_gw = nonce;
-	p->heard_us = now_us;
+	p->now_us = p->heard_us = now_us;
 	p->has_hello = false;
-	p->srtt_us = p->rttvar_us = 0;
+	p->seq_us = 0;
+	p->window.srtt_us = p->window.rttvar_us = 0;
 	enter(p, HN_PEER_HELLO);
 	(void)hn_peer_tick(p, now_us);
 }
@@ -97,57 +75,31 @@ static void begin(struct hn_peer *p)
 		p->bytes_sent += HD_PACKAGE_HEADER;
 }
 
-/* Place `i` of the window: 0 is the chunk at `next`.  True when the device has it. */
-static bool has_chunk(const struct hn_peer *p, unsigned i)
+static bool send_chunk(struct hn_peer *p, uint32_t at, uint32_t n, int64_t now_us)
 {
-	return i > 0 && (p->bitmap >> (i - 1) & 1);
-}
-
-static bool send_chunk(struct hn_peer *p, uint32_t at, int64_t now_us)
-{
-	const uint32_t left = p->package.len - at, n = left < p->chunk ? left : p->chunk;
-	const unsigned place = at / p->chunk % HN_PEER_WINDOW_MAX;
 	uint8_t b[HD_BODY_MAX];
 
 	hd_put32(b, at);
 	memcpy(b + HD_CHUNK_HEAD, p->package.payload + at, n);
 	if (!say(p, HD_CHUNK, b, HD_CHUNK_HEAD + n))
 		return false;
-	if (p->sent_at[place] == at + 1) {
-		p->repeats++;
-		p->sent_us[place] = -now_us;             /* negative: repeated, no RTT sample  */
-	} else {
-		p->sent_us[place] = now_us;
-	}
-	p->sent_at[place] = at + 1;
+	hn_window_sent(&p->window, at, n, now_us);
 	p->bytes_sent += n;
 	/* Behind the last chunk at once: refused without harm, and said again, when one is missing. */
-	if (n == left)
+	if (at + n == p->package.len) {
 		command(p, HD_ACTIVATE, p->package.version);
+		p->ordered_us = now_us;
+	}
 	return true;
 }
 
-/* Fill the window: chunks never sent, and those whose timer ran out. */
 static void pump_chunks(struct hn_peer *p, int64_t now_us)
 {
-	const unsigned window = p->report.credits < HN_PEER_WINDOW_MAX
-	                      ? p->report.credits : HN_PEER_WINDOW_MAX;
+	uint32_t at, n;
 
-	for (unsigned i = 0; i < window; i++) {
-		const uint32_t at = p->next + i * p->chunk;
-		const unsigned place = at / p->chunk % HN_PEER_WINDOW_MAX;
-		int64_t age;
-
-		if (at >= p->package.len)
-			return;
-		if (has_chunk(p, i))
-			continue;
-		age = p->sent_us[place] < 0 ? now_us + p->sent_us[place] : now_us - p->sent_us[place];
-		if (p->sent_at[place] == at + 1 && age < rto(p))
-			continue;
-		if (!send_chunk(p, at, now_us))
+	while (hn_window_next(&p->window, p->report.credits, now_us, &at, &n))
+		if (!send_chunk(p, at, n, now_us))
 			return;          /* the wire is full: the next tick goes on */
-	}
 }
 
 /* --- what the device says --------------------------------------------------------------------- */
@@ -167,7 +119,9 @@ static void resume(struct hn_peer *p)
 		return;
 	}
 	if (p->hello.active_version == p->package.version) {
-		enter(p, p->hello.floor >= p->package.version ? HN_PEER_CONFIRM : HN_PEER_TRIAL);
+		p->tried = true;
+		enter(p, p->hello.floor >= p->package.version ? HN_PEER_CONFIRM
+		       : p->verdict ? p->verdict : HN_PEER_TRIAL);
 		return;
 	}
 	/* the same bytes under an older number: nothing to send */
@@ -180,48 +134,32 @@ static void resume(struct hn_peer *p)
 	enter(p, p->hello.state == HD_TRIAL ? HN_PEER_CLEAR : HN_PEER_BEGIN);
 }
 
-static enum hn_peer_event on_hello(struct hn_peer *p, uint16_t session, const uint8_t *body,
-                                   size_t len, int64_t now_us)
+/* HELLO with another session: it booted, or another gateway speaks to it. */
+static void on_boot(struct hn_peer *p, uint16_t session, int64_t now_us)
 {
-	struct hd_hello h;
-
-	if (hd_hello_read(&h, body, len) != HD_OK)
-		return HN_PEER_NOTHING;
-	if (session != p->session) {     /* it booted, or remembers another session: start anew */
-		p->has_hello = false;
-		p->report = (struct hd_report){ .state = HD_IDLE };
-		enter(p, HN_PEER_HELLO);
+	p->has_hello = false;
+	p->report = (struct hd_report){ .state = HD_IDLE };
+	enter(p, HN_PEER_HELLO);
+	if (session == 0)
 		ask_hello(p);
-		return HN_PEER_NOTHING;
-	}
-	p->hello = h;
-	p->has_hello = true;
-	p->chunk = (uint32_t)h.chunk * 4;
-	if (p->chunk == 0 || p->chunk > HD_BODY_MAX - HD_CHUNK_HEAD)
-		p->chunk = (HD_BODY_MAX - HD_CHUNK_HEAD) & ~3u;
-	p->report = (struct hd_report){ .state = h.state, .active_version = h.active_version,
-		.active_model = h.active_model, .floor = h.floor };
-	memset(p->sent_at, 0, sizeof p->sent_at);
-	resume(p);
-	(void)hn_peer_tick(p, now_us);   /* what comes next is said at once */
-	return HN_PEER_KNOWN;
+	p->asked_us = now_us;            /* two gateways must not answer each other at once */
 }
 
-static void acknowledge(struct hn_peer *p, int64_t now_us)
+static void learn(struct hn_peer *p, const struct hd_hello *h)
 {
-	const uint32_t old = p->next;
+	uint32_t most = h->body ? h->body * 4u : HD_BODY_MAX;
+	uint32_t grain = h->grain ? h->grain * 4u : HD_CHUNK_MAX;
 
-	p->next = p->report.next;
-	p->bitmap = p->report.bitmap;
-	for (unsigned i = 0; i < HN_PEER_WINDOW_MAX; i++) {
-		const uint32_t at = p->sent_at[i];
-
-		if (at == 0 || at - 1 < old || at - 1 >= p->next)
-			continue;
-		if (p->sent_us[i] > 0)
-			measure(p, now_us - p->sent_us[i]);
-		p->sent_at[i] = 0;
-	}
+	most = most > HD_BODY_MAX ? HD_BODY_MAX : most < HD_PACKAGE_HEADER ? HD_PACKAGE_HEADER : most;
+	most -= HD_CHUNK_HEAD;
+	if (grain > most)
+		grain = most & ~3u;
+	most = most > HD_CHUNK_MAX && grain <= HD_CHUNK_MAX ? HD_CHUNK_MAX : most;
+	hn_window_begin(&p->window, p->package.len, grain, most / grain * grain);
+	p->hello = *h;
+	p->has_hello = true;
+	p->report = (struct hd_report){ .state = h->state, .active_version = h->active_version,
+		.active_model = h->active_model, .floor = h->floor };
 }
 
 /* What the device runs is another now: let it say so (digest and floor are in HELLO only). */
@@ -230,6 +168,75 @@ static enum hn_peer_event finish(struct hn_peer *p, enum hn_peer_event e)
 	p->has_package = false;
 	enter(p, HN_PEER_HELLO);
 	return e;
+}
+
+static enum hn_peer_event on_hello(struct hn_peer *p, const struct hd_frame *f, int64_t now_us)
+{
+	struct hd_hello h;
+
+	if (hd_hello_read(&h, f->body, f->len) != HD_OK)
+		return HN_PEER_NOTHING;
+	if (f->session != p->session) {
+		on_boot(p, f->session, now_us);
+		return HN_PEER_NOTHING;
+	}
+	learn(p, &h);
+	if (memcmp(h.uid, p->uid, HD_UID_LEN) != 0) {
+		p->has_hello = false;
+		enter(p, HN_PEER_HELLO);
+		p->asked_us = now_us;
+		return HN_PEER_STRANGER;
+	}
+	if (p->has_package && p->tried && h.active_version != p->package.version)
+		return finish(p, HN_PEER_REVERTED);
+	resume(p);
+	(void)hn_peer_tick(p, now_us);   /* what comes next is said at once */
+	return HN_PEER_KNOWN;
+}
+
+/* The chunks that are missing, or all are there. */
+static void acknowledge(struct hn_peer *p, int64_t now_us)
+{
+	hn_window_ack(&p->window, p->report.next, p->report.bitmap, now_us);
+	hn_window_damage(&p->window, p->report.overruns);
+	if (p->report.next < p->package.len)
+		return;
+	enter(p, HN_PEER_ACTIVATE);
+	if (p->ordered_us != 0 && now_us - p->ordered_us < hn_window_rto(&p->window))
+		p->asked_us = p->ordered_us;     /* it is on its way */
+}
+
+/* A package is on its way in.  Too early an order is no refusal: what was missing is repeated. */
+static enum hn_peer_event on_receiving(struct hn_peer *p, int64_t now_us)
+{
+	if (p->report.re == HD_ACTIVATE && p->report.error == HD_ESTATE)
+		p->ordered_us = 0;
+	else if (p->phase == HN_PEER_ACTIVATE && p->report.re == HD_ACTIVATE && p->report.error)
+		return finish(p, HN_PEER_REFUSED);
+	if (p->phase == HN_PEER_BEGIN) {
+		hn_window_forget(&p->window);
+		p->ordered_us = 0;
+	}
+	if (p->phase == HN_PEER_BEGIN ||
+	    (p->phase == HN_PEER_ACTIVATE && p->report.next < p->package.len))
+		enter(p, HN_PEER_SEND);
+	if (p->phase == HN_PEER_SEND)
+		acknowledge(p, now_us);
+	(void)hn_peer_tick(p, now_us);
+	return HN_PEER_NOTHING;
+}
+
+static enum hn_peer_event on_trial(struct hn_peer *p)
+{
+	if (!runs_package(p)) {          /* of what another gateway sent */
+		enter(p, HN_PEER_HELLO);
+		return HN_PEER_NOTHING;
+	}
+	if (p->phase == HN_PEER_TRIAL || p->phase == HN_PEER_CONFIRM || p->phase == HN_PEER_REVERT)
+		return HN_PEER_NOTHING;
+	p->tried = true;
+	enter(p, p->verdict ? p->verdict : HN_PEER_TRIAL);
+	return HN_PEER_IN_TRIAL;
 }
 
 static enum hn_peer_event on_progress(struct hn_peer *p, int64_t now_us)
@@ -243,33 +250,22 @@ static enum hn_peer_event on_progress(struct hn_peer *p, int64_t now_us)
 		return HN_PEER_NOTHING;  /* before its answer it may tell of another package */
 	switch (p->report.state) {
 	case HD_RECEIVING:
-		if (p->phase == HN_PEER_ACTIVATE && p->report.re == HD_ACTIVATE && p->report.error)
-			return finish(p, HN_PEER_REFUSED);
-		if (p->phase == HN_PEER_BEGIN)
-			enter(p, HN_PEER_SEND);
-		if (p->phase != HN_PEER_SEND)
-			break;
-		acknowledge(p, now_us);
-		if (p->next >= p->package.len)
-			enter(p, HN_PEER_ACTIVATE);
-		(void)hn_peer_tick(p, now_us);
+		return on_receiving(p, now_us);
+	case HD_VERIFYING:
+		if (p->phase == HN_PEER_SEND)
+			acknowledge(p, now_us);
 		break;
 	case HD_TRIAL:
-		if (runs_package(p) && p->phase != HN_PEER_TRIAL && p->phase != HN_PEER_CONFIRM &&
-		    p->phase != HN_PEER_REVERT) {
-			enter(p, HN_PEER_TRIAL);
-			return HN_PEER_IN_TRIAL;
-		}
-		break;
+		return on_trial(p);
 	case HD_FAILED:
 		p->has_package = false;
 		enter(p, HN_PEER_READY);
 		return HN_PEER_REFUSED;
 	case HD_IDLE:
-		if (p->phase == HN_PEER_SEND) {  /* it lost what was staged */
-			enter(p, HN_PEER_BEGIN);
-			(void)hn_peer_tick(p, now_us);
-		}
+		if (p->phase != HN_PEER_SEND && p->phase != HN_PEER_ACTIVATE)
+			break;
+		enter(p, HN_PEER_BEGIN); /* it lost what was staged */
+		(void)hn_peer_tick(p, now_us);
 		break;
 	default:
 		break;
@@ -277,11 +273,12 @@ static enum hn_peer_event on_progress(struct hn_peer *p, int64_t now_us)
 	return HN_PEER_NOTHING;
 }
 
-static enum hn_peer_event on_report(struct hn_peer *p, const uint8_t *body, size_t len,
-                                    int64_t now_us)
+static enum hn_peer_event on_report(struct hn_peer *p, const struct hd_frame *f, int64_t now_us)
 {
-	if (hd_report_read(&p->report, body, len) != HD_OK || !p->has_hello)
+	if (f->session != p->session || !p->has_hello ||
+	    hd_report_read(&p->report, f->body, f->len) != HD_OK)
 		return HN_PEER_NOTHING;
+	p->asks = 0;
 	if (!p->has_package || p->phase == HN_PEER_HELLO)
 		return HN_PEER_NOTHING;  /* before HELLO it may tell of the package before */
 	if (p->phase == HN_PEER_CLEAR) {
@@ -297,32 +294,65 @@ static enum hn_peer_event on_report(struct hn_peer *p, const uint8_t *body, size
 	return on_progress(p, now_us);
 }
 
-enum hn_peer_event hn_peer_message(struct hn_peer *p, uint8_t type, uint16_t session,
-                                   const uint8_t *body, size_t len, int64_t now_us)
+/* Did it come late, or before?  A long silence may hide that the numbers began again. */
+static bool is_stale(struct hn_peer *p, const struct hd_frame *f, int64_t now_us)
 {
-	if (p->phase == HN_PEER_DOWN)
+	const uint8_t behind = (uint8_t)(p->seq - f->seq);
+
+	if (f->session != p->session)
+		return false;
+	if (p->seq_us != 0 && behind < SEQ_BEHIND && now_us - p->seq_us < SEQ_AGE_US) {
+		p->stale++;
+		return true;
+	}
+	p->seq = f->seq;
+	p->seq_us = now_us;
+	return false;
+}
+
+/* A clock that went back must not make anyone wait until it is there again. */
+static void follow_clock(struct hn_peer *p, int64_t now_us)
+{
+	if (now_us < p->now_us) {
+		p->heard_us = p->asked_us = p->seq_us = now_us;
+		p->ordered_us = 0;
+		hn_window_forget(&p->window);
+	}
+	p->now_us = now_us;
+}
+
+enum hn_peer_event hn_peer_message(struct hn_peer *p, const struct hd_frame *f, int64_t now_us)
+{
+	if (p->phase == HN_PEER_DOWN || (f->type != HD_HELLO && f->type != HD_STATUS))
+		return HN_PEER_NOTHING;
+	follow_clock(p, now_us);
+	if (is_stale(p, f, now_us))
 		return HN_PEER_NOTHING;
 	p->heard_us = now_us;
-	if (type == HD_HELLO)
-		return on_hello(p, session, body, len, now_us);
-	if (type == HD_STATUS && session == p->session)
-		return on_report(p, body, len, now_us);
-	return HN_PEER_NOTHING;
+	return f->type == HD_HELLO ? on_hello(p, f, now_us) : on_report(p, f, now_us);
 }
 
 /* --- time ------------------------------------------------------------------------------------- */
 
+/* It may have booted, and its HELLO was lost.  Another session: its numbers began again. */
+static void renew(struct hn_peer *p)
+{
+	p->session = (uint16_t)(p->session == UINT16_MAX ? 1 : p->session + 1);
+	p->nonce_gw += 0x9e3779b9u;      /* odd: 2^32 sessions without repetition */
+	p->seq_us = 0;
+	enter(p, HN_PEER_HELLO);
+}
+
 static void speak(struct hn_peer *p, int64_t now_us)
 {
+	if (p->asks == UNANSWERED && p->phase != HN_PEER_HELLO)
+		renew(p);
 	switch (p->phase) {
 	case HN_PEER_HELLO:
 		ask_hello(p);
 		break;
 	case HN_PEER_BEGIN:
-		if (p->asks % 4 == 3)
-			ask_hello(p);    /* it may have booted, and its HELLO was lost */
-		else
-			begin(p);
+		begin(p);
 		break;
 	case HN_PEER_ACTIVATE:
 		command(p, HD_ACTIVATE, p->package.version);
@@ -349,23 +379,34 @@ static void speak(struct hn_peer *p, int64_t now_us)
 /* How long to wait before saying the same again. */
 static int64_t patience(const struct hn_peer *p)
 {
+	const int64_t rto = hn_window_rto(&p->window);
+
 	if (p->phase == HN_PEER_READY)
 		return HN_PEER_SILENCE_US / 3;
 	if (p->phase == HN_PEER_SEND)
-		return 2 * rto(p);
+		return 2 * rto;
+	if (p->phase != HN_PEER_HELLO && p->window.srtt_us > ASK_US)
+		return rto;
 	return p->asks > 8 ? 4 * (int64_t)ASK_US : ASK_US;
+}
+
+static int64_t silence(const struct hn_peer *p)
+{
+	const int64_t three = 3 * hn_window_rto(&p->window);
+
+	return three > HN_PEER_SILENCE_US ? three : HN_PEER_SILENCE_US;
 }
 
 enum hn_peer_event hn_peer_tick(struct hn_peer *p, int64_t now_us)
 {
 	if (p->phase == HN_PEER_DOWN)
 		return HN_PEER_NOTHING;
-	if (p->phase != HN_PEER_HELLO && now_us - p->heard_us > HN_PEER_SILENCE_US) {
+	follow_clock(p, now_us);
+	if (p->phase != HN_PEER_HELLO && now_us - p->heard_us > silence(p)) {
 		p->has_hello = false;
 		p->heard_us = now_us;
-		enter(p, HN_PEER_HELLO);
-		ask_hello(p);
-		p->asked_us = now_us;
+		renew(p);
+		speak(p, now_us);
 		return HN_PEER_SILENT;
 	}
 	if (p->phase == HN_PEER_SEND)
@@ -392,10 +433,12 @@ void hn_peer_install(struct hn_peer *p, const struct hn_peer_package *k, int64_t
 {
 	p->package = *k;
 	p->has_package = true;
-	p->next = p->bitmap = 0;
-	memset(p->sent_at, 0, sizeof p->sent_at);
+	p->tried = false;
+	p->verdict = HN_PEER_DOWN;
+	p->ordered_us = 0;
 	if (!p->has_hello)
 		return;
+	hn_window_begin(&p->window, k->len, p->window.grain, p->window.most);
 	if (hello_holds(p))
 		resume(p);
 	else                             /* ask again: what it says decides where to begin */
@@ -414,6 +457,7 @@ void hn_peer_confirm(struct hn_peer *p, int64_t now_us)
 {
 	if (p->phase != HN_PEER_TRIAL)
 		return;
+	p->verdict = HN_PEER_CONFIRM;
 	enter(p, HN_PEER_CONFIRM);
 	(void)hn_peer_tick(p, now_us);
 }
@@ -422,6 +466,7 @@ void hn_peer_revert(struct hn_peer *p, int64_t now_us)
 {
 	if (p->phase != HN_PEER_TRIAL && p->phase != HN_PEER_CONFIRM)
 		return;
+	p->verdict = HN_PEER_REVERT;
 	enter(p, HN_PEER_REVERT);
 	(void)hn_peer_tick(p, now_us);
 }

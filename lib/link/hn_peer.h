@@ -1,9 +1,9 @@
 /* hn_peer.h - the gateway's end of one device link: session, transfer, trial, confirmation.
  *
  * A pure state machine: it is told what happened (link up, a message, time passing) and answers by
- * calling `send`.  Transfer is selective repeat: as many chunks in flight as the device grants
- * credits, acknowledged by position and bitmap, repeated after a measured round-trip time.  It
- * resumes after a reset of either side from what the device says it has. */
+ * calling `send`.  Transfer is selective repeat (hn_window.h).  It resumes after a reset of either
+ * side from what the device says it has.  Late and repeated messages of the device are told by the
+ * sequence number of their frames. */
 #ifndef HN_PEER_H
 #define HN_PEER_H
 
@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "hd_msg.h"
 #include "hn_status.h"
+#include "hn_window.h"
 
 enum hn_peer_phase {
 	HN_PEER_DOWN,            /* no link                                                    */
@@ -34,10 +35,11 @@ enum hn_peer_event {
 	HN_PEER_DONE,            /* confirmed: the package is in service                       */
 	HN_PEER_REVERTED,        /* the device went back to its former image                   */
 	HN_PEER_REFUSED,         /* p->report.error says why                                   */
-	HN_PEER_SILENT           /* no answer for HN_PEER_SILENCE_US: asking again             */
+	HN_PEER_SILENT,          /* no answer for HN_PEER_SILENCE_US: asking again             */
+	HN_PEER_STRANGER         /* HELLO of another device: p->hello says of which            */
 };
 
-enum { HN_PEER_SILENCE_US = 3000000, HN_PEER_WINDOW_MAX = 8 };
+enum { HN_PEER_SILENCE_US = 3000000 };
 
 struct hn_peer_package {         /* borrowed until the work ends                             */
 	const uint8_t *header;   /* (HD_PACKAGE_HEADER,)                                       */
@@ -48,24 +50,27 @@ struct hn_peer_package {         /* borrowed until the work ends                
 struct hn_peer {
 	void *ctx;
 	bool (*send)(void *ctx, uint8_t type, uint16_t session, const uint8_t *body, size_t len);
-	uint8_t key[HD_KEY_LEN];
+	uint8_t uid[HD_UID_LEN], key[HD_KEY_LEN];
 	enum hn_peer_phase phase;
 	struct hd_hello  hello;
 	struct hd_report report;
 	struct hn_peer_package package;
 	bool     has_package, has_hello;
 	bool     begun;                  /* the device has answered BEGIN of this package        */
+	bool     tried;                  /* it has run this package on trial                     */
+	enum hn_peer_phase verdict;      /* HN_PEER_CONFIRM or HN_PEER_REVERT once it was given  */
 	uint16_t session;
-	uint32_t nonce_gw, chunk;        /* chunk: payload bytes a CHUNK carries                 */
-	uint32_t next, bitmap;           /* acknowledged so far                                  */
-	int64_t  heard_us, asked_us, sent_us[HN_PEER_WINDOW_MAX];
-	uint32_t sent_at[HN_PEER_WINDOW_MAX];    /* offset + 1 of the chunk last sent in a place */
-	int64_t  srtt_us, rttvar_us;
+	uint32_t nonce_gw;
+	struct hn_window window;
+	int64_t  now_us, heard_us, asked_us, ordered_us; /* ordered: ACTIVATE behind the last chunk */
+	int64_t  seq_us;                 /* when seq was heard, 0 = never                        */
+	uint8_t  seq;                    /* newest of HELLO and STATUS in this session           */
 	uint64_t bytes_sent;             /* chunk and header bytes, repeats included             */
-	uint32_t repeats, asks;
+	uint32_t asks;                   /* since the device answered                            */
+	uint32_t stale;                  /* messages that came late or twice                     */
 };
 
-void hn_peer_init(struct hn_peer *p, const uint8_t key[HD_KEY_LEN]);
+void hn_peer_init(struct hn_peer *p, const uint8_t uid[HD_UID_LEN], const uint8_t key[HD_KEY_LEN]);
 
 /* The link came up: begin a session with fresh random `session` (not 0) and `nonce`. */
 void hn_peer_up(struct hn_peer *p, uint16_t session, uint32_t nonce, int64_t now_us);
@@ -81,7 +86,6 @@ void hn_peer_confirm(struct hn_peer *p, int64_t now_us);
 void hn_peer_revert(struct hn_peer *p, int64_t now_us);
 
 /* A message arrived / time passed (call at least every 20 ms while a transfer runs). */
-enum hn_peer_event hn_peer_message(struct hn_peer *p, uint8_t type, uint16_t session,
-                                   const uint8_t *body, size_t len, int64_t now_us);
+enum hn_peer_event hn_peer_message(struct hn_peer *p, const struct hd_frame *f, int64_t now_us);
 enum hn_peer_event hn_peer_tick(struct hn_peer *p, int64_t now_us);
 #endif

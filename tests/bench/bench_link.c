@@ -128,7 +128,7 @@ static void gateway_hear(uint8_t byte)
 
 	if (!hd_rx_byte(&g.rx, byte, &f))
 		return;
-	e = hn_peer_message(&g.peer, f.type, f.session, f.body, f.len, g.now_us);
+	e = hn_peer_message(&g.peer, &f, g.now_us);
 	g.done += e == HN_PEER_DONE;
 	g.trial += e == HN_PEER_IN_TRIAL;
 }
@@ -214,7 +214,7 @@ static void setup(bool ram, uint32_t baud, int64_t latency_us)
 	memcpy(g.cfg.uid, t_uid, HD_UID_LEN);
 	memcpy(g.cfg.key, t_key, HD_KEY_LEN);
 	hd_rx_init(&g.rx);
-	hn_peer_init(&g.peer, t_key);
+	hn_peer_init(&g.peer, t_uid, t_key);
 	g.peer.send = to_device;
 	if (hd_init(&g.dev, &g.cfg) != HD_OK)
 		exit(EXIT_FAILURE);
@@ -235,11 +235,11 @@ static double measure(const char *name, bool ram, uint32_t baud, int64_t latency
 
 	setup(ram, baud, latency_us);
 	wire = g.down.head;
-	repeats = g.peer.repeats;
+	repeats = g.peer.window.repeats;
 	install(&packages[2]);
 	s = (double)run_until(&g.trial) * 1e-6;
 	wire = g.down.head - wire;
-	repeats = g.peer.repeats - repeats;
+	repeats = g.peer.window.repeats - repeats;
 	confirm();
 	install(&packages[3]);
 	(void)run_until(&g.done);

@@ -242,7 +242,7 @@ static void gateway_hear(uint8_t byte)
 
 	if (!hd_rx_byte(&g.rx, byte, &f))
 		return;
-	e = hn_peer_message(&g.peer, f.type, f.session, f.body, f.len, g.now_us);
+	e = hn_peer_message(&g.peer, &f, g.now_us);
 	g.seen[e & 7]++;
 }
 
@@ -415,7 +415,7 @@ static void power_on(void)
 	memcpy(cfg.device.uid, t_uid, HD_UID_LEN);
 	memcpy(cfg.device.key, t_key, HD_KEY_LEN);
 	hd_rx_init(&g.rx);
-	hn_peer_init(&g.peer, t_key);
+	hn_peer_init(&g.peer, t_uid, t_key);
 	g.peer.send = to_device;
 	if (app_init(&g.app, &cfg) != HD_OK)
 		abort();
@@ -458,7 +458,7 @@ void deadline_rig_run(const struct rig_part *part, uint32_t swaps, uint64_t dead
 		tally->astray += !swap(how);
 	}
 	tally->firmware_missed = g.app.missed;
-	tally->repeats = g.peer.repeats;
+	tally->repeats = g.peer.window.repeats;
 	tally->days = (double)g.now_us / 86400e6;
 	if (g.flash.broken_rules > 0)
 		abort();

@@ -251,7 +251,7 @@ static uint32_t now(void *ctx)
 
 static void hear(const struct hd_frame *f)
 {
-	if (hn_peer_message(&g.peer, f->type, f->session, f->body, f->len, g.now_us) == HN_PEER_DONE)
+	if (hn_peer_message(&g.peer, f, g.now_us) == HN_PEER_DONE)
 		g.done = true;
 	if (g.peer.phase == HN_PEER_TRIAL)
 		hn_peer_confirm(&g.peer, g.now_us);
@@ -295,7 +295,7 @@ static void write_session(FILE *out)
 	hd_rx_init(&g.rx);
 	must(hd_init(&g.dev, &cfg) == HD_OK, "the device does not start");
 	turn();                          /* boot: HELLO, EVENT */
-	hn_peer_init(&g.peer, made.key);
+	hn_peer_init(&g.peer, uid, made.key);
 	g.peer.send = to_device;
 	k = (struct hn_peer_package){ .header = made.out.header, .payload = made.payload,
 		.len = (uint32_t)made.out.len, .version = 7, .model_version = 2 };

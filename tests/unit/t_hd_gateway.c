@@ -134,7 +134,7 @@ void t_order(struct t_pair *p, uint8_t type, uint32_t version)
 
 void t_chunk(struct t_pair *p, const struct t_package *k, uint32_t at)
 {
-	uint32_t chunk = p->hello.chunk * 4u, n = k->len - at < chunk ? k->len - at : chunk;
+	uint32_t chunk = p->hello.grain * 4u, n = k->len - at < chunk ? k->len - at : chunk;
 	uint8_t body[HD_BODY_MAX];
 
 	hd_put32(body, at);
@@ -183,7 +183,7 @@ int t_command_order(struct t_pair *p, uint8_t type, uint32_t version)
 static void push(struct t_pair *p, const struct t_package *k)
 {
 	const struct hd_report *r = &p->report;
-	uint32_t chunk = p->hello.chunk * 4u;
+	uint32_t chunk = p->hello.grain * 4u;
 
 	if (r->state == HD_RECEIVING && r->next >= k->len) {
 		t_order(p, HD_ACTIVATE, k->head.version);
@@ -250,7 +250,7 @@ int t_begin(struct t_pair *p, const struct t_package *k)
 
 bool t_transfer(struct t_pair *p, const struct t_package *k)
 {
-	uint32_t chunk = p->hello.chunk * 4u;
+	uint32_t chunk = p->hello.grain * 4u;
 
 	if (t_begin(p, k) != HD_OK)
 		return false;

@@ -41,16 +41,15 @@ static void on_label(void *ctx, int stream, int64_t t0_us, int64_t t1_us, double
 	t->labels[t->n_labels++] = (struct t_label){ t0_us, t1_us, value };
 }
 
-static void on_message(void *ctx, int source, uint8_t type, uint16_t session, const uint8_t *body,
-                       size_t len)
+static void on_message(void *ctx, int source, const struct hd_frame *f)
 {
 	struct t_source *t = ctx;
 	struct t_message *m = &t->message[t->n_messages % T_MESSAGES_MAX];
 
 	ck_assert_int_eq(source, 0);
-	ck_assert_uint_le(len, sizeof m->body);
-	*m = (struct t_message){ .type = type, .session = session, .len = len };
-	memcpy(m->body, body, len);
+	ck_assert_uint_le(f->len, sizeof m->body);
+	*m = (struct t_message){ .type = f->type, .session = f->session, .len = f->len };
+	memcpy(m->body, f->body, f->len);
 	t->n_messages++;
 }
 
