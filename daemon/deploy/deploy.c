@@ -237,7 +237,8 @@ static json_t *device_json(const struct deploy_device *v)
 		"digest", digest, "floor", (json_int_t)h->floor, "boots", (json_int_t)h->boots,
 		"due", (json_int_t)v->due, "missed", (json_int_t)v->missed,
 		"bytes_sent", (json_int_t)v->peer.bytes_sent, "repeats", (json_int_t)v->peer.window.repeats,
-		"rtt_ms", (int)(v->peer.window.srtt_us / 1000), "swap_s", v->swap_s, "seen", v->seen_us ? seen : NULL);
+		"rtt_ms", (int)(v->peer.window.srtt_us / 1000), "swap_s", v->swap_s,
+		"seen", v->seen_us ? seen : NULL);
 	if (r->id)
 		json_object_set_new(o, "rollout", json_pack("{sI ss sI sI si ss*}", "id", (json_int_t)r->id,
 			"state", step_state_names[v->step.state], "sent", (json_int_t)v->peer.window.next,

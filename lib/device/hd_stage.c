@@ -192,8 +192,8 @@ static void mark(struct hd_device *d, int place, uint32_t grain)
 		d->next = d->payload_len;
 }
 
-/* Program n bytes of the waiting chunk.  Only its end needs padding to whole units, in place: behind
- * it is a CRC that has been checked. */
+/* Program n bytes of the waiting chunk.  Only its end needs padding to whole units, in place:
+ * behind it is a CRC that has been checked. */
 static hd_status program_grain(struct hd_device *d, uint32_t at, uint32_t n)
 {
 	const struct hd_flash *f = d->flash;

@@ -138,7 +138,8 @@ static bool wanted(struct hn_window *w, unsigned i, uint32_t at, int64_t now_us)
 	return at < w->len && !has_grain(w, i) && (g->at != at + 1 || overdue(w, g, now_us));
 }
 
-bool hn_window_next(struct hn_window *w, unsigned credits, int64_t now_us, uint32_t *at, uint32_t *n)
+bool hn_window_next(struct hn_window *w, unsigned credits, int64_t now_us, uint32_t *at,
+                    uint32_t *n)
 {
 	const uint32_t chunk = hn_window_chunk(w);
 	const uint32_t frames = credits * (w->most + OVERHEAD) / (chunk + OVERHEAD);

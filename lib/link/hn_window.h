@@ -45,7 +45,8 @@ void hn_window_ack(struct hn_window *w, uint32_t next, uint32_t bitmap, int64_t 
 void hn_window_damage(struct hn_window *w, uint32_t count);
 
 /* What to send now: bytes [*at, *at + *n).  False: nothing, wait. */
-bool hn_window_next(struct hn_window *w, unsigned credits, int64_t now_us, uint32_t *at, uint32_t *n);
+bool hn_window_next(struct hn_window *w, unsigned credits, int64_t now_us, uint32_t *at,
+                    uint32_t *n);
 /* It was sent. */
 void hn_window_sent(struct hn_window *w, uint32_t at, uint32_t n, int64_t now_us);
 

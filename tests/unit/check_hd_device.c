@@ -342,99 +342,6 @@ START_TEST(a_new_session_or_a_repeated_begin_resumes)
 }
 END_TEST
 
-START_TEST(chunks_in_any_order_and_twice_give_the_same_flash)
-{
-	uint32_t chunk, n;
-	struct hn_rng rng;
-
-	hn_rng_seed(&rng, SEED + (uint64_t)_i);
-	ck_assert(t_hello(&pair));
-	chunk = pair.hello.grain * 4u;
-	n = (v1.len + chunk - 1) / chunk;
-	ck_assert_uint_ge(n, 4);
-	ck_assert_int_eq(t_begin(&pair, &v1), HD_OK);
-	for (int i = 0; i < 200 && pair.report.next < v1.len; i++) {
-		t_chunk(&pair, &v1, hn_rng_below(&rng, n) * chunk);
-		t_pair_settle(&pair);
-		ck_assert_uint_eq(pair.last.error, HD_OK);
-	}
-	ck_assert_uint_eq(pair.report.next, v1.len);
-	ck_assert_uint_eq(pair.report.bitmap, 0);
-	ck_assert_int_eq(t_command_order(&pair, HD_ACTIVATE, 1), HD_OK);
-	ck_assert_uint_eq(pair.report.state, HD_TRIAL);
-	ck_assert(t_serves(&pair, &v1));
-}
-END_TEST
-
-START_TEST(bytes_behind_the_payload_stay_erased)
-{
-	uint32_t at;
-
-	t_package_build(&v1, &spec, 1, 2);       /* an image and vectors that end inside a unit */
-	ck_assert_uint_ne(v1.len % geometry.unit, 0);
-	ck_assert(t_put_in_service(&pair, &v1));
-	at = hd_slots_payload_at(&flash.port, 0);
-	for (uint32_t i = at + v1.len; i < flash.port.slot_at[0] + geometry.slot_bytes; i++)
-		ck_assert_int_eq(flash.mem[i], geometry.erased);
-}
-END_TEST
-
-START_TEST(chunks_that_do_not_fit_are_refused)
-{
-	uint8_t body[HD_BODY_MAX];
-	uint32_t chunk;
-
-	ck_assert(t_hello(&pair));
-	chunk = pair.hello.grain * 4u;
-	memset(body, 0, sizeof body);
-	ck_assert_int_eq(t_command(&pair, HD_CHUNK, body, 4 + chunk), HD_ESTATE);
-	ck_assert_int_eq(t_begin(&pair, &v1), HD_OK);
-	ck_assert_int_eq(t_command(&pair, HD_CHUNK, body, 4), HD_EFORMAT);
-	ck_assert_int_eq(t_command(&pair, HD_CHUNK, body, 4 + chunk - 4), HD_EFORMAT);   /* short */
-	ck_assert_int_eq(t_command(&pair, HD_CHUNK, body, 4 + chunk + 4), HD_EFORMAT);   /* long */
-	hd_put32(body, 4);                               /* not a multiple */
-	ck_assert_int_eq(t_command(&pair, HD_CHUNK, body, 4 + chunk), HD_EFORMAT);
-	hd_put32(body, v1.len);                          /* outside */
-	ck_assert_int_eq(t_command(&pair, HD_CHUNK, body, 4 + chunk), HD_EFORMAT);
-	hd_put32(body, 0xfffffff8);
-	ck_assert_int_eq(t_command(&pair, HD_CHUNK, body, 4 + chunk), HD_EFORMAT);
-	hd_put32(body, 0);                               /* longer than any */
-	ck_assert_int_eq(t_command(&pair, HD_CHUNK, body, 4 + HD_CHUNK_MAX + 4), HD_EFORMAT);
-	ck_assert_uint_eq(pair.report.next, 0);
-	ck_assert_int_eq(t_command_order(&pair, HD_ACTIVATE, 1), HD_ESTATE);
-}
-END_TEST
-
-/* Chunks of one to as many grains as fit, some twice, some over what is there in part. */
-START_TEST(chunks_of_any_number_of_grains_give_the_same_flash)
-{
-	uint32_t grain, most, at, n;
-	uint8_t body[HD_BODY_MAX];
-	struct hn_rng rng;
-
-	hn_rng_seed(&rng, SEED + (uint64_t)_i);
-	ck_assert(t_hello(&pair));
-	grain = pair.hello.grain * 4u;
-	most = HD_CHUNK_MAX / grain;
-	ck_assert_int_eq(t_begin(&pair, &v1), HD_OK);
-	for (int i = 0; i < 400 && pair.report.next < v1.len; i++) {
-		at = pair.report.next / grain * grain + hn_rng_below(&rng, 12) * grain;
-		n = (1 + hn_rng_below(&rng, most)) * grain;
-		at = at >= grain && hn_rng_below(&rng, 4) == 0 ? at - grain : at;
-		if (at >= v1.len)
-			continue;
-		n = n < v1.len - at ? n : v1.len - at;
-		hd_put32(body, at);
-		memcpy(body + HD_CHUNK_HEAD, v1.payload + at, n);
-		ck_assert_int_eq(t_command(&pair, HD_CHUNK, body, HD_CHUNK_HEAD + n), HD_OK);
-	}
-	ck_assert_uint_eq(pair.report.next, v1.len);
-	ck_assert_uint_eq(flash.broken_rules, 0);
-	ck_assert_int_eq(t_command_order(&pair, HD_ACTIVATE, 1), HD_OK);
-	ck_assert(t_serves(&pair, &v1));
-}
-END_TEST
-
 START_TEST(a_wire_that_loses_a_third_of_all_frames_only_costs_time)
 {
 	ck_assert_int_eq(t_pair_init(&pair, &flash, SEED + (uint64_t)_i), HD_OK);
@@ -481,10 +388,6 @@ static void cases(TCase *t)
 	tcase_add_test(t, recorded_orders_are_worthless_in_a_replayed_session);
 	tcase_add_test(t, the_active_digest_is_a_no_op_of_one_answer);
 	tcase_add_test(t, a_new_session_or_a_repeated_begin_resumes);
-	tcase_add_loop_test(t, chunks_in_any_order_and_twice_give_the_same_flash, 0, 10);
-	tcase_add_test(t, bytes_behind_the_payload_stay_erased);
-	tcase_add_test(t, chunks_that_do_not_fit_are_refused);
-	tcase_add_loop_test(t, chunks_of_any_number_of_grains_give_the_same_flash, 0, 20);
 	tcase_add_loop_test(t, a_wire_that_loses_a_third_of_all_frames_only_costs_time, 0, 20);
 	tcase_add_loop_test(t, a_reset_at_any_time_of_a_transfer_starts_it_again, 0, 20);
 }
