@@ -12,11 +12,12 @@
 
 enum { HN_LANES = 16 };          /* a batch is padded to a multiple of it; floats a cache line */
 
-/* Largest errors against the exact function: relative for exp and tanh, absolute for log in
- * [0.5, 2]; checked in tests/unit/check_kernel.c. */
+/* Largest errors against the exact function: relative for exp, sigmoid and tanh, absolute for log
+ * in [0.5, 2]; checked in tests/unit/check_kernel.c. */
 #define HN_EXP_ERROR  3e-7
 #define HN_TANH_ERROR 4e-7
 #define HN_LOG_ERROR  1e-7
+#define HN_SIGMOID_ERROR 5e-7
 
 /* C[m][n] = A * B, A(i, k) = a[i * rsa + k * csa], B(k, j) = b[k * ldb + j].
  * Up to HN_LANES floats behind the last row of B may be read (and are ignored). */
@@ -60,6 +61,16 @@ struct hn_pool_args {
 	float *dx;               /* first block; gradients are added to it                    */
 };
 
+struct hn_gru_args {
+	size_t n;                /* units * lanes                                             */
+	float *gate;             /* (4, n) r, z, n, hidden part of n; see layer_gru.c         */
+	const float *h;          /* (n,) state before, NULL = 0                               */
+	float *y;                /* (n,) forward: state after; may be h                       */
+	float *dh;               /* (n,) backward: gradient of the state, after to before     */
+	const float *dy;         /* (n,) is added to dh first, or NULL                        */
+	float *sum;              /* (4, n) gradients of the gates' sums are added to it       */
+};
+
 struct hn_kernels {
 	const char *name;
 	void (*gemm)(const struct hn_gemm *g);
@@ -89,6 +100,8 @@ struct hn_kernels {
 	void (*max_pool_back)(const struct hn_pool_args *a);     /* reads x, y, dy; adds to dx */
 	void (*avg_pool)(const struct hn_pool_args *a);
 	void (*avg_pool_back)(const struct hn_pool_args *a);     /* reads dy; adds to dx      */
+	void (*gru)(const struct hn_gru_args *a);
+	void (*gru_back)(const struct hn_gru_args *a);
 	void (*mse)(const struct hn_mse_args *a);
 	void (*adam)(const struct hn_adam_args *a);
 };

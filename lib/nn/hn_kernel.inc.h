@@ -31,6 +31,7 @@ typedef int32_t vi __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 #include "hn_kernel_move.inc.h"
 #include "hn_kernel_elem.inc.h"
 #include "hn_kernel_pool.inc.h"
+#include "hn_kernel_gru.inc.h"
 #include "hn_kernel_optim.inc.h"
 
 const struct hn_kernels FN(hn_kernels) = {
@@ -42,5 +43,5 @@ const struct hn_kernels FN(hn_kernels) = {
 	.leaky_back = FN(leaky_back), .sigmoid = FN(sigmoid), .sigmoid_back = FN(sigmoid_back),
 	.max_pool = FN(max_pool), .max_pool_back = FN(max_pool_back), .avg_pool = FN(avg_pool),
 	.avg_pool_back = FN(avg_pool_back),
-	.adam = FN(adam),
+	.gru = FN(gru), .gru_back = FN(gru_back), .adam = FN(adam),
 };

@@ -95,10 +95,15 @@ K_FN static void FN(exp)(const float *x, float *y, size_t n)
 }
 
 /* 1 / (1 + exp(-x)) */
+INLINE vf FN(vsigmoid)(vf x)
+{
+	return 1.0f / (1.0f + FN(vexp)(-x));
+}
+
 K_FN static void FN(sigmoid)(const float *x, float *y, size_t n)
 {
 	for (size_t i = 0; i < n; i += VL)
-		ST(y + i, 1.0f / (1.0f + FN(vexp)(-LD(x + i))));
+		ST(y + i, FN(vsigmoid)(LD(x + i)));
 }
 
 K_FN static void FN(sigmoid_back)(const float *y, const float *dy, float *dx, size_t n)
@@ -136,24 +141,28 @@ K_FN static void FN(log)(const float *x, float *y, size_t n)
 }
 
 /* tanh: x P(x^2) / Q(x^2) on [-TANH_MAX, TANH_MAX], where float tanh has reached 1. */
+INLINE vf FN(vtanh)(vf v)
+{
+	vf q, a, b;
+
+	v = PICK(v < -TANH_MAX, SPLAT(-TANH_MAX), v);
+	v = PICK(v > TANH_MAX, SPLAT(TANH_MAX), v);
+	q = v * v;
+	a = K_FMA(SPLAT(TANH_P4), q, SPLAT(TANH_P3));
+	a = K_FMA(a, q, SPLAT(TANH_P2));
+	a = K_FMA(a, q, SPLAT(TANH_P1));
+	a = K_FMA(a, q, SPLAT(TANH_P0));
+	b = K_FMA(SPLAT(TANH_Q4), q, SPLAT(TANH_Q3));
+	b = K_FMA(b, q, SPLAT(TANH_Q2));
+	b = K_FMA(b, q, SPLAT(TANH_Q1));
+	b = K_FMA(b, q, SPLAT(1.0f));
+	return v * a / b;
+}
+
 K_FN static void FN(tanh)(const float *x, float *y, size_t n)
 {
-	for (size_t i = 0; i < n; i += VL) {
-		vf v = LD(x + i), q, a, b;
-
-		v = PICK(v < -TANH_MAX, SPLAT(-TANH_MAX), v);
-		v = PICK(v > TANH_MAX, SPLAT(TANH_MAX), v);
-		q = v * v;
-		a = K_FMA(SPLAT(TANH_P4), q, SPLAT(TANH_P3));
-		a = K_FMA(a, q, SPLAT(TANH_P2));
-		a = K_FMA(a, q, SPLAT(TANH_P1));
-		a = K_FMA(a, q, SPLAT(TANH_P0));
-		b = K_FMA(SPLAT(TANH_Q4), q, SPLAT(TANH_Q3));
-		b = K_FMA(b, q, SPLAT(TANH_Q2));
-		b = K_FMA(b, q, SPLAT(TANH_Q1));
-		b = K_FMA(b, q, SPLAT(1.0f));
-		ST(y + i, v * a / b);
-	}
+	for (size_t i = 0; i < n; i += VL)
+		ST(y + i, FN(vtanh)(LD(x + i)));
 }
 
 K_FN static void FN(softmax)(const float *y, const size_t m_lanes[2], float *p, float *mx,

@@ -16,6 +16,8 @@ struct hn_pass {
 	const float *w;          /* (n_w,) weights                                            */
 	const float *x;          /* (in, lanes) input                                         */
 	float *y;                /* (out, lanes) output; == x for an in-place layer           */
+	float *keep;             /* (keep, lanes) what the row's `keep` asked for             */
+	bool train;              /* `keep` is that of a training run: backward follows        */
 	/* backward only */
 	const float *dy;         /* (out, lanes)                                              */
 	float *dx;               /* (in, lanes); NULL for the first layer; == dy when in place */
@@ -56,6 +58,9 @@ struct hn_layer_type {
 	/* w (n_w,): gain 2 for He, 1 for Glorot.  NULL when there are no weights. */
 	void (*init)(const struct hn_layer *l, double gain, struct hn_rng *rng, float *w);
 	uint64_t (*macs)(const struct hn_layer *l);      /* NULL = 0 */
+	/* Floats a lane of a buffer of its own, kept from forward to backward; `train`: backward may
+	 * follow.  Up to HN_LANES floats behind it may be read.  NULL = 0. */
+	size_t (*keep)(const struct hn_layer *l, bool train);
 	void (*forward)(const struct hn_pass *p);
 	void (*backward)(const struct hn_pass *p);
 	/* Bytes of the constants, a multiple of 4; 0 when the image cannot hold this one. */

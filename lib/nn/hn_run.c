@@ -28,6 +28,16 @@ static bool can_share(const struct hn_net *net, unsigned i, unsigned flags)
 	return !net->layer[before].type->keeps_y;
 }
 
+/* The layer's own buffer; true when it needs one and gets none. */
+static bool take_keep(struct hn_run *r, unsigned i, struct hn_arena *arena)
+{
+	const struct hn_layer *l = &r->net->layer[i];
+	const size_t n = l->type->keep ? l->type->keep(l, r->flags & HN_RUN_TRAIN) : 0;
+
+	r->keep[i] = n ? take(arena, n * r->lanes + SLACK) : NULL;
+	return n && !r->keep[i];
+}
+
 static size_t widest(const struct hn_net *net)
 {
 	size_t n = hn_size(net->in);
@@ -68,6 +78,7 @@ hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t bat
 		r.y[i] = can_share(net, i, flags) ? r.y[i - 1]
 		                                  : take(arena, hn_size(net->layer[i].out) * lanes);
 		full |= !r.y[i];
+		full |= take_keep(&r, i, arena);
 	}
 	if (flags & HN_RUN_TRAIN) {
 		r.grad[0] = take(arena, widest(net) * lanes);
@@ -118,7 +129,9 @@ void hn_run_forward(struct hn_run *run, const float *weights)
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		const struct hn_layer *l = &net->layer[i];
 		const struct hn_pass p = { .l = l, .kern = run->kern, .lanes = run->lanes,
-		                           .w = weights + l->w_at, .x = x, .y = run->y[i] };
+		                           .w = weights + l->w_at, .x = x, .y = run->y[i],
+		                           .keep = run->keep[i],
+		                           .train = run->flags & HN_RUN_TRAIN };
 
 		l->type->forward(&p);
 		x = run->y[i];
@@ -136,7 +149,8 @@ void hn_run_backward(struct hn_run *run, const float *weights, float *grad)
 		float *other = dy == run->grad[0] ? run->grad[1] : run->grad[0];
 		float *dx = l->type->in_place ? dy : other;
 		const struct hn_pass p = { .l = l, .kern = run->kern, .lanes = run->lanes,
-		                           .w = weights + l->w_at, .x = x, .y = run->y[i], .dy = dy,
+		                           .w = weights + l->w_at, .x = x, .y = run->y[i],
+		                           .keep = run->keep[i], .train = true, .dy = dy,
 		                           .dx = i ? dx : NULL, .g = grad + l->w_at,
 		                           .rows = i ? run->rows : run->x_rows };
 

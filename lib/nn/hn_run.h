@@ -29,7 +29,7 @@ struct hn_run {
 	float   *grad[2];                /* (widest, lanes) two gradients in turn              */
 	float   *dy;                     /* (out_n, lanes) gradient of the loss: input of backward */
 	float   *target;                 /* (out_n, lanes) for regression losses               */
-	float   *scratch;                /* largest need of any layer                          */
+	float   *keep[HN_NET_LAYERS_MAX];/* what each layer keeps for itself: hn_layer.h, `keep` */
 };
 
 /* Take all buffers from `arena` (which may be dry).  batch 1..1024.  Kernels: the best of this

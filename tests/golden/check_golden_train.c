@@ -2,6 +2,7 @@
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include "hn_layer.h"
 #include "hn_train.h"
 
@@ -16,7 +17,7 @@ struct golden {
 
 #include "golden_torch.h"
 
-enum { N_MAX = 4096, N_GOLDEN = sizeof golden / sizeof *golden, X_MAX = N_MAX * 128,
+enum { N_MAX = 4096, N_GOLDEN = sizeof golden / sizeof *golden, X_MAX = N_MAX * 384,
        W_MAX = 1 << 17 };
 
 static uint32_t next(uint32_t *s)
@@ -39,17 +40,26 @@ static void net_of(const struct golden *g, struct hn_net *net)
 	ck_assert_uint_le(g->n * hn_size(net->in), X_MAX);
 }
 
-/* The last layer->out.ch weights of a layer are its bias. */
+static void draw(uint32_t *s, float *w, size_t n, size_t in_out)
+{
+	const int k = (int)floor(log2(sqrt((double)in_out / 6)) + 0.5);
+
+	for (size_t j = 0; j < n; j++)
+		w[j] = ldexpf(unit(s), -k);
+}
+
+/* The last layer->out.ch weights of a layer are its bias: zero, except in a gru. */
 static void draw_weights(const struct hn_net *net, uint32_t *s, float *w)
 {
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		const struct hn_layer *l = &net->layer[i];
 		const size_t n = l->n_w ? l->n_w - l->out.ch : 0, in = n / l->out.ch;
 		const size_t out = l->n_args > 1 ? (size_t)(l->arg[0] * l->arg[1]) : l->out.ch;
-		const int k = (int)floor(log2(sqrt((double)(in + out) / 6)) + 0.5);
 
-		for (size_t j = 0; j < n; j++)
-			w[l->w_at + j] = ldexpf(unit(s), -k);
+		if (strcmp(l->type->name, "gru") == 0)
+			draw(s, w + l->w_at, l->n_w, 2 * (size_t)l->out.ch);
+		else
+			draw(s, w + l->w_at, n, in + out);
 	}
 }
 

@@ -8,9 +8,10 @@ the very same floats:
     s = s * 1664525 + 1013904223 mod 2^32;  unit = (s >> 8) / 2^23 - 1, exact in float
     weight = unit * 2^-k, k the whole number nearest to log2(sqrt((in + out) / 6)), where in and out
     are the taps of one output and of one input (dense: the widths); bias = 0
+    gru: the same with in = out = units for every matrix and bias, and the biases are drawn too
     label = (s >> 16) mod classes
 Order of the draws, from s = 12345: weights layer after layer (dense [out][in], conv1d
-[filters][kernel][ch]), inputs (n, len, ch), labels.
+[filters][kernel][ch], gru as torch holds them), inputs (n, len, ch), labels.
 """
 import math
 import textwrap
@@ -32,6 +33,9 @@ NETS = [
     ("strides, dilation and averages", "conv1d 8x4 stride 2, leaky_relu 0.1, conv1d 6x3 dilation 2, "
      "sigmoid, avgpool 3 stride 2, conv1d 12x2, relu6, globalavgpool, dense 5", "CLASSIFY", 40, 4,
      1024, 0.0, 0.0),
+    ("W5", "gru 32, dense 6", "CLASSIFY", 64, 6, 4096, 0.0, 0.0),
+    ("states of all frames, twice", "gru 12 seq, conv1d 6x3, relu, gru 9 seq, globalavgpool, dense 5",
+     "CLASSIFY", 20, 4, 1024, 0.0, 0.0),
 ]
 
 
@@ -54,6 +58,24 @@ class Flatten(nn.Module):
 
     def forward(self, x):
         return x.permute(0, 2, 1).reshape(x.shape[0], -1)
+
+
+class Gru(nn.Module):
+    """(n, ch, len) to (n, units, len), or (n, units) of the last frame."""
+
+    def __init__(self, words, ch, draw):
+        super().__init__()
+        self.units, self.seq = int(words[1]), "seq" in words
+        self.gru = nn.GRU(ch, self.units, batch_first=True)
+        k = math.floor(math.log2(math.sqrt(2 * self.units / 6)) + 0.5)
+        with torch.no_grad():
+            for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+                w = getattr(self.gru, name)
+                w.copy_(draw.units(*w.shape) * 2.0**-k)
+
+    def forward(self, x):
+        y = self.gru(x.permute(0, 2, 1))[0].permute(0, 2, 1)
+        return y if self.seq else y[:, :, -1:]
 
 
 def fill(layer, fan_in, fan_out, w):
@@ -91,6 +113,9 @@ def build(text, length, ch, draw):
         elif name == "conv1d":
             layer, ch = conv(words, ch, draw)
             parts.append(layer)
+        elif name == "gru":
+            parts.append(Gru(words, ch, draw))
+            ch = parts[-1].units
         elif name in ("maxpool", "avgpool"):
             pool = nn.MaxPool1d if name == "maxpool" else nn.AvgPool1d
             parts.append(pool(int(words[1]), stride=option(words, "stride", int(words[1]))))

@@ -21,4 +21,10 @@ static const struct golden golden[] = {
 	  "conv1d 8x4 stride 2, leaky_relu 0.1, conv1d 6x3 dilation 2, sigmoid, avgpool 3 stride 2, "
 	  "conv1d 12x2, relu6, globalavgpool, dense 5",
 	  HN_CLASSIFY, 40, 4, 1024, 0.000f, 0.000f, { 1.62166876, 1.61210526 } },
+	{ "W5",
+	  "gru 32, dense 6",
+	  HN_CLASSIFY, 64, 6, 4096, 0.000f, 0.000f, { 1.80290662, 1.79069498 } },
+	{ "states of all frames, twice",
+	  "gru 12 seq, conv1d 6x3, relu, gru 9 seq, globalavgpool, dense 5",
+	  HN_CLASSIFY, 20, 4, 1024, 0.000f, 0.000f, { 1.61346036, 1.60932331 } },
 };

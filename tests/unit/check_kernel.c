@@ -106,6 +106,11 @@ static double worst_error(vector_fn f, double (*ref)(double), const double range
 	return worst;
 }
 
+static double sigmoid(double x)
+{
+	return 1 / (1 + exp(-x));
+}
+
 START_TEST(vector_functions_keep_their_stated_error)
 {
 	const struct hn_kernels *k = hn_kernels_at((size_t)_i);
@@ -114,6 +119,10 @@ START_TEST(vector_functions_keep_their_stated_error)
 	ck_assert_double_lt(worst_error(k->exp, exp, (double[]){ -1, 1 }, 0), HN_EXP_ERROR);
 	ck_assert_double_lt(worst_error(k->tanh, tanh, (double[]){ -12, 12 }, 0), HN_TANH_ERROR);
 	ck_assert_double_lt(worst_error(k->tanh, tanh, (double[]){ -0.1, 0.1 }, 0), HN_TANH_ERROR);
+	ck_assert_double_lt(worst_error(k->sigmoid, sigmoid, (double[]){ -87, 30 }, 0),
+	                    HN_SIGMOID_ERROR);
+	ck_assert_double_lt(worst_error(k->sigmoid, sigmoid, (double[]){ -8, 8 }, 0),
+	                    HN_SIGMOID_ERROR);
 	ck_assert_double_lt(worst_error(k->log, log, (double[]){ 0.5, 2 }, 1), HN_LOG_ERROR);
 	ck_assert_double_lt(worst_error(k->log, log, (double[]){ 1, 1000 }, 0), 2 * HN_LOG_ERROR);
 }

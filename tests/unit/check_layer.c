@@ -20,6 +20,7 @@ static const struct example { const char *layer, *text; } examples[] = {
 	{ "conv1d", "conv1d 2x4 stride 2 dilation 2 same" }, { "maxpool", "maxpool 2" },
 	{ "maxpool", "maxpool 3 stride 1" }, { "avgpool", "avgpool 2" },
 	{ "avgpool", "avgpool 2 stride 1" }, { "globalavgpool", "globalavgpool" },
+	{ "gru", "gru 5" }, { "gru", "gru 4 seq" },
 };
 enum { N_EXAMPLES = sizeof examples / sizeof *examples, IN_LEN = 7, IN_CH = 3 };
 
