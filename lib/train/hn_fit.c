@@ -102,16 +102,16 @@ struct hn_score hn_fit_score(struct hn_fit *f, const float *w, const struct hn_s
 	return (struct hn_score){ loss / sum, f->cfg->loss->labels ? (double)hits / set->n : (double)NAN };
 }
 
-/* Rate of the next step by the schedule; f->lr is the one that roll backs halve. */
+/* Rate of the next step by the schedule; f->s.lr is the one that roll backs halve. */
 static double rate(const struct hn_fit *f)
 {
 	const double hold = 0.3, floor_share = 0.05, pi = 3.14159265358979323846;
 	const uint64_t per_epoch = (f->data->train.n + f->cfg->batch - 1) / f->cfg->batch;
-	const double done = (double)f->step / ((double)per_epoch * f->cfg->epochs);
+	const double done = (double)f->s.step / ((double)per_epoch * f->cfg->epochs);
 
 	if (f->cfg->schedule != HN_COSINE || done <= hold)
-		return f->lr;
-	return f->lr * (floor_share + (1 - floor_share) * 0.5 *
+		return f->s.lr;
+	return f->s.lr * (floor_share + (1 - floor_share) * 0.5 *
 	                (1 + cos(pi * (done - hold) / (1 - hold))));
 }
 
@@ -124,42 +124,53 @@ static bool step(struct hn_fit *f)
 
 	if (!isfinite(norm))
 		return false;
-	if (norm > f->norm_max)
-		f->norm_max = norm;
+	if (norm > f->s.norm_max)
+		f->s.norm_max = norm;
 	if (c->clip_norm > 0 && norm > (double)c->clip_norm)
 		scale = (float)((double)c->clip_norm / norm);
 	c->optim->step(&(struct hn_optim_step){
-		.kern = f->run.kern, .n = f->n_w, .step = f->step + 1, .lr = (float)rate(f),
+		.kern = f->run.kern, .n = f->n_w, .step = f->s.step + 1, .lr = (float)rate(f),
 		.weight_decay = c->weight_decay, .scale = scale, .g = f->g, .w = f->w,
 		.state = f->state });
-	f->step++;
+	f->s.step++;
 	return true;
 }
 
-double hn_fit_epoch(struct hn_fit *f)
+/* Samples [at, at + n) of the present order; false when a number was not finite. */
+static bool one_step(struct hn_fit *f, uint32_t n)
 {
 	const struct hn_set *set = &f->data->train;
-	const uint32_t batch = f->cfg->batch;
-	double loss = 0, sum = 0;
+	double weight, part;
 
-	for (uint32_t at = 0; at < set->n; at += batch) {
-		const uint32_t n = set->n - at < batch ? set->n - at : batch;
-		double weight, part;
+	load(f, set, f->order + f->s.at, n);
+	weight = load_shares(f, set, f->order + f->s.at, n);
+	if (!(weight > 0))
+		return true;
+	hn_run_forward(&f->run, f->w);
+	part = batch_loss(f, f->run.dy);
+	hn_run_backward(&f->run, f->w, f->g);
+	if (!isfinite(part) || !step(f))
+		return false;
+	f->s.loss_sum += weight * part;
+	f->s.weight_sum += weight;
+	f->s.samples += n;
+	return true;
+}
 
-		load(f, set, f->order + at, n);
-		weight = load_shares(f, set, f->order + at, n);
-		if (!(weight > 0))
-			continue;
-		hn_run_forward(&f->run, f->w);
-		part = batch_loss(f, f->run.dy);
-		hn_run_backward(&f->run, f->w, f->g);
-		if (!isfinite(part) || !step(f))
-			return (double)NAN;
-		loss += weight * part;
-		sum += weight;
-		f->samples += n;
+bool hn_fit_epoch(struct hn_fit *f)
+{
+	const uint32_t all = f->data->train.n, batch = f->cfg->batch;
+
+	while (f->s.at < all && !f->left) {
+		const uint32_t n = all - f->s.at < batch ? all - f->s.at : batch;
+
+		if (!one_step(f, n))
+			return false;
+		f->s.at += n;
+		if (f->job && f->job->after_step)
+			f->left = !f->job->after_step(f->job->ctx, f, f->s.step);
 	}
-	return loss / sum;
+	return true;
 }
 
 /* Largest magnitude of v (n,); infinite when one is not finite. */
@@ -187,7 +198,7 @@ hn_status hn_fit_blame(const struct hn_fit *f, struct hn_err *err)
 		if (isinf(largest(f->run.y[i], hn_size(l->out) * f->run.lanes)))
 			return hn_fail(err, HN_ENUMERIC, "layer %u '%s': outputs are not finite after %d tries "
 			               "at falling rates; the rate is now %g", i + 1, l->text,
-			               HN_TRAIN_TRIES_MAX, f->lr);
+			               HN_TRAIN_TRIES_MAX, f->s.lr);
 	}
 	for (i = 0; i < net->n_layers; i++) {
 		const double m = largest(f->g + net->layer[i].w_at, net->layer[i].n_w);
@@ -199,5 +210,5 @@ hn_status hn_fit_blame(const struct hn_fit *f, struct hn_err *err)
 	}
 	return hn_fail(err, HN_ENUMERIC, "layer %u '%s': gradients are too large after %d tries at "
 	               "falling rates; the rate is now %g", worst + 1, net->layer[worst].text,
-	               HN_TRAIN_TRIES_MAX, f->lr);
+	               HN_TRAIN_TRIES_MAX, f->s.lr);
 }

@@ -6,11 +6,27 @@
 #include "hn_run.h"
 #include "hn_train.h"
 
+/* Where a run stands: every number that changes and is no array.  hn_checkpoint.c lists them once
+ * more; a new one belongs there, too. */
+struct hn_stand {
+	uint32_t epoch;                  /* 1-based present one, 0 before the first            */
+	uint32_t at;                     /* samples of it that are done                        */
+	uint32_t best_epoch, rollbacks;
+	uint64_t step, safe_step, samples;
+	struct hn_rng rng;               /* at the epoch's start: its order follows from it    */
+	double   lr, norm_max;           /* rate that roll backs halve; largest gradient norm  */
+	double   loss_sum, weight_sum;   /* of the epoch so far                                */
+	double   train_loss, valid_loss, valid_score;    /* of the best weights                */
+};
+
+enum { HN_FIT_KEPT_MAX = 8 };
+
 struct hn_fit {
 	const struct hn_train_cfg *cfg;
 	const struct hn_data *data;
+	const struct hn_train_job *job;  /* NULL when there are no hooks                       */
 	struct hn_run run;
-	struct hn_rng rng;
+	struct hn_stand s;
 	size_t    n_w;
 	float    *w, *g;                 /* (n_w,) present weights and gradient                */
 	float    *state;                 /* (n_state, n_w) of the optimiser                    */
@@ -19,8 +35,10 @@ struct hn_fit {
 	uint32_t *order;                 /* (train.n,)                                         */
 	float    *share, *loss, *work;   /* (lanes,), (lanes,), (2 + out_n, lanes)             */
 	int32_t  *label;                 /* (batch,)                                           */
-	uint64_t  step, safe_step, samples;
-	double    lr, norm_max;
+	struct hn_kept { float *v; size_t n; } kept[HN_FIT_KEPT_MAX];    /* what a checkpoint holds */
+	unsigned  n_kept;
+	uint8_t   digest[32];            /* of all that the result depends on                  */
+	bool      left;                  /* after_step said: no more                           */
 };
 
 /* Check the config and take all buffers from `arena` (which may be dry). */
@@ -31,17 +49,24 @@ hn_status hn_fit_init(struct hn_fit *f, const struct hn_train_cfg *cfg, const st
 hn_status hn_fit_plan(const struct hn_train_cfg *cfg, const struct hn_data *data,
                       struct hn_plan *plan, struct hn_err *err);
 
-/* Every number of the data: finite, in range, enough of it. */
+/* The config, and every number of the data: finite, in range, enough of it. */
+hn_status hn_fit_check_cfg(const struct hn_train_cfg *cfg, struct hn_err *err);
 hn_status hn_fit_check(const struct hn_train_cfg *cfg, const struct hn_data *data,
                        struct hn_err *err);
 
 /* Loss (and accuracy) of weights `w` over `set`. */
 struct hn_score hn_fit_score(struct hn_fit *f, const float *w, const struct hn_set *set);
 
-/* One epoch over the training set in the present order; mean loss, or NaN when it diverged: then
- * f->run and f->g still hold the batch that did. */
-double hn_fit_epoch(struct hn_fit *f);
+/* The present epoch from f->s.at to its end, or until f->left; false when it diverged: then f->run
+ * and f->g still hold the batch that did. */
+bool hn_fit_epoch(struct hn_fit *f);
 
 /* Name the layer whose outputs or gradients are not finite. */
 hn_status hn_fit_blame(const struct hn_fit *f, struct hn_err *err);
+
+/* SHA-256 over config and data into f->digest. */
+void hn_fit_digest(struct hn_fit *f);
+
+/* All kept arrays and f->s from a checkpoint.  On an error they hold anything. */
+hn_status hn_checkpoint_read(struct hn_fit *f, hn_get get, void *ctx, struct hn_err *err);
 #endif

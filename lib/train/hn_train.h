@@ -2,7 +2,8 @@
  *
  * Use:  fill a config (start from hn_train_defaults), ask hn_train_need for the exact number of
  * bytes, hand in an arena of that size, run.  Nothing is allocated inside; the peak of the arena
- * equals the need to the byte.  Same net, data, config and CPU level: same bits. */
+ * equals the need to the byte.  Same net, data, config and CPU level: same bits, also when the run
+ * is cut off and goes on from a checkpoint. */
 #ifndef HN_TRAIN_H
 #define HN_TRAIN_H
 
@@ -67,6 +68,12 @@ typedef bool (*hn_progress)(void *ctx, const struct hn_epoch *e);
 
 enum hn_stop { HN_STOP_EPOCHS = 0, HN_STOP_PATIENCE = 1, HN_STOP_ABORT = 2 };
 
+/* A run in progress, for hn_checkpoint_write. */
+struct hn_fit;
+
+/* After every optimiser step.  Return false to stop at once: as for hn_progress. */
+typedef bool (*hn_after_step)(void *ctx, const struct hn_fit *fit, uint64_t step);
+
 struct hn_train_result {
 	const float *weights;    /* (n_weights,) best on held-back data, last without any; in the arena */
 	enum hn_stop stop;
@@ -92,12 +99,25 @@ hn_status hn_train_plan(const struct hn_train_cfg *cfg, const struct hn_data *da
 hn_status hn_train_need(const struct hn_train_cfg *cfg, const struct hn_data *data, size_t *bytes,
                         struct hn_err *err);
 
+/* A checkpoint is one stream of bytes (hn_checkpoint.c has the layout), read and written in parts
+ * and in order: `get` fills n bytes, `put` takes them; false when it cannot. */
+typedef bool (*hn_get)(void *ctx, void *bytes, size_t n);
+typedef bool (*hn_put)(void *ctx, const void *bytes, size_t n);
+
+/* What became of the checkpoint that a run was given: HN_OK and the steps that are done already; or
+ * why it is refused, HN_EFORMAT (damaged) or HN_ESTATE (of another net, config or data): then
+ * the run begins anew. */
+struct hn_resume { hn_status rc; uint64_t step; uint32_t epoch; const char *why; };
+
 struct hn_train_job {
 	const struct hn_train_cfg *cfg;
 	const struct hn_data *data;
 	struct hn_arena *arena;
-	hn_progress progress;    /* may be NULL                                               */
-	void *ctx;
+	hn_progress progress;    /* may be NULL, as all that follow                           */
+	void *ctx;               /* for all of them                                           */
+	hn_after_step after_step;
+	hn_get resume;           /* bytes of a checkpoint to go on from                       */
+	void (*resumed)(void *ctx, const struct hn_resume *r);
 };
 
 /* Train.  Errors, each with a sentence:
@@ -108,6 +128,10 @@ struct hn_train_job {
  *   HN_ENOMEM   arena smaller than hn_train_need */
 hn_status hn_train_run(const struct hn_train_job *job, struct hn_train_result *res,
                        struct hn_err *err);
+
+/* From after_step: all that a run needs to go on to the same bits, to `put`.  The reader takes
+ * nothing on trust but memory that it owns.  Errors: HN_EIO (put returned false). */
+hn_status hn_checkpoint_write(const struct hn_fit *fit, hn_put put, void *ctx);
 
 /* Loss and score of given weights on a set; buffers from `arena`, given back. */
 struct hn_score { double loss, accuracy; /* accuracy NAN unless classify */ };

@@ -163,7 +163,8 @@ static int train(const struct workload *w, const char *kern, uint32_t epochs, st
 	if (!rc) {
 		hn_arena_init(&arena, aligned_alloc(64, (f->plan + 63) / 64 * 64), f->plan);
 		t.last = cpu_s();
-		rc = hn_train_run(&(struct hn_train_job){ &cfg, &data, &arena, tick, &t }, &res, &err);
+		rc = hn_train_run(&(struct hn_train_job){ .cfg = &cfg, .data = &data,
+		                  .arena = &arena, .progress = tick, .ctx = &t }, &res, &err);
 	}
 	if (rc) {
 		fprintf(stderr, "%s: %s\n", w->name, err.text);

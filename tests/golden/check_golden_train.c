@@ -106,8 +106,9 @@ START_TEST(losses_follow_torch_to_five_digits)
 		ck_assert_int_eq(hn_train_need(&cfg, &data, &need, &err), HN_OK);
 		mem = aligned_alloc(64, need);
 		hn_arena_init(&arena, mem, need);
-		ck_assert_msg(hn_train_run(&(struct hn_train_job){ &cfg, &data, &arena, note, &r }, &res,
-		              &err) == HN_OK, "%s", err.text);
+		ck_assert_msg(hn_train_run(&(struct hn_train_job){ .cfg = &cfg, .data = &data,
+		              .arena = &arena, .progress = note, .ctx = &r }, &res, &err) == HN_OK,
+		              "%s", err.text);
 		for (int e = 0; e < 2; e++)
 			ck_assert_msg(fabs(r.loss[e] / g->loss[e] - 1) < 5e-6, "%s, %s, epoch %d: %.9g, "
 			              "torch %.9g", g->name, cfg.kern->name, e + 1, r.loss[e], g->loss[e]);

@@ -63,8 +63,8 @@ static void train(const struct hn_net *net)
 	hn_train_defaults(&cfg, net);
 	cfg.lr = 0.01f;
 	cfg.epochs = 60;
-	ck_assert_msg(hn_train_run(&(struct hn_train_job){ &cfg, &data, &arena, NULL, NULL }, &res,
-	              &err) == HN_OK, "%s", err.text);
+	ck_assert_msg(hn_train_run(&(struct hn_train_job){ .cfg = &cfg, .data = &data,
+	              .arena = &arena }, &res, &err) == HN_OK, "%s", err.text);
 	memcpy(weights, res.weights, net->n_weights * sizeof *weights);
 	hn_arena_reset(&arena, mark);
 }

@@ -184,8 +184,8 @@ START_TEST(one_byte_less_than_the_plan_is_refused)
 	hn_train_defaults(&cfg, &net);
 	ck_assert_int_eq(hn_train_need(&cfg, &data, &need, NULL), HN_OK);
 	a = t_arena(need - 1);
-	ck_assert_int_eq(hn_train_run(&(struct hn_train_job){ &cfg, &data, &a, NULL, NULL }, &res, &err),
-	                 HN_ENOMEM);
+	ck_assert_int_eq(hn_train_run(&(struct hn_train_job){ .cfg = &cfg, .data = &data,
+	                 .arena = &a }, &res, &err), HN_ENOMEM);
 	ck_assert_uint_eq(a.used, 0);
 	t_arena_free(&a);
 }

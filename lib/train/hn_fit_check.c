@@ -1,0 +1,123 @@
+/* What is checked before a run: the config and every number of the data. */
+#include "hn_fit.h"
+
+#include <math.h>
+#include "hn_layer.h"
+
+hn_status hn_fit_check_cfg(const struct hn_train_cfg *c, struct hn_err *err)
+{
+	if (!c->net || c->net->n_layers == 0 || !c->loss || !c->optim)
+		return hn_fail(err, HN_EINVAL, "training needs a net, a loss and an optimiser");
+	if (c->loss->labels != (c->net->task == HN_CLASSIFY))
+		return hn_fail(err, HN_EINVAL, "loss %s does not fit the task %s", c->loss->name,
+		               hn_task_name(c->net->task));
+	if (c->batch < 1 || c->batch > HN_TRAIN_BATCH_MAX)
+		return hn_fail(err, HN_EINVAL, "batch %u: 1 to %d", c->batch, HN_TRAIN_BATCH_MAX);
+	if (c->epochs < 1)
+		return hn_fail(err, HN_EINVAL, "epochs: at least 1");
+	if (!(c->lr > 0) || !isfinite(c->lr))
+		return hn_fail(err, HN_EINVAL, "learning rate %g: must be positive", (double)c->lr);
+	if (!(c->weight_decay >= 0) || !(c->weight_decay * c->lr < 1))
+		return hn_fail(err, HN_EINVAL, "weight decay %g: 0 or more, below 1 / learning rate",
+		               (double)c->weight_decay);
+	if (!(c->smoothing >= 0 && c->smoothing < 1))
+		return hn_fail(err, HN_EINVAL, "label smoothing %g: 0 to below 1", (double)c->smoothing);
+	if (!(c->clip_norm >= 0) || !(c->min_delta >= 0))
+		return hn_fail(err, HN_EINVAL, "clip norm and min delta: 0 or more");
+	return HN_OK;
+}
+
+static hn_status check_finite(const float *v, size_t n, size_t width, const char *what,
+                              struct hn_err *err)
+{
+	for (size_t i = 0; i < n * width; i++)
+		if (!isfinite(v[i]))
+			return hn_fail(err, HN_ENUMERIC, "%s: sample %zu, value %zu is not finite", what,
+			               i / width, i % width);
+	return HN_OK;
+}
+
+static hn_status check_labels(const struct hn_net *net, const struct hn_set *s, const char *what,
+                              struct hn_err *err)
+{
+	if (!s->label)
+		return hn_fail(err, HN_EINVAL, "%s: no labels", what);
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->label[i] < 0 || s->label[i] >= net->out_n)
+			return hn_fail(err, HN_ERANGE, "%s: sample %u has label %d, the net %u classes", what,
+			               i, s->label[i], net->out_n);
+	return HN_OK;
+}
+
+static hn_status check_weights(const struct hn_set *s, const char *what, struct hn_err *err)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; s->weight && i < s->n; i++) {
+		if (!(s->weight[i] >= 0) || !isfinite(s->weight[i]))
+			return hn_fail(err, HN_ERANGE, "%s: sample %u has weight %g", what, i,
+			               (double)s->weight[i]);
+		sum += (double)s->weight[i];
+	}
+	if (s->weight && s->n && !(sum > 0))
+		return hn_fail(err, HN_EDATA, "%s: all sample weights are zero", what);
+	return HN_OK;
+}
+
+static hn_status check_set(const struct hn_net *net, const struct hn_set *s, const char *what,
+                           struct hn_err *err)
+{
+	hn_status rc;
+
+	if (s->n == 0)
+		return HN_OK;
+	if (!s->x)
+		return hn_fail(err, HN_EINVAL, "%s: no inputs", what);
+	rc = check_finite(s->x, s->n, hn_size(net->in), what, err);
+	if (rc)
+		return rc;
+	if (net->task == HN_CLASSIFY) {
+		rc = check_labels(net, s, what, err);
+	} else if (net->task != HN_AUTOENCODE) {
+		if (!s->target)
+			return hn_fail(err, HN_EINVAL, "%s: no targets", what);
+		rc = check_finite(s->target, s->n, net->out_n, what, err);
+	}
+	return rc ? rc : check_weights(s, what, err);
+}
+
+static hn_status check_classes(const struct hn_set *s, struct hn_err *err)
+{
+	for (uint32_t i = 1; i < s->n; i++)
+		if (s->label[i] != s->label[0])
+			return HN_OK;
+	return hn_fail(err, HN_EDATA, "training data: only class %d appears in %u samples",
+	               s->label[0], s->n);
+}
+
+static hn_status check_class_weight(const struct hn_train_cfg *c, struct hn_err *err)
+{
+	for (unsigned i = 0; c->class_weight && i < c->net->out_n; i++)
+		if (!(c->class_weight[i] > 0) || !isfinite(c->class_weight[i]))
+			return hn_fail(err, HN_EINVAL, "weight of class %u must be positive", i);
+	return HN_OK;
+}
+
+hn_status hn_fit_check(const struct hn_train_cfg *c, const struct hn_data *data,
+                       struct hn_err *err)
+{
+	hn_status rc;
+
+	if (data->train.n == 0)
+		return hn_fail(err, HN_EDATA, "training data: no samples");
+	rc = check_set(c->net, &data->train, "training data", err);
+	if (!rc)
+		rc = check_set(c->net, &data->valid, "held-back data", err);
+	if (!rc && c->net->task == HN_CLASSIFY)
+		rc = check_classes(&data->train, err);
+	if (!rc && c->net->task == HN_CLASSIFY)
+		rc = check_class_weight(c, err);
+	if (!rc && c->start)
+		rc = check_finite(c->start, 1, c->net->n_weights, "weights to start from", err);
+	return rc;
+}
