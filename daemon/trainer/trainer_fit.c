@@ -215,10 +215,7 @@ static hn_status quantise(struct fit *f, struct hn_err *err)
 	if (rc != HN_OK)
 		return hn_fail(err, rc, "quantisation: %s", hn_status_text(rc));
 	(void)snprintf(m.net, sizeof m.net, "%s", f->job->net);
-	m.in_scale = calib.grid[0].scale;
-	m.in_zp = calib.grid[0].zp;
-	m.out_scale = calib.grid[f->net.n_layers].scale;
-	m.out_zp = calib.grid[f->net.n_layers].zp;
+	hn_calib_keep(&calib, &f->net, &m);
 	m.image = f->image;
 	m.image_len = (uint32_t)f->image_len;
 	rc = hn_model_write(&m, f->blob, f->blob_cap, &f->blob_len);

@@ -31,6 +31,8 @@ struct hn_layer_q {
 	const float *w;
 	double  in_scale, out_scale;
 	int8_t  in_zp, out_zp, act_min, act_max;
+	const uint8_t *frozen;   /* constants of this layer in an image whose weight scales are to be
+	                            used again, or NULL                                        */
 	uint8_t *out;            /* (image_bytes,) constants, zeroed, 4-byte aligned          */
 };
 
@@ -69,6 +71,9 @@ struct hn_layer_type {
 	uint32_t (*image_pq)(const struct hn_layer *l);
 	/* Errors: HN_ENUMERIC when a constant cannot be represented. */
 	hn_status (*quantise)(const struct hn_layer_q *q);
+	/* step (n_w,): int8 step of each weight, 0 where it is not rounded to int8 (biases).  NULL
+	 * without weights.  q->out is not used. */
+	void (*steps)(const struct hn_layer_q *q, float *step);
 	/* Element-wise layers: y = f(x), for tables. */
 	double (*value)(const struct hn_layer *l, double x);
 	double out_lo, out_hi;   /* fixed int8 range of a bounded function, else 0, 0         */
@@ -90,6 +95,7 @@ hn_status hn_product_quantise(const struct hn_layer_q *q, size_t row);
 
 /* int8 scale of one output channel, w (row,); what hn_product_quantise uses. */
 float hn_product_scale(const float *w, size_t row, float bias, float in_scale);
+void hn_product_steps(const struct hn_layer_q *q, size_t row, float *step);
 
 /* m = mult * 2^(shift - 31), mult in [2^30, 2^31) or 0.  Source: TFLite QuantizeMultiplier. */
 void hn_quant_mult(double m, int32_t *mult, int8_t *shift);

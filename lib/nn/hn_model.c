@@ -6,7 +6,7 @@
 #include "hd_image.h"
 #include "hn_net.h"
 
-enum { HEAD = 52, CRC_FROM = 12, FORMAT = 1, SCALER_MAX = 128 };
+enum { HEAD = 52, CRC_FROM = 12, FORMAT = 1, SCALER_MAX = 128, GRID = 8 };
 #define MAGIC 0x314d4e48u        /* "HNM1" */
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -35,14 +35,15 @@ static float get_f32(const uint8_t *p)
 	return v;
 }
 
-static size_t blob_size(size_t net_len, size_t n_ch, size_t n_weights, size_t image_len)
+static size_t blob_size(const struct hn_model *m, size_t net_len)
 {
-	return HEAD + pad4(net_len) + 8 * n_ch + 4 * n_weights + image_len;
+	return HEAD + pad4(net_len) + 8 * (size_t)m->scaler.n_ch + GRID * (size_t)m->n_grids +
+	       4 * (size_t)m->n_weights + m->image_len;
 }
 
 size_t hn_model_size(const struct hn_model *m)
 {
-	return blob_size(strnlen(m->net, sizeof m->net), m->scaler.n_ch, m->n_weights, m->image_len);
+	return blob_size(m, strnlen(m->net, sizeof m->net));
 }
 
 static void write_head(const struct hn_model *m, uint8_t *out, size_t size)
@@ -51,6 +52,7 @@ static void write_head(const struct hn_model *m, uint8_t *out, size_t size)
 	hd_put32(out + 4, (uint32_t)size);
 	hd_put16(out + 12, FORMAT);
 	out[14] = m->task;
+	out[15] = m->n_grids;
 	hd_put16(out + 16, m->in_len);
 	hd_put16(out + 18, m->in_ch);
 	hd_put16(out + 20, m->out_n);
@@ -73,6 +75,7 @@ hn_status hn_model_write(const struct hn_model *m, uint8_t *out, size_t cap, siz
 	size_t size;
 
 	if (net_len == 0 || net_len == sizeof m->net || m->scaler.n_ch > SCALER_MAX ||
+	    m->n_grids > HN_NET_LAYERS_MAX + 1 ||
 	    m->n_weights > HN_NET_WEIGHTS_MAX || m->image_len % 4 || m->image_len > HN_MODEL_BLOB_MAX)
 		return HN_ERANGE;
 	size = hn_model_size(m);
@@ -87,6 +90,10 @@ hn_status hn_model_write(const struct hn_model *m, uint8_t *out, size_t cap, siz
 		put_f32(p + 4 * (m->scaler.n_ch + i), m->scaler.std[i]);
 	}
 	p += 8 * (size_t)m->scaler.n_ch;
+	for (unsigned i = 0; i < m->n_grids; i++, p += GRID) {
+		put_f32(p, m->grid_scale[i]);
+		hd_put32(p + 4, (uint8_t)m->grid_zp[i]);
+	}
 	if (m->n_weights)
 		memcpy(p, m->weights, 4 * (size_t)m->n_weights);
 	p += 4 * (size_t)m->n_weights;
@@ -109,6 +116,7 @@ static hn_status read_head(struct hn_model *m, const uint8_t *b, size_t len, str
 	if (hd_get32(b + 8) != hd_crc32c(0, b + CRC_FROM, len - CRC_FROM))
 		return hn_fail(err, HN_EFORMAT, "model: checksum does not match");
 	m->task = b[14];
+	m->n_grids = b[15];
 	m->in_len = hd_get16(b + 16);
 	m->in_ch = hd_get16(b + 18);
 	m->out_n = hd_get16(b + 20);
@@ -127,8 +135,9 @@ static hn_status read_lengths(const struct hn_model *m, size_t net_len, size_t l
                               struct hn_err *err)
 {
 	if (net_len == 0 || net_len >= sizeof m->net || m->scaler.n_ch > SCALER_MAX ||
+	    m->n_grids > HN_NET_LAYERS_MAX + 1 ||
 	    m->n_weights > HN_NET_WEIGHTS_MAX || m->image_len % 4 || m->image_len > len ||
-	    blob_size(net_len, m->scaler.n_ch, m->n_weights, m->image_len) != len)
+	    blob_size(m, net_len) != len)
 		return hn_fail(err, HN_EFORMAT, "model: lengths do not add up");
 	if (m->scaler.n_ch != m->in_ch)
 		return hn_fail(err, HN_EFORMAT, "model: scaler has %u channels, the input %u",
@@ -138,6 +147,8 @@ static hn_status read_lengths(const struct hn_model *m, size_t net_len, size_t l
 
 static hn_status read_numbers(struct hn_model *m, const uint8_t *scaler, struct hn_err *err)
 {
+	const uint8_t *grid = scaler + 8 * (size_t)m->scaler.n_ch;
+
 	for (unsigned i = 0; i < m->scaler.n_ch; i++) {
 		const float mean = get_f32(scaler + 4 * i), std = get_f32(scaler + 4 * (m->scaler.n_ch + i));
 
@@ -145,6 +156,12 @@ static hn_status read_numbers(struct hn_model *m, const uint8_t *scaler, struct 
 			return hn_fail(err, HN_ENUMERIC, "model: scaler of channel %u is not usable", i);
 		m->scaler.mean[i] = mean;
 		m->scaler.std[i] = std;
+	}
+	for (unsigned i = 0; i < m->n_grids; i++, grid += GRID) {
+		m->grid_scale[i] = get_f32(grid);
+		m->grid_zp[i] = (int8_t)grid[4];
+		if (!isfinite(m->grid_scale[i]) || !(m->grid_scale[i] > 0) || hd_get32(grid + 4) > 255)
+			return hn_fail(err, HN_ENUMERIC, "model: int8 grid %u is not usable", i);
 	}
 	for (uint32_t i = 0; i < m->n_weights; i++)
 		if (!isfinite(m->weights[i]))
@@ -169,6 +186,9 @@ static hn_status read_net(const struct hn_model *m, struct hn_err *err)
 	if (net.n_weights != m->n_weights)
 		return hn_fail(err, HN_EFORMAT, "model: net needs %u weights, has %u", net.n_weights,
 		               m->n_weights);
+	if (m->n_grids && m->n_grids != net.n_layers + 1)
+		return hn_fail(err, HN_EFORMAT, "model: %u int8 grids for %u layers", m->n_grids,
+		               net.n_layers);
 	bad = hd_net_open(&image, m->image, m->image_len);
 	if (bad)
 		return hn_fail(err, HN_EFORMAT, "model: image refused (code %d)", (int)bad);
@@ -196,8 +216,9 @@ hn_status hn_model_read(struct hn_model *m, const uint8_t *blob, size_t len, str
 	p += pad4(net_len);
 	if (strlen(r.net) != net_len)
 		return hn_fail(err, HN_EFORMAT, "model: net text holds a zero byte");
-	r.weights = (const float *)(const void *)(p + 8 * (size_t)r.scaler.n_ch);
-	r.image = p + 8 * (size_t)r.scaler.n_ch + 4 * (size_t)r.n_weights;
+	r.weights = (const float *)(const void *)(p + 8 * (size_t)r.scaler.n_ch +
+	                                          GRID * (size_t)r.n_grids);
+	r.image = (const uint8_t *)(r.weights + r.n_weights);
 	rc = read_numbers(&r, p, err);
 	if (!rc)
 		rc = read_net(&r, err);

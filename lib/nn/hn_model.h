@@ -5,18 +5,20 @@
  * borrows from the blob):
  *
  *   0  u32 magic "HNM1"     4  u32 len, multiple of 4     8  u32 CRC-32C over bytes [12, len)
- *  12  u16 format 1        14  u8 task                   15  u8 zero
+ *  12  u16 format 1        14  u8 task                   15  u8 n_grids: 0 or layers + 1
  *  16  u16 in_len          18  u16 in_ch     20  u16 out_n     22  u16 n_ch of the scaler
  *  24  u64 seed
  *  32  f32 in_scale        36  f32 out_scale
  *  40  i8 in_zp            41  i8 out_zp     42  u16 length of the net text
  *  44  u32 n_weights       48  u32 image_len, multiple of 4
- *  52  net text, zero-padded to 4 | f32 mean[n_ch] | f32 std[n_ch] | f32 weights | image */
+ *  52  net text, zero-padded to 4 | f32 mean[n_ch] | f32 std[n_ch]
+ *      | n_grids times { f32 scale, i8 zp, u8[3] zero } | f32 weights | image */
 #ifndef HN_MODEL_H
 #define HN_MODEL_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include "hn_net.h"
 #include "hn_status.h"
 
 enum { HN_NET_TEXT_MAX = 512, HN_MODEL_BLOB_MAX = 8 << 20, HN_CLASSES_MAX = 32 };
@@ -38,6 +40,9 @@ struct hn_model {
 	uint32_t       n_weights;
 	float          in_scale, out_scale;    /* real value of one int8 step                  */
 	int8_t         in_zp, out_zp;
+	uint8_t        n_grids;          /* 0 in a version that was made before there were any */
+	float          grid_scale[HN_NET_LAYERS_MAX + 1];  /* input, output of each layer      */
+	int8_t         grid_zp[HN_NET_LAYERS_MAX + 1];
 	const uint8_t *image;            /* (image_len,) hd_image                              */
 	uint32_t       image_len;
 };

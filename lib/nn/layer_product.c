@@ -13,7 +13,7 @@ size_t hn_product_bytes(size_t row, size_t out)
 	return 4 + 8 * out + ((out + 3) & ~(size_t)3) + ((row * out + 3) & ~(size_t)3);
 }
 
-/* Symmetric weights: max |w| / 127.  A channel that is all (nearly) zero still needs its bias inside
+/* Symmetric weights: max |w| / 127.  A channel that is all (nearly) zero needs its bias inside
  * int32.  Rounded to float, as other runtimes store it: they then find the same multiplier. */
 float hn_product_scale(const float *w, size_t row, float bias, float in_scale)
 {
@@ -25,13 +25,42 @@ float hn_product_scale(const float *w, size_t row, float bias, float in_scale)
 	return (float)fmax(scale, 1e-12);
 }
 
+/* Scale of output channel o: that of the frozen image to the bit, or by its weights.  A multiplier
+ * holds more bits than a float, so the product with the two other scales finds it again. */
+static double scale_of(const struct hn_layer_q *q, size_t row, size_t o)
+{
+	const size_t out = q->l->out.ch;
+
+	if (q->frozen) {
+		const int32_t mult = (int32_t)hd_get32(q->frozen + 4 + 4 * out + 4 * o);
+		const int shift = (int8_t)q->frozen[4 + 8 * out + o];
+
+		if (mult > 0)
+			return (double)(float)(ldexp(mult, shift - 31) * q->out_scale / q->in_scale);
+	}
+	return (double)hn_product_scale(q->w + o * row, row, q->w[row * out + o], (float)q->in_scale);
+}
+
+void hn_product_steps(const struct hn_layer_q *q, size_t row, float *step)
+{
+	const size_t out = q->l->out.ch;
+
+	for (size_t o = 0; o < out; o++) {
+		const float scale = (float)scale_of(q, row, o);
+
+		for (size_t i = 0; i < row; i++)
+			step[o * row + i] = scale;
+		step[row * out + o] = 0;
+	}
+}
+
 /* One output channel. */
 static hn_status channel(const struct hn_layer_q *q, size_t row, size_t o, uint8_t *w8)
 {
 	const size_t out = q->l->out.ch;
 	const float *w = q->w + o * row;
 	const double bias = (double)q->w[row * out + o];
-	const double scale = (double)hn_product_scale(w, row, q->w[row * out + o], (float)q->in_scale);
+	const double scale = scale_of(q, row, o);
 	const double b = round(bias / (q->in_scale * scale));
 	uint8_t *bias_at = q->out + 4 + 4 * o, *mult_at = bias_at + 4 * out;
 	int32_t mult;

@@ -7,6 +7,9 @@
 #include "hd_ops.h"
 #include "hn_layer.h"
 
+/* No net needs more arena: two tensors, the kept ones, and work. */
+enum { NEED_MAX = HD_VALUES_MAX * (HD_KEPT_MAX + 3) };
+
 /* Layers that appear in the image. */
 static unsigned emitted(const struct hn_net *net)
 {
@@ -40,34 +43,10 @@ size_t hn_image_need(const struct hn_net *net)
 	return n;
 }
 
-/* Activation memory, as hd_net_run lays it out: neighbours at the two ends of one arena. */
-static uint32_t arena_need(const struct hn_net *net)
-{
-	uint32_t need = 0, held = 0;
-	unsigned left = emitted(net);
-	bool first = true;
-
-	for (unsigned i = 0; i < net->n_layers; i++) {
-		const struct hd_op_row *op = hd_op_find(net->layer[i].type->op);
-		const uint32_t bytes = (uint32_t)((hn_size(net->layer[i].out) + 3) & ~(size_t)3);
-
-		if (hn_quant_skips(net, i))
-			continue;
-		left--;
-		if (left > 0 && op && (first || !op->in_place)) {
-			need = held + bytes > need ? held + bytes : need;
-			held = bytes;
-		}
-		first = false;
-	}
-	return need;
-}
-
 static void put_head(const struct hn_net *net, int8_t in_zp, uint8_t *out, size_t len)
 {
 	hd_put32(out, HD_IMAGE_MAGIC);
 	hd_put32(out + 4, (uint32_t)len);
-	hd_put32(out + 12, arena_need(net));
 	hd_put16(out + 16, net->in.len);
 	hd_put16(out + 18, net->in.ch);
 	hd_put16(out + 20, net->out_n);
@@ -111,19 +90,47 @@ static void set_bounds(struct hn_layer_q *q, const struct hn_layer *next)
 		q->act_max = (int8_t)round(hi);
 }
 
-static hn_status put_constants(const struct hn_quant_cfg *cfg, const struct hn_calib *calib,
-                               unsigned i, uint8_t *out)
+/* What layer i needs for its int8 form; `at` = its constants' place in the image. */
+static struct hn_layer_q layer_q(const struct hn_quant_cfg *cfg, const struct hn_calib *calib,
+                                 unsigned i, size_t at)
 {
 	const struct hn_net *net = cfg->net;
-	const struct hn_layer *l = &net->layer[i];
 	const struct hn_grid in = calib->grid[i], to = calib->grid[i + 1];
-	struct hn_layer_q q = { .l = l, .w = cfg->weights + l->w_at, .in_scale = (double)in.scale,
-	                        .out_scale = (double)to.scale, .in_zp = in.zp, .out_zp = to.zp,
-	                        .act_min = -128, .act_max = 127, .out = out };
+	struct hn_layer_q q = { .l = &net->layer[i], .w = cfg->weights + net->layer[i].w_at,
+	                        .in_scale = (double)in.scale, .out_scale = (double)to.scale,
+	                        .in_zp = in.zp, .out_zp = to.zp, .act_min = -128, .act_max = 127,
+	                        .frozen = cfg->frozen ? cfg->frozen + at : NULL };
 
 	if (i + 1 < net->n_layers && hn_quant_fused(net, i + 1))
 		set_bounds(&q, &net->layer[i + 1]);
-	return l->type->quantise(&q);
+	return q;
+}
+
+static size_t constants_at(const struct hn_net *net)
+{
+	return HD_IMAGE_HEADER + (size_t)HD_SCALER_ENTRY * net->in.ch +
+	       (size_t)HD_LAYER_ENTRY * emitted(net);
+}
+
+static hn_status put_constants(const struct hn_quant_cfg *cfg, const struct hn_calib *calib,
+                               uint8_t *out, struct hn_err *err)
+{
+	const struct hn_net *net = cfg->net;
+	size_t at = constants_at(net);
+
+	for (unsigned i = 0; i < net->n_layers; i++) {
+		const struct hn_layer *l = &net->layer[i];
+		struct hn_layer_q q = layer_q(cfg, calib, i, at);
+
+		if (hn_quant_skips(net, i))
+			continue;
+		q.out = out + at;
+		if (l->type->quantise(&q))
+			return hn_fail(err, HN_ENUMERIC, "int8: layer %u '%s' has weights that are not finite"
+			               " or outside their grid", i + 1, l->text);
+		at += l->type->image_bytes(l);
+	}
+	return HN_OK;
 }
 
 static hn_status fail_form(const struct hn_net *net, struct hn_err *err)
@@ -153,13 +160,54 @@ static hn_status check(const struct hn_quant_cfg *cfg, size_t need, size_t cap, 
 	return HN_OK;
 }
 
+static void put_table(const struct hn_net *net, uint8_t *out)
+{
+	uint8_t *row = out + HD_IMAGE_HEADER + (size_t)HD_SCALER_ENTRY * net->in.ch;
+
+	for (unsigned i = 0; i < net->n_layers; i++) {
+		if (hn_quant_skips(net, i))
+			continue;
+		put_layer(&net->layer[i], row);
+		row += HD_LAYER_ENTRY;
+	}
+	hd_put32(out + 8, hd_image_arch(out));
+}
+
+/* The least memory that the interpreter takes, by asking it.  False when it takes none. */
+static bool put_arena(uint8_t *out, uint32_t len)
+{
+	uint32_t low = 0, high = NEED_MAX;
+	struct hd_net net;
+
+	while (high - low > 4) {                 /* low is too small, high is not */
+		const uint32_t mid = low + (high - low) / 8 * 4;
+
+		hd_put32(out + 12, mid);
+		*(hd_net_open(&net, out, len) == HD_ESIZE ? &low : &high) = mid;
+	}
+	hd_put32(out + 12, low);
+	if (hd_net_open(&net, out, len) == HD_ESIZE)
+		hd_put32(out + 12, high);
+	return hd_net_open(&net, out, len) == HD_OK;
+}
+
+/* The frozen image must be one of this net: then its constants lie where the new ones do. */
+static hn_status check_frozen(const struct hn_quant_cfg *cfg, uint32_t arch, size_t need)
+{
+	struct hd_net net;
+
+	if (!cfg->frozen)
+		return HN_OK;
+	if (cfg->frozen_len != need || hd_net_open(&net, cfg->frozen, cfg->frozen_len) != HD_OK)
+		return HN_EINVAL;
+	return net.arch == arch ? HN_OK : HN_EINVAL;
+}
+
 hn_status hn_image_write(const struct hn_quant_cfg *cfg, const struct hn_calib *calib,
                          struct hn_bytes out, size_t *len, struct hn_err *err)
 {
 	const struct hn_net *net = cfg->net;
 	const size_t need = hn_image_need(net);
-	uint8_t *table, *at;
-	struct hd_net opened;
 	hn_status rc = check(cfg, need, out.cap, err);
 
 	if (rc)
@@ -167,24 +215,45 @@ hn_status hn_image_write(const struct hn_quant_cfg *cfg, const struct hn_calib *
 	memset(out.p, 0, need);
 	put_head(net, calib->grid[0].zp, out.p, need);
 	put_scaler(cfg->scaler, (double)calib->grid[0].scale, out.p + HD_IMAGE_HEADER);
-	table = out.p + HD_IMAGE_HEADER + (size_t)HD_SCALER_ENTRY * net->in.ch;
-	at = table + (size_t)HD_LAYER_ENTRY * emitted(net);
-	for (unsigned i = 0; i < net->n_layers; i++) {
-		const struct hn_layer *l = &net->layer[i];
-
-		if (hn_quant_skips(net, i))
-			continue;
-		put_layer(l, table);
-		rc = put_constants(cfg, calib, i, at);
-		if (rc)
-			return hn_fail(err, rc, "int8: layer %u '%s' has weights that are not finite", i + 1,
-			               l->text);
-		table += HD_LAYER_ENTRY;
-		at += l->type->image_bytes(l);
-	}
-	hd_put32(out.p + 8, hd_image_arch(out.p));
-	if (hd_net_open(&opened, out.p, (uint32_t)need) != HD_OK)
+	put_table(net, out.p);
+	rc = check_frozen(cfg, hd_get32(out.p + 8), need);
+	if (rc)
+		return hn_fail(err, rc, "int8: the image whose grid is to be kept is of another net");
+	rc = put_constants(cfg, calib, out.p, err);
+	if (rc)
+		return rc;
+	if (!put_arena(out.p, (uint32_t)need))
 		return hn_fail(err, HN_EINVAL, "int8: this net does not fit the device's image");
 	*len = need;
 	return HN_OK;
+}
+
+hn_status hn_quant_steps(const struct hn_quant_cfg *cfg, const struct hn_calib *calib, float *step)
+{
+	const struct hn_net *net = cfg->net;
+	const size_t need = hn_image_need(net);
+	size_t at = constants_at(net);
+
+	if (need == 0 || (cfg->frozen && cfg->frozen_len != need))
+		return HN_EINVAL;
+	for (unsigned i = 0; i < net->n_layers; i++) {
+		const struct hn_layer *l = &net->layer[i];
+		const struct hn_layer_q q = layer_q(cfg, calib, i, at);
+
+		if (hn_quant_skips(net, i))
+			continue;
+		if (l->type->steps)
+			l->type->steps(&q, step + l->w_at);
+		at += l->type->image_bytes(l);
+	}
+	return HN_OK;
+}
+
+size_t hn_quant_clipped(const struct hn_net *net, const float *weights, const float *step)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < net->n_weights; i++)
+		n += step[i] > 0 && fabsf(weights[i]) > 127.5f * step[i];
+	return n;
 }

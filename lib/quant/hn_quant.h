@@ -29,6 +29,8 @@ struct hn_quant_cfg {
 	const struct hn_scaler *scaler;  /* raw counts; n_ch == in_ch                          */
 	enum hn_calib_rule rule;
 	double tail;                     /* percentile: share cut off at each end, 1e-4         */
+	const uint8_t *frozen;           /* image whose weight scales are used again, or NULL  */
+	uint32_t frozen_len;
 };
 
 /* Samples of one calibration or comparison: x (n, in), scaled. */
@@ -50,10 +52,31 @@ size_t hn_image_need(const struct hn_net *net);
 
 /* Write the image into out (cap,), 4-byte aligned, cap >= hn_image_need.
  * The scaler's mean is rounded to whole counts: fit it so.
- * Errors: HN_EINVAL (no int8 form, scaler), HN_ENOMEM (cap), HN_ENUMERIC. */
+ *
+ * With cfg->frozen (4-byte aligned) and the calibration that it was made with (hn_calib_of), the
+ * new image differs from it only where a weight has moved by a step of its grid, and in biases:
+ * what a delta has to carry.  Weights that have outgrown the grid are held at its ends: see
+ * hn_quant_clipped.
+ * Errors: HN_EINVAL (no int8 form, scaler, frozen is of another net), HN_ENOMEM (cap),
+ * HN_ENUMERIC (also: a bias outside the frozen grid). */
 struct hn_bytes { uint8_t *p; size_t cap; };
 hn_status hn_image_write(const struct hn_quant_cfg *cfg, const struct hn_calib *calib,
                          struct hn_bytes out, size_t *len, struct hn_err *err);
+
+/* The grids of a version.  Errors: HN_ENOENT (made before versions kept them), HN_EINVAL (another
+ * net). */
+hn_status hn_calib_of(const struct hn_model *m, const struct hn_net *net, struct hn_calib *calib);
+
+/* Keep the grids in a version that is about to be written: all fields of hn_model about int8 but
+ * the image. */
+void hn_calib_keep(const struct hn_calib *calib, const struct hn_net *net, struct hn_model *m);
+
+/* step (n_weights,): the int8 step of each weight, 0 where there is none (biases).  On the grid of
+ * cfg->frozen, or that of cfg->weights.  Errors: HN_EINVAL. */
+hn_status hn_quant_steps(const struct hn_quant_cfg *cfg, const struct hn_calib *calib, float *step);
+
+/* Number of weights that lie outside -127..127 steps. */
+size_t hn_quant_clipped(const struct hn_net *net, const float *weights, const float *step);
 
 /* How close int8 is to float on x (n, in), scaled inputs. */
 struct hn_agreement {
