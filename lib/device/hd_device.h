@@ -10,6 +10,7 @@
 #ifndef HD_DEVICE_H
 #define HD_DEVICE_H
 
+#include "hd_delta.h"
 #include "hd_image.h"
 #include "hd_msg.h"
 #include "hd_sha256.h"
@@ -69,14 +70,17 @@ bool hd_send_prediction(struct hd_device *d, uint32_t tick_us, uint32_t count,
 struct hd_device {                       /* private: use the functions; small and hot first */
 	uint8_t  state, error, seq, re, re_error;
 	uint8_t  tell;                   /* frames to send, see hd_stage.h                 */
-	uint8_t  tail;                   /* bytes of the waiting CHUNK that are programmed */
+	uint8_t  tail;                   /* bytes of the waiting CHUNK that are done with  */
+	uint8_t  held;                   /* bytes of the result that wait in `out`         */
 	uint8_t  vector;                 /* self-test: 0 = not opened, i + 1 = vector i is next */
 	bool     waiting, used;          /* used: something was programmed since the erase */
 	uint16_t session;
 	const struct hd_flash *flash;
 	const uint8_t *active, *spare;   /* mapped slots: in service or NULL; the other    */
 	uint32_t spare_at;               /* flash address of the spare slot                */
-	uint32_t payload_len, next, bitmap, hash_at;
+	uint32_t wire_len;               /* bytes to be sent: payload or patch             */
+	uint32_t next, bitmap;           /* of these                                       */
+	uint32_t solid, hash_at;         /* of the payload: in flash without a gap, hashed */
 	uint32_t erase_at, erase_to;     /* offsets in the spare slot: erased so far, wanted */
 	const struct hd_net *cur, *want; /* in service; to be in service after hd_service  */
 	uint32_t nonce_dev, nonce_gw, due, missed, trial_left, lost_tx, lost_rx, fault_at;
@@ -86,6 +90,8 @@ struct hd_device {                       /* private: use the functions; small an
 	struct hd_net    net[2];         /* opened image of each slot                      */
 	struct hd_sha256 hash;
 	uint32_t header[HD_PACKAGE_HEADER / 4];  /* staged header, programmed last; words: aligned */
+	struct hd_delta  delta;
+	uint32_t out[HD_UNIT_MAX / 4];   /* result of a patch, before it is programmed     */
 	struct hd_rx     rx;
 };
 #endif

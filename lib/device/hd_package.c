@@ -14,7 +14,8 @@ hd_status hd_package_check(const uint8_t raw[HD_PACKAGE_HEADER])
 	uint32_t vectors = n_vectors * hd_load16(raw + HD_AT_VECTOR_LEN);
 
 	if (hd_load32(raw + HD_AT_MAGIC) != HD_PACKAGE_MAGIC || hd_load16(raw + HD_AT_FORMAT) != FORMAT
-	    || raw[HD_AT_KIND] != 0 || hd_load32(raw + HD_AT_CRC) != hd_crc32c(0, raw, HD_AT_CRC))
+	    || raw[HD_AT_KIND] != (hd_load32(raw + HD_AT_PATCH_LEN) != 0)
+	    || hd_load32(raw + HD_AT_CRC) != hd_crc32c(0, raw, HD_AT_CRC))
 		return HD_EFORMAT;
 	/* Compared by subtraction: the sum of two lengths from outside may wrap. */
 	if (image_len == 0 || (image_len & 3) != 0 || n_vectors > HD_VECTORS_MAX
@@ -40,6 +41,7 @@ hd_status hd_package_read(struct hd_package *p, const uint8_t raw[HD_PACKAGE_HEA
 	p->model_version = hd_get32(raw + HD_AT_MODEL);
 	p->image_len = hd_get32(raw + HD_AT_IMAGE_LEN);
 	p->payload_len = hd_get32(raw + HD_AT_PAYLOAD_LEN);
+	p->patch_len = hd_get32(raw + HD_AT_PATCH_LEN);
 	p->n_vectors = hd_get16(raw + HD_AT_N_VECTORS);
 	p->vector_len = hd_get16(raw + HD_AT_VECTOR_LEN);
 	memcpy(p->base, raw + HD_AT_BASE, sizeof p->base);
@@ -67,6 +69,7 @@ void hd_package_write(const struct hd_package *p, const uint8_t key[HD_KEY_LEN],
 	memcpy(raw + HD_AT_BASE, p->base, sizeof p->base);
 	memcpy(raw + HD_AT_DIGEST, p->digest, sizeof p->digest);
 	hd_hmac(key, raw, HD_PACKAGE_SIGNED, raw + HD_AT_MAC);
+	hd_put32(raw + HD_AT_PATCH_LEN, p->patch_len);
 	hd_put32(raw + HD_AT_CRC, hd_crc32c(0, raw, HD_AT_CRC));
 }
 

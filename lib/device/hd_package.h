@@ -1,12 +1,14 @@
 /* hd_package.h - the signed package: what is sent to a device, and what its slot keeps.
  *
- * A package is a header and a payload.  The payload is the image (hd_image.h), then `n_vectors`
+ * A package is a header and what is sent behind it: the payload, or the differences of the payload
+ * from the one in service (hd_delta.h).  A slot holds the header and the whole payload in both
+ * cases.  The payload is the image (hd_image.h), then `n_vectors`
  * self-test vectors, each { i8 in[in_len * in_ch], i8 out[out_n] } made by the gateway with the
  * same kernels: a device must reproduce every output bit for bit before it activates the image.
  *
  *   0  u32 magic        "HDP1"
  *   4  u16 format       1
- *   6  u8  kind         0 = full image
+ *   6  u8  kind         0 = full: the payload is sent; 1 = delta: a patch is sent
  *   7  u8  key_id       which key the MAC was made with
  *   8  u8  uid[8]       device, or all zero for a group package
  *  16  u32 arch         architecture hash of the image
@@ -17,9 +19,10 @@
  *  34  u16 vector_len   bytes of one self-test vector
  *  36  u32 payload_len  image_len + n_vectors * vector_len
  *  40  u8  base[8]      deltas: first bytes of the base image's digest; zero when full
- *  48  u8  digest[32]   SHA-256 of the payload
+ *  48  u8  digest[32]   SHA-256 of the payload, for a delta that of the result
  *  80  u8  mac[32]      HMAC-SHA256 over bytes [0, 80) under the device's key
- * 112  u8  reserved[12] zero
+ * 112  u32 patch_len    bytes of the patch; 0 when full
+ * 116  u8  reserved[8]  zero
  * 124  u32 crc          CRC-32C over bytes [0, 124) */
 #ifndef HD_PACKAGE_H
 #define HD_PACKAGE_H
@@ -28,9 +31,11 @@
 
 #define HD_PACKAGE_MAGIC 0x31504448u /* "HDP1" */
 
+enum { HD_KIND_FULL = 0, HD_KIND_DELTA = 1 };    /* permanent */
+
 enum {
 	HD_PACKAGE_HEADER = 128, HD_PACKAGE_SIGNED = 80, HD_UID_LEN = 8, HD_DIGEST_LEN = 32,
-	HD_KEY_LEN = 32, HD_VECTORS_MAX = 16
+	HD_KEY_LEN = 32, HD_BASE_LEN = 8, HD_VECTORS_MAX = 16
 };
 
 /* Offsets of the fields above. */
@@ -38,15 +43,15 @@ enum {
 	HD_AT_MAGIC = 0, HD_AT_FORMAT = 4, HD_AT_KIND = 6, HD_AT_KEY_ID = 7, HD_AT_UID = 8,
 	HD_AT_ARCH = 16, HD_AT_VERSION = 20, HD_AT_MODEL = 24, HD_AT_IMAGE_LEN = 28,
 	HD_AT_N_VECTORS = 32, HD_AT_VECTOR_LEN = 34, HD_AT_PAYLOAD_LEN = 36, HD_AT_BASE = 40,
-	HD_AT_DIGEST = 48, HD_AT_MAC = 80, HD_AT_CRC = 124
+	HD_AT_DIGEST = 48, HD_AT_MAC = 80, HD_AT_PATCH_LEN = 112, HD_AT_CRC = 124
 };
 
 struct hd_package {
 	uint8_t  kind, key_id;
 	uint8_t  uid[HD_UID_LEN];
-	uint32_t arch, version, model_version, image_len, payload_len;
+	uint32_t arch, version, model_version, image_len, payload_len, patch_len;
 	uint16_t n_vectors, vector_len;
-	uint8_t  base[8];
+	uint8_t  base[HD_BASE_LEN];
 	uint8_t  digest[HD_DIGEST_LEN];
 	uint8_t  mac[HD_DIGEST_LEN];
 };

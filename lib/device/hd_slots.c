@@ -5,7 +5,7 @@
 #include "hd_crc32c.h"
 #include "hd_sha256.h"
 
-enum { RECORD = 16, UNIT_MAX = 32, RECORD_CRC = 12 };
+enum { RECORD = 16, RECORD_CRC = 12 };
 
 static uint32_t record_size(const struct hd_flash *f)
 {
@@ -26,7 +26,7 @@ static bool geometry_ok(const struct hd_flash *f)
 {
 	uint32_t j = f->journal_at, a = f->slot_at[0], b = f->slot_at[1], n = f->slot_bytes;
 
-	return power_of_two(f->unit) && f->unit <= UNIT_MAX && power_of_two(f->sector)
+	return power_of_two(f->unit) && f->unit <= HD_UNIT_MAX && power_of_two(f->sector)
 		&& f->sector >= 4 * record_size(f) && ((j | a | b | n) & (f->sector - 1)) == 0
 		&& n > HD_PACKAGE_HEADER && apart(a, n, b, n) && apart(j, 2 * f->sector, a, n)
 		&& apart(j, 2 * f->sector, b, n);
@@ -84,7 +84,7 @@ static bool slot_good(const struct hd_slots *s, uint8_t slot)
 
 /* Append the record at the next free place.  The page with the last good record is left alone until
  * the other one holds newer ones. */
-static hd_status append(struct hd_slots *s, uint8_t record[UNIT_MAX])
+static hd_status append(struct hd_slots *s, uint8_t record[HD_UNIT_MAX])
 {
 	const struct hd_flash *f = s->flash;
 	uint32_t at = s->journal_next, next;
@@ -110,7 +110,7 @@ static hd_status append(struct hd_slots *s, uint8_t record[UNIT_MAX])
 hd_status hd_slots_note(struct hd_slots *s, uint8_t kind, uint8_t slot, uint16_t boots,
                         uint32_t floor)
 {
-	uint8_t record[UNIT_MAX];
+	uint8_t record[HD_UNIT_MAX];
 	bool failed = false, done = false;
 
 	memset(record, s->flash->erased, sizeof record);

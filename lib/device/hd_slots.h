@@ -48,7 +48,7 @@ struct hd_flash {
 enum hd_record { HD_REC_EMPTY = 1, HD_REC_ERASE = 2, HD_REC_TRIAL = 3, HD_REC_CONFIRMED = 4,
                  HD_REC_REVERTED = 5 };
 
-enum { HD_SLOT_NONE = 0xff };
+enum { HD_SLOT_NONE = 0xff, HD_UNIT_MAX = 32 };
 
 struct hd_slots {
 	const struct hd_flash *flash;

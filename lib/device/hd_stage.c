@@ -13,11 +13,6 @@ static uint8_t spare(const struct hd_device *d)
 	return d->slots.active == 0;
 }
 
-static const uint8_t *staged(const struct hd_device *d)
-{
-	return (const uint8_t *)d->header;
-}
-
 static const uint8_t *payload(const struct hd_device *d)
 {
 	return d->spare + HD_PACKAGE_HEADER;
@@ -58,7 +53,7 @@ static void refuse(struct hd_device *d, hd_status why)
 	enter(d, HD_FAILED);
 }
 
-static hd_status flash_failed(struct hd_device *d, uint32_t at)
+hd_status hd_stage_flash_failed(struct hd_device *d, uint32_t at)
 {
 	d->fault_at = at;
 	d->tell |= HD_TELL_FLASH;
@@ -84,7 +79,7 @@ static hd_status note(struct hd_device *d, uint8_t kind, uint8_t slot, uint16_t 
 {
 	hd_status rc = hd_slots_note(&d->slots, kind, slot, boots, floor);
 
-	return rc == HD_OK ? HD_OK : flash_failed(d, d->flash->journal_at);
+	return rc == HD_OK ? HD_OK : hd_stage_flash_failed(d, d->flash->journal_at);
 }
 
 /* --- BEGIN ------------------------------------------------------------------------------------ */
@@ -111,7 +106,12 @@ static hd_status usable(const struct hd_device *d, const uint8_t *raw)
 		return HD_EVERSION;
 	if (hd_load32(raw + HD_AT_PAYLOAD_LEN) > d->flash->slot_bytes - HD_PACKAGE_HEADER)
 		return HD_ESIZE;
-	return d->state == HD_TRIAL ? HD_ESTATE : HD_OK;  /* the spare slot is the way back */
+	if (d->state == HD_TRIAL)
+		return HD_ESTATE;        /* the spare slot is the way back */
+	if (raw[HD_AT_KIND] == HD_KIND_DELTA
+	    && (!d->want || memcmp(raw + HD_AT_BASE, d->active + HD_AT_DIGEST, HD_BASE_LEN) != 0))
+		return HD_EBASE;
+	return HD_OK;
 }
 
 static bool same_weights(const uint8_t *a, const uint8_t *b)
@@ -119,14 +119,23 @@ static bool same_weights(const uint8_t *a, const uint8_t *b)
 	return memcmp(a + HD_AT_DIGEST, b + HD_AT_DIGEST, HD_DIGEST_LEN) == 0;
 }
 
-static void stage(struct hd_device *d, uint32_t payload_len)
+/* The same bytes are sent: digest and, of a delta, the base. */
+static bool same_bytes(const uint8_t *a, const uint8_t *b)
 {
-	uint32_t sector = d->flash->sector;
+	return memcmp(a + HD_AT_BASE, b + HD_AT_BASE, HD_BASE_LEN + HD_DIGEST_LEN) == 0
+		&& hd_load32(a + HD_AT_PATCH_LEN) == hd_load32(b + HD_AT_PATCH_LEN);
+}
+
+static void stage(struct hd_device *d, const uint8_t *raw)
+{
+	uint32_t sector = d->flash->sector, payload_len = hd_load32(raw + HD_AT_PAYLOAD_LEN);
 
 	if (d->used)
 		spare_unknown(d);
-	d->payload_len = payload_len;
-	d->next = d->bitmap = d->hash_at = 0;
+	d->wire_len = raw[HD_AT_KIND] ? hd_load32(raw + HD_AT_PATCH_LEN) : payload_len;
+	d->next = d->bitmap = d->solid = d->hash_at = 0;
+	d->held = 0;
+	memset(&d->delta, 0, sizeof d->delta);
 	d->erase_to = (HD_PACKAGE_HEADER + payload_len + sector - 1) & ~(sector - 1);
 	hd_sha256_init(&d->hash);
 	d->state = HD_ERASING;
@@ -150,91 +159,11 @@ int hd_stage_begin(struct hd_device *d)
 			refuse(d, rc);
 		return (int)rc;
 	}
-	if (!open || !same_weights(raw, staged(d)))
-		stage(d, hd_load32(raw + HD_AT_PAYLOAD_LEN));
+	if (!open || !same_bytes(raw, hd_staged(d)))
+		stage(d, raw);
 	if (d->state != HD_VERIFYING)
 		memcpy(d->header, raw, HD_PACKAGE_HEADER);
 	return HD_OK;
-}
-
-/* --- CHUNK ------------------------------------------------------------------------------------ */
-
-/* Place of the grain at offset `at`: 0 = the first missing one, i + 1 = bit i of the bitmap,
- * -1 = it is here already, -2 = it may not come now. */
-static int place_of(const struct hd_device *d, uint32_t at, uint32_t grain)
-{
-	uint32_t o = d->next;
-	int i;
-
-	if (at < o)
-		return -1;
-	for (i = 0; i <= HD_GRAINS_AHEAD; i++, o += grain) {
-		if (o == at)
-			return i > 0 && (d->bitmap >> (i - 1) & 1) != 0 ? -1 : i;
-	}
-	return -2;
-}
-
-static void mark(struct hd_device *d, int place, uint32_t grain)
-{
-	bool more = true;
-
-	if (place > 0) {
-		d->bitmap |= (uint32_t)1 << (place - 1);
-		return;
-	}
-	while (more) {
-		d->next += grain;
-		more = (d->bitmap & 1) != 0;
-		d->bitmap >>= 1;
-	}
-	if (d->next > d->payload_len)
-		d->next = d->payload_len;
-}
-
-/* Program n bytes of the waiting chunk.  Only its end needs padding to whole units, in place:
- * behind it is a CRC that has been checked. */
-static hd_status program_grain(struct hd_device *d, uint32_t at, uint32_t n)
-{
-	const struct hd_flash *f = d->flash;
-	uint8_t *p = d->rx.buf + HD_FRAME_HEAD + HD_CHUNK_HEAD + d->tail;
-	uint32_t whole = (n + f->unit - 1) & ~(f->unit - 1);
-
-	memset(p + n, f->erased, whole - n);
-	at += d->spare_at + HD_PACKAGE_HEADER;
-	d->used = true;
-	return hd_flash_write(f, at, p, whole) == HD_OK ? HD_OK : flash_failed(d, at);
-}
-
-/* One grain of the waiting chunk at a time. */
-int hd_stage_chunk(struct hd_device *d)
-{
-	uint32_t grain = hd_stage_grain(d->flash), at, end, n;
-	hd_status rc = HD_OK;
-	int place;
-
-	if (d->state != HD_RECEIVING)
-		return HD_ESTATE;
-	if (d->frame.len <= HD_CHUNK_HEAD || d->frame.len > HD_CHUNK_HEAD + HD_CHUNK_MAX)
-		return HD_EFORMAT;       /* longer: the padding of its end would not fit in the buffer */
-	at = hd_load32(d->frame.body);
-	end = at + (uint32_t)d->frame.len - HD_CHUNK_HEAD;
-	if (at >= d->payload_len || at % grain != 0 || end > d->payload_len
-	    || (end < d->payload_len && end % grain != 0))
-		return HD_EFORMAT;
-	at += d->tail;
-	n = end - at < grain ? end - at : grain;
-	place = place_of(d, at, grain);
-	if (place < -1)
-		return HD_EFORMAT;
-	if (place >= 0)
-		rc = program_grain(d, at, n);
-	if (rc != HD_OK)
-		return (int)rc;
-	if (place >= 0)
-		mark(d, place, grain);
-	d->tail = (uint8_t)(d->tail + n);
-	return at + n < end ? HD_MORE : HD_OK;
 }
 
 /* --- ACTIVATE, CONFIRM, REVERT ---------------------------------------------------------------- */
@@ -256,13 +185,13 @@ static hd_status go_back(struct hd_device *d)
 
 static int activate(struct hd_device *d, uint32_t version, bool is_active)
 {
-	bool ready = d->state == HD_RECEIVING && d->next == d->payload_len;
+	bool ready = d->state == HD_RECEIVING && d->next == d->wire_len;
 
 	if (is_active)
 		return HD_OK;
 	if (!ready && d->state != HD_VERIFYING)
 		return HD_ESTATE;
-	if (version != hd_load32(staged(d) + HD_AT_VERSION))
+	if (version != hd_load32(hd_staged(d) + HD_AT_VERSION))
 		return HD_EVERSION;
 	if (ready) {
 		d->vector = 0;
@@ -326,7 +255,7 @@ static bool erase_one(struct hd_device *d, uint32_t idle_us)
 		return true;
 	}
 	if (f->erase(f->ctx, at) != 0) {
-		flash_failed(d, at);
+		hd_stage_flash_failed(d, at);
 		return true;
 	}
 	d->erase_at += f->sector;
@@ -335,7 +264,7 @@ static bool erase_one(struct hd_device *d, uint32_t idle_us)
 
 static HD_NOINLINE hd_status open_staged(struct hd_device *d)
 {
-	const uint8_t *header = staged(d);
+	const uint8_t *header = hd_staged(d);
 	struct hd_net *net = &d->net[spare(d)];
 	uint8_t digest[HD_DIGEST_LEN];
 	uint32_t vector_len;
@@ -359,7 +288,7 @@ static HD_NOINLINE hd_status open_staged(struct hd_device *d)
 /* Vector i must come out bit for bit. */
 static HD_NOINLINE hd_status self_test(struct hd_device *d, uint32_t i)
 {
-	const uint8_t *header = staged(d);
+	const uint8_t *header = hd_staged(d);
 	const struct hd_net *net = &d->net[spare(d)];
 	const uint8_t *in = payload(d) + net->len + i * hd_load16(header + HD_AT_VECTOR_LEN);
 	int8_t out[256];
@@ -374,8 +303,8 @@ static hd_status commit(struct hd_device *d)
 {
 	uint8_t slot = spare(d);
 
-	if (hd_flash_write(d->flash, d->spare_at, staged(d), HD_PACKAGE_HEADER) != HD_OK)
-		return flash_failed(d, d->spare_at);
+	if (hd_flash_write(d->flash, d->spare_at, hd_staged(d), HD_PACKAGE_HEADER) != HD_OK)
+		return hd_stage_flash_failed(d, d->spare_at);
 	if (note(d, HD_REC_TRIAL, slot, d->cfg.trial_boots, d->slots.floor) != HD_OK)
 		return HD_EFLASH;
 	d->want = &d->net[slot];
@@ -391,7 +320,7 @@ static bool verify(struct hd_device *d, uint32_t idle_us)
 
 	if (d->vector == 0) {
 		rc = open_staged(d);
-	} else if (d->vector <= staged(d)[HD_AT_N_VECTORS]) {
+	} else if (d->vector <= hd_staged(d)[HD_AT_N_VECTORS]) {
 		rc = self_test(d, d->vector - 1u);
 	} else {
 		if (!may_note(d, idle_us))
@@ -422,7 +351,7 @@ bool hd_stage_work(struct hd_device *d, uint32_t idle_us)
 		return true;
 	if (d->state != HD_RECEIVING && d->state != HD_VERIFYING)
 		return false;
-	n = d->next - d->hash_at;
+	n = d->solid - d->hash_at;
 	if (n > 0) {                     /* hash while receiving */
 		n = n < HASH_SLICE ? n : HASH_SLICE;
 		hd_sha256_add(&d->hash, payload(d) + d->hash_at, n);

@@ -17,6 +17,15 @@ enum hd_tell {
 	HD_TELL_FLASH = 1 << HD_EVENT_FLASH, HD_TELL_STATUS = 16
 };
 
+/* The header of the package that is being received. */
+static inline const uint8_t *hd_staged(const struct hd_device *d)
+{
+	return (const uint8_t *)d->header;
+}
+
+/* Nothing in the spare slot is to be trusted; returns HD_EFLASH. */
+hd_status hd_stage_flash_failed(struct hd_device *d, uint32_t at);
+
 /* Payload bytes that one bit of the bitmap stands for: whole write units and whole words. */
 uint32_t hd_stage_grain(const struct hd_flash *f);
 

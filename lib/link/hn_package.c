@@ -4,6 +4,7 @@
 
 #include "hd_image.h"
 #include "hd_sha256.h"
+#include "hn_delta.h"
 #include "hn_rng.h"
 
 void hn_device_key(const uint8_t master[HD_KEY_LEN], const uint8_t uid[HD_UID_LEN],
@@ -111,5 +112,25 @@ hn_status hn_package_build(const struct hn_package_spec *s, struct hn_package_ou
 	hd_sha256_end(&hash, p.digest);
 	hd_package_write(&p, s->key, out->header);
 	out->len = need;
+	return HN_OK;
+}
+
+hn_status hn_package_delta(const struct hn_package_spec *s, const struct hn_package_out *base,
+                           const struct hn_package_out *full, struct hn_package_out *out)
+{
+	struct hd_package p, from;
+	hn_status rc;
+
+	if (hd_package_read(&p, full->header) != HD_OK || hd_package_read(&from, base->header) != HD_OK)
+		return HN_EFORMAT;
+	if (base->len != full->len)
+		return HN_EINVAL;
+	rc = hn_delta_write(base->payload, full->payload, full->len, out->payload, out->cap, &out->len);
+	if (rc)
+		return rc;
+	p.kind = HD_KIND_DELTA;
+	p.patch_len = (uint32_t)out->len;
+	memcpy(p.base, from.digest, sizeof p.base);
+	hd_package_write(&p, s->key, out->header);
 	return HN_OK;
 }

@@ -44,4 +44,11 @@ struct hn_package_out {
 	size_t arena_cap;
 };
 hn_status hn_package_build(const struct hn_package_spec *s, struct hn_package_out *out);
+
+/* The same package as a patch of what the device has in service: `base` was built by
+ * hn_package_build from that image (its uid, version and key do not matter).  `out->payload` (cap,)
+ * gets the patch.  Errors: HN_EINVAL (payloads of different lengths), HN_ENOMEM (more than cap;
+ * with cap = full->len - 1 that says that the full package is the smaller one). */
+hn_status hn_package_delta(const struct hn_package_spec *s, const struct hn_package_out *base,
+                           const struct hn_package_out *full, struct hn_package_out *out);
 #endif

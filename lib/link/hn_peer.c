@@ -170,6 +170,21 @@ static enum hn_peer_event finish(struct hn_peer *p, enum hn_peer_event e)
 	return e;
 }
 
+/* A refused delta is sent again as the full set, after a HELLO: until then answers may still be
+ * about the delta.  Else the work ends in `phase`. */
+static enum hn_peer_event refused(struct hn_peer *p, enum hn_peer_phase phase)
+{
+	if (p->package.full) {
+		p->package = *p->package.full;
+		p->has_hello = false;
+		enter(p, HN_PEER_HELLO);
+		return HN_PEER_NOTHING;
+	}
+	p->has_package = false;
+	enter(p, phase);
+	return HN_PEER_REFUSED;
+}
+
 static enum hn_peer_event on_hello(struct hn_peer *p, const struct hd_frame *f, int64_t now_us)
 {
 	struct hd_hello h;
@@ -212,7 +227,7 @@ static enum hn_peer_event on_receiving(struct hn_peer *p, int64_t now_us)
 	if (p->report.re == HD_ACTIVATE && p->report.error == HD_ESTATE)
 		p->ordered_us = 0;
 	else if (p->phase == HN_PEER_ACTIVATE && p->report.re == HD_ACTIVATE && p->report.error)
-		return finish(p, HN_PEER_REFUSED);
+		return refused(p, HN_PEER_HELLO);
 	if (p->phase == HN_PEER_BEGIN) {
 		hn_window_forget(&p->window);
 		p->ordered_us = 0;
@@ -244,7 +259,7 @@ static enum hn_peer_event on_progress(struct hn_peer *p, int64_t now_us)
 	const bool answer = p->report.re == HD_BEGIN && p->report.state != HD_TRIAL;
 
 	if (p->phase == HN_PEER_BEGIN && answer && p->report.error)
-		return finish(p, HN_PEER_REFUSED);
+		return refused(p, HN_PEER_HELLO);
 	p->begun |= p->phase == HN_PEER_BEGIN && answer;
 	if (p->phase == HN_PEER_BEGIN && !p->begun && p->report.state != HD_TRIAL)
 		return HN_PEER_NOTHING;  /* before its answer it may tell of another package */
@@ -258,9 +273,7 @@ static enum hn_peer_event on_progress(struct hn_peer *p, int64_t now_us)
 	case HD_TRIAL:
 		return on_trial(p);
 	case HD_FAILED:
-		p->has_package = false;
-		enter(p, HN_PEER_READY);
-		return HN_PEER_REFUSED;
+		return refused(p, HN_PEER_READY);
 	case HD_IDLE:
 		if (p->phase != HN_PEER_SEND && p->phase != HN_PEER_ACTIVATE)
 			break;

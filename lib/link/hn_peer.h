@@ -45,6 +45,7 @@ struct hn_peer_package {         /* borrowed until the work ends                
 	const uint8_t *header;   /* (HD_PACKAGE_HEADER,)                                       */
 	const uint8_t *payload;  /* (len,)                                                     */
 	uint32_t len, version, model_version;
+	const struct hn_peer_package *full;      /* of a delta: sent when it is refused; or NULL */
 };
 
 struct hn_peer {

@@ -15,6 +15,7 @@
 #include "hn_peer.h"
 #include "t_hd_flash.h"
 #include "t_hd_package.h"
+#include "t_vectors.h"
 
 #define DIR_DEFAULT "tests/golden/vectors"
 
@@ -119,6 +120,42 @@ static void write_package(FILE *out)
 	put_hex(out, "payload", made.payload, made.out.len);
 	fputs("# 4 raw frames of 3 channels through the image\n", out);
 	put_inference(out);
+}
+
+/* The weights of version 8: one in three of those of version 7 moved, biases and scaler, too. */
+static void step_image(uint8_t *image)
+{
+	const uint32_t constants = HD_IMAGE_HEADER + 3 * HD_SCALER_ENTRY + 3 * HD_LAYER_ENTRY;
+
+	hd_put32(image + HD_IMAGE_HEADER, hd_get32(image + HD_IMAGE_HEADER) - 40);
+	for (uint32_t o = 0; o < 8; o++)                 /* bias of the first layer */
+		hd_put32(image + constants + 4 + 4 * o,
+		         hd_get32(image + constants + 4 + 4 * o) + 70 * o - 200);
+	for (uint32_t i = constants + 4 + 9 * 8; i < constants + 4 + 9 * 8 + 96; i += 3)
+		image[i] = (uint8_t)(image[i] + i % 7 - 3);
+}
+
+static void write_delta(FILE *out)
+{
+	static struct hn_package_out full, delta;
+	static uint8_t base_payload[PAYLOAD_MAX] __attribute__((aligned(4))), patch[PAYLOAD_MAX];
+	struct hn_package_out base;
+
+	fputs("# docs/package-format.md: the package of package.txt as base, and a delta of it\n", out);
+	make_package(7);
+	base = made.out;
+	memcpy(base_payload, made.payload, made.out.len);
+	base.payload = base_payload;
+	step_image(made.image);
+	made.spec.version = 8;
+	must(hn_package_build(&made.spec, &made.out) == HN_OK, "version 8 cannot be built");
+	full = made.out;
+	delta = (struct hn_package_out){ .payload = patch, .cap = sizeof patch };
+	must(hn_package_delta(&made.spec, &base, &full, &delta) == HN_OK, "no delta");
+	put_hex(out, "header", delta.header, sizeof delta.header);
+	put_hex(out, "patch", patch, delta.len);
+	fputs("# what the slot holds behind the header afterwards\n", out);
+	put_hex(out, "payload", full.payload, full.len);
 }
 
 /* --- arithmetic ------------------------------------------------------------------------------ */
@@ -310,7 +347,8 @@ static void write_session(FILE *out)
 /* --- the files ------------------------------------------------------------------------------- */
 
 static const struct vector_file { const char *name; void (*write)(FILE *out); } files[] = {
-	{ "package.txt", write_package }, { "arithmetic.txt", write_arithmetic },
+	{ "package.txt", write_package }, { "delta.txt", write_delta },
+	{ "arithmetic.txt", write_arithmetic },
 	{ "frames.txt", write_frames }, { "session.txt", write_session },
 };
 enum { N_FILES = sizeof files / sizeof files[0] };
@@ -346,27 +384,9 @@ START_TEST(the_library_makes_the_committed_bytes)
 }
 END_TEST
 
-/* Bytes of `name` in a file; 0 when it is not there. */
-static size_t read_hex(const char *file, const char *name, uint8_t *out, size_t cap)
+static size_t hex(const char *file, const char *name, uint8_t *out, size_t cap)
 {
-	FILE *f = open_file(file, "r");
-	char line[256];
-	bool mine = false;
-	size_t n = 0, name_len = strlen(name);
-
-	while (fgets(line, sizeof line, f)) {
-		const char *p = line;
-		unsigned byte;
-
-		if (strncmp(line, "  ", 2) != 0) {
-			mine = strncmp(line, name, name_len) == 0 && strncmp(line + name_len, " =", 2) == 0;
-			p += mine ? name_len + 2 : 0;
-		}
-		for (p += strspn(p, " "); mine && n < cap && sscanf(p, "%2x", &byte) == 1; p += 2)
-			out[n++] = (uint8_t)byte;
-	}
-	(void)fclose(f);
-	return n;
+	return t_vectors_hex(dir, file, name, out, cap);
 }
 
 START_TEST(the_package_in_the_file_is_authentic_and_proves_itself)
@@ -379,11 +399,11 @@ START_TEST(the_package_in_the_file_is_authentic_and_proves_itself)
 	struct hd_package p;
 	struct hd_net net;
 
-	ck_assert_uint_eq(read_hex("package.txt", "key", key, sizeof key), sizeof key);
-	ck_assert_uint_eq(read_hex("package.txt", "header", header, sizeof header), sizeof header);
+	ck_assert_uint_eq(hex("package.txt", "key", key, sizeof key), sizeof key);
+	ck_assert_uint_eq(hex("package.txt", "header", header, sizeof header), sizeof header);
 	ck_assert_int_eq(hd_package_read(&p, header), HD_OK);
 	ck_assert_int_eq(hd_package_auth(header, key), HD_OK);
-	ck_assert_uint_eq(read_hex("package.txt", "payload", payload, sizeof payload), p.payload_len);
+	ck_assert_uint_eq(hex("package.txt", "payload", payload, sizeof payload), p.payload_len);
 	hd_sha256_init(&hash);
 	hd_sha256_add(&hash, payload, p.payload_len);
 	hd_sha256_end(&hash, digest);
@@ -413,10 +433,10 @@ START_TEST(the_frames_in_the_file_are_decoded)
 	size_t n, body_len;
 
 	(void)snprintf(name, sizeof name, "%s.wire", frames[_i].name);
-	n = read_hex("frames.txt", name, wire, sizeof wire);
+	n = hex("frames.txt", name, wire, sizeof wire);
 	ck_assert_uint_gt(n, 0);
 	(void)snprintf(name, sizeof name, "%s.body", frames[_i].name);
-	body_len = read_hex("frames.txt", name, body, sizeof body);
+	body_len = hex("frames.txt", name, body, sizeof body);
 	hd_rx_init(&rx);
 	for (size_t i = 0; i < n; i++)
 		ck_assert(hd_rx_byte(&rx, wire[i], &f) == (i + 1 == n));

@@ -134,11 +134,12 @@ void t_order(struct t_pair *p, uint8_t type, uint32_t version)
 
 void t_chunk(struct t_pair *p, const struct t_package *k, uint32_t at)
 {
-	uint32_t chunk = p->hello.grain * 4u, n = k->len - at < chunk ? k->len - at : chunk;
+	uint32_t chunk = p->hello.grain * 4u, n = t_wire_len(k) - at;
 	uint8_t body[HD_BODY_MAX];
 
+	n = n < chunk ? n : chunk;
 	hd_put32(body, at);
-	memcpy(body + HD_CHUNK_HEAD, k->payload + at, n);
+	memcpy(body + HD_CHUNK_HEAD, t_wire(k) + at, n);
 	t_send(p, HD_CHUNK, body, HD_CHUNK_HEAD + n);
 }
 
@@ -185,13 +186,13 @@ static void push(struct t_pair *p, const struct t_package *k)
 	const struct hd_report *r = &p->report;
 	uint32_t chunk = p->hello.grain * 4u;
 
-	if (r->state == HD_RECEIVING && r->next >= k->len) {
+	if (r->state == HD_RECEIVING && r->next >= t_wire_len(k)) {
 		t_order(p, HD_ACTIVATE, k->head.version);
 	} else if (r->state == HD_RECEIVING) {
 		for (uint32_t i = 0; i < r->credits; i++) {
 			uint32_t at = r->next + i * chunk;
 
-			if (at < k->len && (i == 0 || !(r->bitmap >> (i - 1) & 1)))
+			if (at < t_wire_len(k) && (i == 0 || !(r->bitmap >> (i - 1) & 1)))
 				t_chunk(p, k, at);
 		}
 	} else if (r->state == HD_IDLE || r->state == HD_FAILED) {
@@ -254,11 +255,11 @@ bool t_transfer(struct t_pair *p, const struct t_package *k)
 
 	if (t_begin(p, k) != HD_OK)
 		return false;
-	for (uint32_t at = 0; at < k->len; at += chunk) {
+	for (uint32_t at = 0; at < t_wire_len(k); at += chunk) {
 		t_chunk(p, k, at);
 		t_pair_settle(p);
 	}
-	return p->report.state == HD_RECEIVING && p->report.next == k->len;
+	return p->report.state == HD_RECEIVING && p->report.next == t_wire_len(k);
 }
 
 bool t_serves(struct t_pair *p, const struct t_package *k)

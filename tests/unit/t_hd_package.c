@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "hd_sha256.h"
+#include "hn_delta.h"
 
 const uint8_t t_key[HD_KEY_LEN] = "a key of thirty-two bytes: 01234";
 const uint8_t t_uid[HD_UID_LEN] = { 1, 2, 3, 4, 5, 6, 7, 8 };
@@ -109,8 +110,8 @@ void t_package_seal(struct t_package *p)
 	t_package_sign(p);
 }
 
-void t_package_build(struct t_package *p, const struct t_image_spec *spec, uint32_t version,
-                     uint16_t n_vectors)
+/* Vectors and header around the image. */
+static void finish(struct t_package *p, uint32_t version, uint16_t n_vectors)
 {
 	static uint8_t arena[ARENA_MAX] __attribute__((aligned(4)));
 	struct hd_net net;
@@ -118,15 +119,11 @@ void t_package_build(struct t_package *p, const struct t_image_spec *spec, uint3
 	uint32_t in;
 	uint8_t *v;
 
-	memset(p, 0, sizeof *p);
-	p->head.image_len = t_image_build(spec, version, p->payload);
-	/* The arena is what this net needs, so that tests can set a smaller one. */
-	hd_put32(p->payload + 12, 512);
 	if (hd_net_open(&net, p->payload, p->head.image_len) != HD_OK)
 		abort();                 /* also called outside of a test */
 	in = (uint32_t)net.in_len * net.in_ch;
 	v = p->payload + p->head.image_len;
-	hn_rng_seed(&rng, version);
+	hn_rng_seed(&rng, net.len);
 	for (int i = 0; i < n_vectors; i++, v += in + net.out_n) {
 		for (uint32_t k = 0; k < in; k++)
 			v[k] = (uint8_t)hn_rng_u64(&rng);
@@ -142,4 +139,70 @@ void t_package_build(struct t_package *p, const struct t_image_spec *spec, uint3
 	p->head.n_vectors = n_vectors;
 	p->head.vector_len = (uint16_t)(in + net.out_n);
 	t_package_seal(p);
+}
+
+void t_package_build(struct t_package *p, const struct t_image_spec *spec, uint32_t version,
+                     uint16_t n_vectors)
+{
+	memset(p, 0, sizeof *p);
+	p->head.image_len = t_image_build(spec, version, p->payload);
+	/* The arena is what this net needs, so that tests can set a smaller one. */
+	hd_put32(p->payload + 12, 512);
+	finish(p, version, n_vectors);
+}
+
+/* Weights of a layer; their number. */
+static uint8_t *weights_of(const uint8_t *row, uint8_t *c, uint32_t *n)
+{
+	const uint32_t in = (uint32_t)hd_get16(row + 4) * hd_get16(row + 6), out = hd_get16(row + 10);
+
+	*n = row[0] == HD_OP_DENSE ? in * out : 0;
+	return row[0] == HD_OP_DENSE ? c + 4 + 8 * out + pad4(out) : c + 256;
+}
+
+void t_package_nudge(struct t_package *p, const struct t_package *base, uint32_t version,
+                     unsigned every, uint64_t seed)
+{
+	uint8_t *row = p->payload + HD_IMAGE_HEADER, *c;
+	struct hn_rng rng;
+	uint32_t n;
+
+	memset(p, 0, sizeof *p);
+	memcpy(p->payload, base->payload, base->head.image_len);
+	p->head.image_len = base->head.image_len;
+	hn_rng_seed(&rng, seed);
+	row += (size_t)HD_SCALER_ENTRY * hd_get16(p->payload + 18);
+	c = row + HD_LAYER_ENTRY * p->payload[22];
+	for (int l = 0; l < p->payload[22]; l++, row += HD_LAYER_ENTRY) {
+		uint8_t *w = weights_of(row, c, &n);
+
+		for (uint32_t i = 0; i < n; i++)
+			if (hn_rng_below(&rng, every) == 0)
+				w[i] = (uint8_t)(w[i] + 1 + hn_rng_below(&rng, 3));
+		c = w + pad4(n);
+	}
+	finish(p, version, base->head.n_vectors);
+}
+
+void t_package_delta(struct t_package *p, const struct t_package *base)
+{
+	size_t n;
+
+	if (base->len != p->len
+	    || hn_delta_write(base->payload, p->payload, p->len, p->patch, sizeof p->patch, &n) != HN_OK)
+		abort();
+	p->head.kind = HD_KIND_DELTA;
+	p->head.patch_len = (uint32_t)n;
+	memcpy(p->head.base, base->head.digest, sizeof p->head.base);
+	t_package_sign(p);
+}
+
+const uint8_t *t_wire(const struct t_package *p)
+{
+	return p->head.kind == HD_KIND_DELTA ? p->patch : p->payload;
+}
+
+uint32_t t_wire_len(const struct t_package *p)
+{
+	return p->head.kind == HD_KIND_DELTA ? p->head.patch_len : p->len;
 }

@@ -1,0 +1,109 @@
+/* The committed delta, applied by a decoder that knows docs/package-format.md only. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include "hd_package.h"
+#include "hd_sha256.h"
+#include "t_vectors.h"
+
+#define DIR "tests/golden/vectors"
+
+enum { PAYLOAD_MAX = 4096 };
+
+static size_t hex(const char *file, const char *name, uint8_t *out, size_t cap)
+{
+	return t_vectors_hex(DIR, file, name, out, cap);
+}
+
+struct reader { const uint8_t *p; size_t n, bit; };
+
+static uint32_t read_bit(struct reader *r)
+{
+	const size_t at = r->bit / 8;
+
+	ck_assert_uint_lt(at, r->n);
+	return r->p[at] >> r->bit++ % 8 & 1;
+}
+
+static uint32_t read_number(struct reader *r, unsigned k)
+{
+	uint32_t v = 0;
+
+	while (v < 16 && read_bit(r))
+		v++;
+	if (v == 16) {
+		v = 0;
+		k = 32;
+	}
+	while (k-- > 0)
+		v = v << 1 | read_bit(r);
+	return v;
+}
+
+static size_t read_segment(struct reader *r, uint8_t *p)
+{
+	const uint32_t head = read_number(r, 10), width = head >> 9 & 1 ? 4 : 1;
+	const unsigned k_value = head & 31, k_run = head >> 5 & 15;
+	uint32_t units = read_number(r, 8), v;
+	uint8_t *at = p;
+
+	while (units > 0) {
+		if (k_run < 15) {
+			v = read_number(r, k_run);
+			v = v < units ? v : units;
+			units -= v;
+			at += (size_t)v * width;
+			if (units == 0)
+				break;
+		}
+		v = read_number(r, k_value) + (k_run < 15);
+		v = v & 1 ? ~(v >> 1) : v >> 1;
+		if (width == 4)
+			hd_put32(at, hd_get32(at) + v);
+		else
+			*at = (uint8_t)(*at + v);
+		at += width;
+		units--;
+	}
+	return (size_t)(at - p);
+}
+
+START_TEST(the_patch_in_the_file_makes_the_payload_from_the_base)
+{
+	static uint8_t payload[PAYLOAD_MAX], result[PAYLOAD_MAX], patch[PAYLOAD_MAX];
+	uint8_t header[HD_PACKAGE_HEADER], base[HD_PACKAGE_HEADER], digest[HD_DIGEST_LEN];
+	const size_t len = hex("package.txt", "payload", payload, sizeof payload);
+	struct reader r = { .p = patch, .n = hex("delta.txt", "patch", patch, sizeof patch) };
+	struct hd_sha256 hash;
+
+	ck_assert_uint_eq(hex("delta.txt", "header", header, sizeof header), sizeof header);
+	ck_assert_uint_eq(hex("package.txt", "header", base, sizeof base), sizeof base);
+	ck_assert_mem_eq(header + HD_AT_BASE, base + HD_AT_DIGEST, HD_BASE_LEN);
+	ck_assert_uint_eq(header[HD_AT_KIND], HD_KIND_DELTA);
+	ck_assert_uint_eq(hd_get32(header + HD_AT_PATCH_LEN), r.n);
+	for (size_t at = 0; at < len; )
+		at += read_segment(&r, payload + at);
+	ck_assert_uint_eq((r.bit + 7) / 8, r.n);
+	ck_assert_uint_eq(hex("delta.txt", "payload", result, sizeof result), len);
+	ck_assert_mem_eq(payload, result, len);
+	hd_sha256_init(&hash);
+	hd_sha256_add(&hash, payload, len);
+	hd_sha256_end(&hash, digest);
+	ck_assert_mem_eq(digest, header + HD_AT_DIGEST, sizeof digest);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("vectors_delta");
+	TCase *t = tcase_create("vectors_delta");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_test(t, the_patch_in_the_file_makes_the_payload_from_the_base);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
