@@ -360,7 +360,7 @@ static void listen(int64_t now_us)
 		enum hn_peer_event e = HN_PEER_NOTHING;
 
 		if (hd_rx_byte(&heard, up.bytes[i], &f))
-			e = hn_peer_message(&peer, f.type, f.session, f.body, f.len, now_us);
+			e = hn_peer_message(&peer, &f, now_us);
 		done += e == HN_PEER_DONE;
 		refused += e == HN_PEER_REFUSED;
 	}
@@ -396,7 +396,7 @@ START_TEST(the_gateway_sends_the_full_set_when_the_base_is_another)
 
 	power_on(&geometries[2]);
 	hd_rx_init(&heard);
-	hn_peer_init(&peer, t_key);
+	hn_peer_init(&peer, t_uid, t_key);
 	peer.send = to_device;
 	hn_peer_up(&peer, 9, 4711, 1);
 	t_package_nudge(&v3, &v1, 3, 4, SEED + 1);
