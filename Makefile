@@ -179,6 +179,23 @@ $(B)/bench_train: $(BENCH_C) tests/bench/bench_peak.h $(B)/libhone.a
 	$(Q)$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(LDFLAGS) -Itests/bench $(if $(BENCH_FANN),-DWITH_FANN) -o $@ $(BENCH_C) \
 		$(B)/libhone.a $(if $(BENCH_FANN),-lfloatfann) -lm
 
+# Our nets in other runtimes.  parity_once is lib/device with hd_rq replaced: one rounding instead of two.
+PARITY_O := $(patsubst lib/device/%.c,$(B)/parity/%.o,$(wildcard lib/device/*.c))
+$(B)/parity/%.o: lib/device/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
+	$(Q)objcopy --weaken-symbol=hd_rq $@
+$(B)/parity_once: $(B)/tests/parity/parity_once.o $(PARITY_O)
+$(B)/parity_make: $(B)/tests/parity/parity_make.o $(B)/libhone.a
+$(B)/parity_once $(B)/parity_make:
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lm
+.PHONY: parity parity-run
+parity:
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release parity-run
+parity-run: $(B)/parity_once $(B)/parity_make
+	$(Q)scripts/parity $(B) build/parity
+
 # What lib/device costs on two cores: code, RAM, stack; and that it calls nothing but mem* and libgcc.
 .PHONY: device-size
 device-size:
@@ -274,6 +291,7 @@ help:
 	@echo "demo        the whole loop in a minute (CYCLES=3: three drift episodes in a row)"
 	@echo "demo-gas    three years of real gas-sensor drift (HONED_DATA=folder of the data)"
 	@echo "bench-train speed of the training core beside its peers"
+	@echo "parity      exported nets in Armnn, TensorFlow Lite and onnxruntime (scripts/setup parity)"
 	@echo "device-size flash, RAM and stack of lib/device on Cortex-M0+ and M4"
 	@echo "docs        write what the configuration table generates"
 	@echo "install     DESTDIR=, prefix=, unitdir=; the release flavour"
