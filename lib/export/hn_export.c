@@ -108,22 +108,23 @@ struct hn_product8 hn_product8_of(const struct hd_layer *l, size_t row)
 	return p;
 }
 
+/* The multiplier has more bits than a float: the float that it was made from is found again. */
 hn_status hn_product8_scale(const struct hn_image_walk *w, unsigned i, size_t o, float *scale,
                             struct hn_err *err)
 {
 	const struct hn_layer *l = &w->x->net->layer[i];
-	const size_t row = l->n_w / l->out.ch - 1;
-	const struct hn_product8 p = hn_product8_of(&w->layer, row);
-	const float *weights = w->x->weights + l->w_at;
-	const struct hn_grid in = w->x->calib->grid[i], out = w->x->calib->grid[i + 1];
-	const float s = hn_product_scale(weights + o * row, row, weights[row * p.out + o], in.scale);
+	const struct hn_product8 p = hn_product8_of(&w->layer, 0);
+	const double in = (double)w->x->calib->grid[i].scale;
+	const double out = (double)w->x->calib->grid[i + 1].scale;
+	const int32_t want = (int32_t)hd_get32(p.mult + 4 * o);
+	const float s = want ? (float)(ldexp(want, (int8_t)p.shift[o] - 31) * out / in) : 1e-30f;
 	int32_t mult;
 	int8_t shift;
 
-	hn_quant_mult((double)in.scale * (double)s / (double)out.scale, &mult, &shift);
-	if ((uint32_t)mult != hd_get32(p.mult + 4 * o) || shift != (int8_t)p.shift[o])
+	hn_quant_mult(in * (double)s / out, &mult, &shift);
+	if (mult != want || shift != (int8_t)p.shift[o])
 		return hn_fail(err, HN_ENUMERIC, "export: layer %u '%s': channel %zu of the int8 image is "
-		               "not on the grid of these weights", i + 1, l->text, o);
+		               "not on these grids", i + 1, l->text, o);
 	*scale = s;
 	return HN_OK;
 }

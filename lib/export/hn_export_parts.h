@@ -32,8 +32,8 @@ struct hn_product8 {
 };
 struct hn_product8 hn_product8_of(const struct hd_layer *l, size_t row);
 
-/* Scale of channel o's weights in layer i: with the grids around it, it gives the multiplier of the
- * image.  Errors: HN_ENUMERIC when it does not. */
+/* Scale of channel o's weights in layer i: with the grids around it, it gives the multiplier
+ * of the image.  Errors: HN_ENUMERIC when it does not. */
 hn_status hn_product8_scale(const struct hn_image_walk *w, unsigned i, size_t o, float *scale,
                             struct hn_err *err);
 
