@@ -68,7 +68,7 @@
  *   add:   y = clamp(hd_rq(a + b, mult[2], shift[2]) + out_zp, act_min, act_max), with
  *          a = hd_rq((x - in_zp) * 2^20, mult[0], shift[0]), b the same of the kept number
  *   gru:   for each frame, with a = hd_rq(sum of the input's product), b = that of the state's;
- *          the multipliers give steps of 1/8192 for the gates z and r, of 1/4096 for n; h in Q15:
+ *          the multipliers give steps of 1/2048 for the gates z and r, of 1/4096 for n; h in Q15:
  *          z = (2^15 + T(a_z + b_z)) >> 1     r = (2^15 + T(a_r + b_r)) >> 1
  *          n = T(a_n + hd_rq(b_n, r * 2^16, 0))     h = n + hd_rq(h - n, z * 2^16, 0)
  *          y = clamp8((h + 128) >> 8); h starts at 0; rows of the products: all z, all r, all n;

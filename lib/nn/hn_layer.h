@@ -97,6 +97,23 @@ hn_status hn_product_quantise(const struct hn_layer_q *q, size_t row);
 float hn_product_scale(const float *w, size_t row, float bias, float in_scale);
 void hn_product_steps(const struct hn_layer_q *q, size_t row, float *step);
 
+/* The same for layers with several matrices: rows [image_row, image_row + n) of an image block with
+ * `out` rows in all; its first four bytes are the caller's. */
+struct hn_rows_q {
+	const float *w, *bias;   /* (n, row), (n,)                                            */
+	size_t  row, n, out, image_row;
+	double  in_scale, out_scale;
+	const uint8_t *frozen;   /* the block in the frozen image, or NULL                    */
+};
+hn_status hn_rows_quantise(const struct hn_rows_q *q, uint8_t *block);
+void hn_rows_steps(const struct hn_rows_q *q, float *step);
+
+/* The int8 form of a gru: layer_gru_int8.c. */
+size_t hn_gru_bytes(const struct hn_layer *l);
+uint32_t hn_gru_pq(const struct hn_layer *l);
+hn_status hn_gru_quantise(const struct hn_layer_q *q);
+void hn_gru_steps(const struct hn_layer_q *q, float *step);
+
 /* m = mult * 2^(shift - 31), mult in [2^30, 2^31) or 0.  Source: TFLite QuantizeMultiplier. */
 void hn_quant_mult(double m, int32_t *mult, int8_t *shift);
 

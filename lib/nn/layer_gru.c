@@ -17,6 +17,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "hd_image.h"
 
 extern const struct hn_layer_type hn_layer_gru;
 
@@ -209,4 +210,6 @@ const struct hn_layer_type hn_layer_gru = {
 	.options = options, .keeps_y = true, .want_rows = true,
 	.shape = gru_shape, .init = gru_init, .macs = gru_macs, .keep = gru_keep,
 	.forward = gru_forward, .backward = gru_backward,
+	.op = HD_OP_GRU, .image_bytes = hn_gru_bytes, .image_pq = hn_gru_pq,
+	.quantise = hn_gru_quantise, .steps = hn_gru_steps, .out_lo = -1.0, .out_hi = 127.0 / 128.0,
 };

@@ -13,19 +13,11 @@ struct compare {
 	const struct hn_agree_job *job;
 	struct hn_run run;
 	struct hd_net image;
-	int8_t *buf[2];                  /* (widest tensor,) in turn                           */
+	int8_t *in, *out;                /* (in,), (out_n,)                                    */
+	uint8_t *arena;                  /* (image.arena,)                                     */
 	double power[HN_NET_LAYERS_MAX], error[HN_NET_LAYERS_MAX];
 	uint32_t same;
 };
-
-static size_t widest(const struct hn_net *net)
-{
-	size_t n = hn_size(net->in);
-
-	for (unsigned i = 0; i < net->n_layers; i++)
-		n = hn_size(net->layer[i].out) > n ? hn_size(net->layer[i].out) : n;
-	return n;
-}
 
 /* Column j of a float tensor against q (size,) on its grid. */
 static void compare_layer(struct compare *c, unsigned i, size_t j, const int8_t *q)
@@ -44,39 +36,33 @@ static void compare_layer(struct compare *c, unsigned i, size_t j, const int8_t 
 	}
 }
 
-/* Sample j of the loaded batch through the image; returns the last outputs. */
-static const int8_t *run_sample(struct compare *c, size_t j)
+/* Sample j of the loaded batch through the image, as hd_net_run does it. */
+static void run_sample(struct compare *c, size_t j)
 {
 	const struct hn_net *net = c->job->cfg->net;
 	const struct hn_grid in = c->job->calib->grid[0];
-	const uint8_t *row = c->image.layers;
-	struct hd_layer l = { .constants = c->image.constants };
-	int8_t *x = c->buf[0], *y = c->buf[1];
+	const int8_t *x = c->in;
+	struct hd_walk w;
 
 	for (size_t k = 0; k < hn_size(net->in); k++) {
 		const double q = round((double)c->run.x[k * c->run.lanes + j] / (double)in.scale) + in.zp;
 
-		x[k] = (int8_t)fmax(-128, fmin(127, q));
+		c->in[k] = (int8_t)fmax(-128, fmin(127, q));
 	}
+	hd_walk_begin(&w, &c->image);
 	for (unsigned i = 0; i < net->n_layers; i++) {
-		int8_t *t = x;
+		int8_t *y;
 
 		if (hn_quant_skips(net, i))
 			continue;
-		l.op = row[0];
-		l.in_len = hd_get16(row + 4);
-		l.in_ch = hd_get16(row + 6);
-		l.out_len = hd_get16(row + 8);
-		l.out_ch = hd_get16(row + 10);
-		l.p = hd_get16(row + 12);
-		l.q = hd_get16(row + 14);
-		l.constants = hd_op_find(l.op)->run(&l, x, y);
+		(void)hd_walk_next(&w);
+		y = w.last ? c->out : (int8_t *)c->arena + w.at;
+		w.l.kept = (const int8_t *)c->arena + w.kept_at;
+		w.l.work = (int16_t *)(void *)(c->arena + w.work_at);
+		w.l.constants = w.op->run(&w.l, x, y);
 		compare_layer(c, i, j, y);
 		x = y;
-		y = t;
-		row += HD_LAYER_ENTRY;
 	}
-	return x;
 }
 
 static void compare_batch(struct compare *c)
@@ -86,13 +72,13 @@ static void compare_batch(struct compare *c)
 	uint8_t margin;
 
 	for (uint32_t j = 0; j < c->run.n; j++) {
-		const int8_t *q = run_sample(c, j);
 		uint16_t top = 0;
 
+		run_sample(c, j);
 		for (uint16_t k = 1; k < out_n; k++)
 			if (y[k * c->run.lanes + j] > y[top * c->run.lanes + j])
 				top = k;
-		c->same += hd_argmax(q, out_n, &margin) == top;
+		c->same += hd_argmax(c->out, out_n, &margin) == top;
 	}
 }
 
@@ -147,6 +133,18 @@ static hn_status open_image(struct compare *c)
 	return n == c->image.n_layers ? HN_OK : HN_EFORMAT;
 }
 
+static hn_status take_buffers(struct compare *c, struct hn_arena *arena)
+{
+	const hn_status rc = open_image(c);
+
+	if (rc)
+		return rc;
+	c->in = hn_arena_take(arena, hn_size(c->job->cfg->net->in));
+	c->out = hn_arena_take(arena, c->image.out_n);
+	c->arena = hn_arena_take(arena, c->image.arena);
+	return c->in && c->out && c->arena ? HN_OK : HN_ENOMEM;
+}
+
 hn_status hn_agree(const struct hn_agree_job *job, struct hn_arena *arena,
                    struct hn_agreement *out)
 {
@@ -158,16 +156,9 @@ hn_status hn_agree(const struct hn_agree_job *job, struct hn_arena *arena,
 	rc = hn_run_init(&c.run, net, BATCH, HN_RUN_KEEP, arena);
 	if (rc)
 		return rc;
-	c.buf[0] = hn_arena_take(arena, widest(net));
-	c.buf[1] = hn_arena_take(arena, widest(net));
-	if (hn_arena_dry(arena))
-		goto out;
-	if (!c.buf[0] || !c.buf[1])
-		rc = HN_ENOMEM;
-	else if (job->samples.n == 0)
+	rc = take_buffers(&c, arena);
+	if (!rc && job->samples.n == 0)
 		rc = HN_EDATA;
-	else
-		rc = open_image(&c);
 	for (uint32_t at = 0; !rc && at < job->samples.n; at += BATCH) {
 		const uint32_t n = job->samples.n - at < BATCH ? job->samples.n - at : BATCH;
 
@@ -177,7 +168,6 @@ hn_status hn_agree(const struct hn_agree_job *job, struct hn_arena *arena,
 	}
 	if (!rc)
 		report(&c, out);
-out:
 	hn_arena_reset(arena, mark);
 	return rc;
 }

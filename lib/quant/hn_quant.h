@@ -93,6 +93,8 @@ struct hn_agree_job {
 	uint32_t image_len;
 	struct hn_samples samples;
 };
+/* Buffers from `arena`, given back.  Errors: HN_EFORMAT (not an image of this net), HN_EDATA (no
+ * samples), HN_ENOMEM. */
 hn_status hn_agree(const struct hn_agree_job *job, struct hn_arena *arena,
                    struct hn_agreement *out);
 

@@ -1,6 +1,7 @@
 /* check_quant_conv.c - nets of conv1d and pools from float to int8: random ones against the
  * formulas of hd_image.h, trained ones against float. */
 #include <check.h>
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ static const char *const texts[] = {
 	"conv1d 8x3 same, maxpool 3 stride 2, relu, conv1d 8x3, avgpool 2, relu6, flatten, dense 4",
 	"conv1d 8x7 same dilation 2, leaky_relu, globalavgpool, flatten, dense 12, relu, dense 4",
 	"avgpool 1, conv1d 12x5, tanh, flatten, relu, dense 4",
+	"gru 12, dense 4", "conv1d 6x3 stride 2, gru 8 seq, gru 8, dense 4",
 };
 enum { N_TEXTS = sizeof texts / sizeof *texts };
 
@@ -194,7 +196,7 @@ static int layer_text(struct hn_rng *r, char *out, size_t cap)
 	static const char *const plain[] = { "relu", "relu6", "tanh", "sigmoid", "leaky_relu 0.3",
 		"flatten", "globalavgpool" };
 
-	switch (pick(r, 0, 5)) {
+	switch (pick(r, 0, 7)) {
 	case 0:
 	case 1:
 		return snprintf(out, cap, "conv1d %ux%u stride %u dilation %u%s, ", pick(r, 1, 9),
@@ -204,6 +206,8 @@ static int layer_text(struct hn_rng *r, char *out, size_t cap)
 		                pick(r, 1, 4), pick(r, 1, 3));
 	case 3:
 		return snprintf(out, cap, "%s, ", pick(r, 0, 5) ? "relu" : "dense 9");
+	case 4:
+		return snprintf(out, cap, "gru %u%s, ", pick(r, 1, 9), pick(r, 0, 2) ? " seq" : "");
 	default:
 		return snprintf(out, cap, "%s, ", plain[pick(r, 0, 6)]);
 	}
@@ -232,6 +236,9 @@ static void random_numbers(struct hn_rng *r, const struct hn_net *net)
 	hn_net_init(net, hn_rng_u64(r), weights);
 	for (uint32_t i = 0; i < net->n_weights; i++)
 		weights[i] += (float)(0.05 * hn_rng_normal(r));
+	for (unsigned i = 0; i < net->n_layers; i++)     /* states that move over their fixed grid */
+		for (uint32_t k = 0; net->layer[i].type->op == HD_OP_GRU && k < net->layer[i].n_w; k++)
+			weights[net->layer[i].w_at + k] += (float)hn_rng_normal(r);
 	for (size_t i = 0; i < RANDOM_N * hn_size(net->in); i++)
 		x[i] = (float)hn_rng_normal(r);
 }
@@ -293,8 +300,9 @@ START_TEST(random_nets_equal_the_formulas_and_keep_the_signal)
 		least = fmin(least, a.snr_db[a.worst]);
 	}
 	printf("quant_conv: %d random nets, least %.1f dB; %u dense, %u conv1d, %u max pool, %u average "
-	       "pool, %u lut; seed %d\n", NETS, least, kinds[HD_OP_DENSE], kinds[HD_OP_CONV1D],
-	       kinds[HD_OP_MAX_POOL], kinds[HD_OP_AVG_POOL], kinds[HD_OP_LUT], SEED);
+	       "pool, %u lut, %u gru; seed %d\n", NETS, least, kinds[HD_OP_DENSE], kinds[HD_OP_CONV1D],
+	       kinds[HD_OP_MAX_POOL], kinds[HD_OP_AVG_POOL], kinds[HD_OP_LUT], kinds[HD_OP_GRU],
+	       SEED);
 	ck_assert_uint_gt(kinds[HD_OP_CONV1D], NETS / 4);
 }
 END_TEST
@@ -312,6 +320,54 @@ START_TEST(each_row_with_an_int8_form_has_all_of_it)
 		ck_assert_msg(!t->clamp || t->value, "%s", t->name);
 		ck_assert_msg(t->op != HD_OP_LUT || t->value, "%s", t->name);
 	}
+}
+END_TEST
+
+/* The row's usage with 4 for every number: "conv1d 4x4", "gru 4"; options left out. */
+static void example(const struct hn_layer_type *t, char *out)
+{
+	for (const char *u = t->usage; *u && *u != '['; u++) {
+		if (!isupper((unsigned char)*u))
+			*out++ = *u;
+		else if (!isupper((unsigned char)u[1]))
+			*out++ = '4';
+	}
+	*out = '\0';
+}
+
+START_TEST(each_row_with_an_int8_form_keeps_the_signal)
+{
+	const struct hn_scaler s = scaler(CH);
+	struct hn_agreement a;
+	struct hn_calib calib;
+	struct hn_rng r;
+	int n = 0;
+
+	hn_rng_seed(&r, SEED);
+	for (size_t i = 0; hn_layers[i]; i++) {
+		char text[256], layer[64];
+
+		if (!hn_layers[i]->op)
+			continue;
+		example(hn_layers[i], layer);
+		/* four layers of one shape before it, in case it reaches back */
+		(void)snprintf(text, sizeof text, "conv1d 4x3 same, tanh, conv1d 4x3 same, tanh, %s, dense 4",
+		               layer);
+		const struct hn_net net = parse(text);
+		const struct hn_quant_cfg cfg = { .net = &net, .weights = weights, .scaler = &s };
+
+		random_numbers(&r, &net);
+		const uint32_t len = (uint32_t)quantise(&cfg, RANDOM_N, &calib);
+
+		compare_reference(&r, len, text);
+		ck_assert_int_eq(hn_agree(&(struct hn_agree_job){ &cfg, &calib, image, len, { x, RANDOM_N } },
+		                 &arena, &a), HN_OK);
+		printf("quant_conv: %-14s %.1f dB\n", layer, a.snr_db[4]);
+		ck_assert_msg(a.snr_db[a.worst] > 20, "%s: layer %u: %g dB", text, a.worst + 1,
+		              a.snr_db[a.worst]);
+		n++;
+	}
+	ck_assert_int_ge(n, 10);
 }
 END_TEST
 
@@ -376,6 +432,7 @@ int main(void)
 	tcase_add_loop_test(t, raw_windows_give_the_same_class_as_float, 0, N_TEXTS);
 	tcase_add_test(t, random_nets_equal_the_formulas_and_keep_the_signal);
 	tcase_add_test(t, each_row_with_an_int8_form_has_all_of_it);
+	tcase_add_test(t, each_row_with_an_int8_form_keeps_the_signal);
 	tcase_add_test(t, parameters_that_the_image_cannot_hold_are_refused_by_name);
 	tcase_add_test(t, fused_layers_do_not_appear_in_the_image);
 	suite_add_tcase(s, t);

@@ -20,6 +20,7 @@ static struct hn_rng rng;
 static const char *const texts[] = {
 	"dense 16, relu, dense 4", "conv1d 8x5 same, relu, maxpool 2, flatten, dense 12, tanh, dense 4",
 	"conv1d 6x3 stride 2, leaky_relu, globalavgpool, dense 4, sigmoid",
+	"gru 6 seq, gru 5, dense 4",
 };
 enum { N_TEXTS = sizeof texts / sizeof *texts };
 
