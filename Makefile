@@ -244,6 +244,29 @@ firmware: $(FIRMWARE)
 	@:
 -include $(AN386_O:.o=.d)
 
+# --- other processors: everything is built, the unit tests run under qemu-user --------------------
+TRIPLET_arm64 := aarch64-linux-gnu
+TRIPLET_armhf := arm-linux-gnueabihf
+QEMU_arm64    := qemu-aarch64-static
+QEMU_armhf    := qemu-arm-static
+TRIPLET       := $(TRIPLET_$(ARCH))
+CROSS_ROOT    := $(CURDIR)/build/cross/$(ARCH)/root
+.PHONY: cross cross-run
+cross:
+	$(Q)test -n "$(TRIPLET)" || { echo "usage: make cross ARCH=arm64|armhf" >&2; exit 64; }
+	$(Q)scripts/setup cross-$(ARCH)
+	$(Q)scripts/cross-root $(ARCH) build/cross/$(ARCH)
+	$(Q)PKG_CONFIG_SYSROOT_DIR=$(CROSS_ROOT) \
+		PKG_CONFIG_LIBDIR=$(CROSS_ROOT)/usr/lib/$(TRIPLET)/pkgconfig:$(CROSS_ROOT)/usr/share/pkgconfig \
+		CK_TIMEOUT_MULTIPLIER=10 RUN="$(QEMU_$(ARCH)) -L $(CROSS_ROOT)" \
+		$(MAKE) --no-print-directory B=build/cross/$(ARCH)/out AR=$(TRIPLET)-ar \
+		CC="$(CCACHE) $(TRIPLET)-gcc --sysroot=$(CROSS_ROOT)" cross-run
+# check_proc starts itself as a child and limits it by seccomp: not what qemu-user emulates.
+CROSS_CHECKS = $(filter-out %/check_proc,$(CHECKS))
+cross-run: $(CROSS_CHECKS) $(PROGRAMS)
+	$(Q)scripts/run-checks $(B) $(CROSS_CHECKS)
+	@echo "skipped: check_proc, which needs the processor itself"
+
 # --- the loop, to be looked at ------------------------------------------------------------------
 CYCLES ?= 1
 .PHONY: demo demo-gas
@@ -293,6 +316,7 @@ help:
 	@echo "bench-train speed of the training core beside its peers"
 	@echo "parity      exported nets in Armnn, TensorFlow Lite and onnxruntime (scripts/setup parity)"
 	@echo "device-size flash, RAM and stack of lib/device on Cortex-M0+ and M4"
+	@echo "cross       build for ARCH=arm64|armhf and run its unit tests under qemu-user"
 	@echo "docs        write what the configuration table generates"
 	@echo "install     DESTDIR=, prefix=, unitdir=; the release flavour"
 
