@@ -1,7 +1,7 @@
 # honed - one Makefile, no recursion.  `make help` lists the targets.
 # Flavours build side by side in build/<flavour>: debug (default), release, asan, tsan.
 
-FLAVOUR ?= $(if $(filter install,$(MAKECMDGOALS)),release,debug)
+FLAVOUR ?= $(if $(filter install install-lib,$(MAKECMDGOALS)),release,debug)
 B       := build/$(FLAVOUR)
 CC      ?= cc
 AR      ?= ar
@@ -20,7 +20,8 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wstri
         -Wmissing-prototypes -Wvla -Wcast-qual -Wundef -Werror
 # -ffp-contract=off: no fused multiply-add that the source does not write, so that results do not
 # depend on the compiler; kernels that want FMA say so.  Never -ffast-math.
-BASE := -std=c11 -D_GNU_SOURCE -DHONED_VERSION='"$(VERSION)"' -ffp-contract=off -pthread $(WARN) -MMD -MP
+# 64-bit times and file sizes also on 32-bit ARM: its clock would end in 2038.
+BASE := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DHONED_VERSION='"$(VERSION)"' -ffp-contract=off -pthread $(WARN) -MMD -MP
 OPT_debug   := -O1 -g
 OPT_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -281,7 +282,7 @@ demo-gas:
 # --- installation -------------------------------------------------------------------------------
 unitdir ?= $(prefix)/lib/systemd/system
 .PHONY: install
-install: all
+install: all install-lib
 	install -d -m 755 $(DESTDIR)/etc/honed
 	install -D -m 755 $(B)/honed $(DESTDIR)$(prefix)/sbin/honed
 	install -D -m 755 $(B)/honectl $(DESTDIR)$(prefix)/bin/honectl
@@ -298,6 +299,17 @@ install: all
 	install -D -m 644 docs/honectl.1 $(DESTDIR)$(prefix)/share/man/man1/honectl.1
 	install -D -m 644 docs/honed.yaml.5 $(DESTDIR)$(prefix)/share/man/man5/honed.yaml.5
 	install -D -m 644 scripts/honectl.bash $(DESTDIR)$(prefix)/share/bash-completion/completions/honectl
+
+# The training core for other programs: libhone.a, its headers, and hone.pc for pkg-config.
+LIB_H := lib/hone.h $(filter-out %.inc.h,$(foreach d,$(LIB_DIRS),$(wildcard $(d)/*.h)))
+.PHONY: install-lib
+install-lib: $(B)/libhone.a
+	install -D -m 644 $(B)/libhone.a $(DESTDIR)$(prefix)/lib/libhone.a
+	install -d -m 755 $(DESTDIR)$(prefix)/include/hone $(DESTDIR)$(prefix)/lib/pkgconfig
+	install -m 644 $(LIB_H) $(DESTDIR)$(prefix)/include/hone
+	printf '%s\n' 'prefix=$(prefix)' 'Name: hone' 'Description: training core for small nets' \
+		'Version: $(VERSION)' 'Cflags: -I$${prefix}/include/hone' 'Libs: -L$${prefix}/lib -lhone -lm' \
+		> $(DESTDIR)$(prefix)/lib/pkgconfig/hone.pc
 
 .PHONY: clean help
 clean:
@@ -319,5 +331,6 @@ help:
 	@echo "cross       build for ARCH=arm64|armhf and run its unit tests under qemu-user"
 	@echo "docs        write what the configuration table generates"
 	@echo "install     DESTDIR=, prefix=, unitdir=; the release flavour"
+	@echo "install-lib only libhone.a, its headers and hone.pc"
 
 -include $(shell find $(B) -type f -name '*.d' 2>/dev/null)
