@@ -100,6 +100,10 @@ powercut:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/fault/powercut_campaign
 	$(Q)mkdir -p build/report
 	$(Q)build/release/tests/fault/powercut_campaign build/report/powercut.json
+.PHONY: train-kill
+train-kill:
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release all build/release/tests/fault/check_train_kill
+	$(Q)HONED_KILLS=200 CK_VERBOSITY=verbose build/release/tests/fault/check_train_kill
 .PHONY: bench-link
 bench-link:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/bench/bench_link
@@ -318,6 +322,7 @@ help:
 	@echo "all         honed, hone-train, honectl, hone-sim   (FLAVOUR=debug|release|asan|tsan)"
 	@echo "check       all tests; asan, tsan: unit tests under the sanitizers"
 	@echo "powercut    power is cut at every flash operation, and again in the recovery (minutes)"
+	@echo "train-kill  the trainer is killed 200 times at random and goes on to the same bits"
 	@echo "deadlines   a million inferences while packages come and go, with flash that blocks"
 	@echo "bench-link  a transfer beside the limit of the wire, in simulated time"
 	@echo "system-boot the service under a real systemd, in a container (HONED_ROOT=a Debian to boot)"

@@ -59,7 +59,7 @@ struct conf_model {
 		int    scaler_frames;    /* newest unlabelled frames that shape the scaler     */
 		double memory_max;       /* bytes                                              */
 		double time_max_s;       /* a job that runs longer is killed                   */
-		int    threads;
+		double checkpoint_s;     /* time between two checkpoints, 0 = none             */
 	} train;
 	struct {
 		int    mode;             /* 0 auto, 1 advise (ask a person), 2 manual          */

@@ -62,5 +62,12 @@ static const char frames[] =
 	" model TEXT, device TEXT, stream TEXT, episode INTEGER, job INTEGER, version INTEGER,"
 	" rollout INTEGER, actor TEXT, reason TEXT, evidence TEXT);";
 
-const char *const db_migrations[] = { frames };
+/* What a job needs to be started again: columns of its request, and how often it was started. */
+static const char job_again[] =
+	"ALTER TABLE job ADD COLUMN champion INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN since INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN episode INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN starts INTEGER NOT NULL DEFAULT 0;";
+
+const char *const db_migrations[] = { frames, job_again };
 const int db_n_migrations = sizeof db_migrations / sizeof db_migrations[0];

@@ -9,8 +9,9 @@
  *   champion   version id to compare with, 0 = none; the fit begins with fresh weights
  *   train      { epochs, batch, patience, seed, rate, weight_decay, smoothing, holdout,
  *                holdout_recent, recent_share, scaler_frames, schedule (0 constant, 1 cosine),
- *                memory_max }
+ *                memory_max, checkpoint_s (seconds between two checkpoints) }
  *   dry_run    true: only the plan
+ *   checkpoint path of the file that the fit is kept in, "" = none
  * From hone-train, on stdout, framed messages (proc.h) of these types and no others: */
 #ifndef JOB_H
 #define JOB_H
@@ -20,7 +21,8 @@ enum job_message {
 	JOB_PROGRESS = 2, /* { epoch, epochs, loss, valid_loss, valid_accuracy, gradient_norm }    */
 	JOB_CANDIDATE = 3,/* version blob (hn_model.h)                                            */
 	JOB_REPORT = 4,   /* see docs/jobs.md; the gate decides from it                           */
-	JOB_FAILED = 5    /* { reason, advice }                                                   */
+	JOB_FAILED = 5,   /* { reason, advice }                                                   */
+	JOB_RESUMED = 6   /* { step, epoch } of the checkpoint it goes on from, or { refused: why } */
 };
 
 /* REPORT:

@@ -231,6 +231,11 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 
 /* --- start ------------------------------------------------------------------------------------ */
 
+bool proc_killed(const struct proc *p)
+{
+	return p->term_signal != 0 && !p->why[0];
+}
+
 /* A child that ends without reading its input has its own reason; the error here adds nothing. */
 static void on_written(uv_write_t *w, int rc)
 {

@@ -36,6 +36,9 @@ hn_status proc_start(struct proc **out, const struct proc_cfg *cfg, struct hn_er
 void proc_stop(struct proc *p, double grace_s);
 int proc_pid(const struct proc *p);
 
+/* In on_exit: it ended by a signal, and not because it ran too long or said something wrong. */
+bool proc_killed(const struct proc *p);
+
 /* A child's main calls this first: takes HONE_MEMORY_MAX (RLIMIT_AS) and HONE_IDLE from the
  * environment, dies with its parent, writes no core file, opens no socket.  Without these
  * variables: only the last two. */

@@ -12,6 +12,15 @@
 
 /* --- end of a job ----------------------------------------------------------------------------- */
 
+static void forget_checkpoint(const struct supervise *s)
+{
+	char next[sizeof s->checkpoint + 8];
+
+	(void)snprintf(next, sizeof next, "%s.new", s->checkpoint);
+	(void)unlink(s->checkpoint);     /* mostly there is none */
+	(void)unlink(next);
+}
+
 static void job_ended(struct supervise *s, struct job *j, const char *why)
 {
 	struct job_result r = { .job = j->id, .episode = j->episode, .champion = j->champion,
@@ -19,6 +28,7 @@ static void job_ended(struct supervise *s, struct job *j, const char *why)
 		.candidate_len = s->candidate_len, .report = j->report, .error = why };
 	char labels[80];
 
+	forget_checkpoint(s);
 	j->ended_us = clock_now_us();
 	j->state = why ? JOB_ERROR : JOB_DONE;
 	(void)snprintf(j->error, sizeof j->error, "%s", why ? why : "");
@@ -74,6 +84,17 @@ static void take_failure(struct job *j, const uint8_t *body, uint32_t len)
 	json_decref(o);
 }
 
+static void say_resumed(struct supervise *s, const struct job *j, const uint8_t *body, uint32_t len)
+{
+	json_t *o = json_loadb((const char *)body, len, 0, NULL);
+	const char *refused = NULL;
+
+	(void)json_unpack(o, "{s?s}", "refused", &refused);
+	(void)journal_add(s->journal, (struct journal_entry){ .kind = "job_resumed",
+		.model = job_model_name(s, j), .job = j->id,
+		.reason = refused ? refused : "the fit goes on from its checkpoint", .evidence = o });
+}
+
 static void on_message(void *ctx, uint8_t type, const uint8_t *body, uint32_t len)
 {
 	struct supervise *s = ctx;
@@ -98,6 +119,9 @@ static void on_message(void *ctx, uint8_t type, const uint8_t *body, uint32_t le
 	case JOB_REPORT:
 		take_json(&j->report, body, len);
 		break;
+	case JOB_RESUMED:
+		say_resumed(s, j, body, len);
+		break;
 	case JOB_FAILED:
 		take_failure(j, body, len);
 		break;
@@ -106,16 +130,30 @@ static void on_message(void *ctx, uint8_t type, const uint8_t *body, uint32_t le
 	}
 }
 
+/* Cut off from outside, or by our own end: it goes on from its checkpoint. */
+static bool interrupted(const struct supervise *s, const struct job *j)
+{
+	return !j->error[0] && (s->closing || (proc_killed(s->proc) && j->starts < JOB_STARTS_MAX));
+}
+
 static void on_exit_(void *ctx, bool ok, const char *reason)
 {
 	struct supervise *s = ctx;
 	struct job *j = job_find(s, s->running);
+	const bool again = !ok && j && interrupted(s, j);
 	char why[256];
 
 	s->proc = NULL;
 	s->running = 0;
-	if (!j)
+	if (!j || (again && s->closing))         /* its row says "running": the next start sees it */
 		return;
+	if (again) {
+		s->candidate_len = 0;
+		j->state = JOB_QUEUED;
+		log_warn("event=job_interrupted job=%lld reason=\"%s\"", (long long)j->id, reason);
+		job_start_next(s);
+		return;
+	}
 	(void)snprintf(why, sizeof why, "%s", j->error[0] ? j->error : reason);
 	if (ok && ((j->dry_run && j->plan) || (j->report && s->candidate_len)))
 		job_ended(s, j, NULL);
@@ -146,26 +184,33 @@ static double period(const struct supervise *s, const struct conf_model *m)
 	return longest;
 }
 
-static json_t *spec(const struct supervise *s, const struct job *j)
+static json_t *train_spec(const struct conf_model *m)
 {
-	const struct conf_model *m = &s->conf->models[j->model];
-	json_t *streams = json_array();
-
-	for (int i = 0; i < m->n_streams; i++)
-		json_array_append_new(streams, json_string(m->streams[i]));
-	return json_pack("{sI ss ss sI ss si si si ss so sf sI sI sb "
-		"s{si si si sI sf sf sf sf sf sf si si sI}}",
-		"job", (json_int_t)j->id, "model", m->name, "db", s->db_path,
-		"now_us", (json_int_t)clock_now_us(), "task", task_names[m->task],
-		"classes", m->n_classes, "window", m->window, "hop", m->hop, "network", m->network,
-		"streams", streams, "period_s", period(s, m), "since_us", (json_int_t)j->since_us,
-		"champion", (json_int_t)j->champion, "dry_run", (int)j->dry_run,
-		"train", "epochs", m->train.epochs, "batch", m->train.batch, "patience", m->train.patience,
+	return json_pack("{si si si sI sf sf sf sf sf sf si si sI sf}",
+		"epochs", m->train.epochs, "batch", m->train.batch, "patience", m->train.patience,
 		"seed", (json_int_t)m->train.seed, "rate", m->train.rate, "weight_decay", m->train.weight_decay,
 		"smoothing", m->train.smoothing, "holdout", m->train.holdout,
 		"holdout_recent", m->train.holdout_recent, "recent_share", m->train.recent_share,
 		"scaler_frames", m->train.scaler_frames, "schedule", m->train.schedule,
-		"memory_max", (json_int_t)m->train.memory_max);
+		"memory_max", (json_int_t)m->train.memory_max, "checkpoint_s", m->train.checkpoint_s);
+}
+
+/* The labels end when the job was first started: one that is started again sees the same. */
+static json_t *spec(const struct supervise *s, const struct job *j)
+{
+	const struct conf_model *m = &s->conf->models[j->model];
+	json_t *streams = json_array();
+	json_t *train = train_spec(m);
+
+	for (int i = 0; i < m->n_streams; i++)
+		json_array_append_new(streams, json_string(m->streams[i]));
+	return json_pack("{sI ss ss sI ss si si si ss so sf sI sI sb ss so}",
+		"job", (json_int_t)j->id, "model", m->name, "db", s->db_path,
+		"now_us", (json_int_t)j->started_us, "task", task_names[m->task],
+		"classes", m->n_classes, "window", m->window, "hop", m->hop, "network", m->network,
+		"streams", streams, "period_s", period(s, m), "since_us", (json_int_t)j->since_us,
+		"champion", (json_int_t)j->champion, "dry_run", (int)j->dry_run,
+		"checkpoint", m->train.checkpoint_s > 0 ? s->checkpoint : "", "train", train);
 }
 
 /* hone-train: as configured, else beside our own binary, else where `make install` puts it. */
@@ -218,7 +263,8 @@ void job_start_next(struct supervise *s)
 		if (j->state != JOB_QUEUED)
 			continue;
 		j->state = JOB_RUNNING;
-		j->started_us = clock_now_us();
+		j->started_us = j->started_us ? j->started_us : clock_now_us();
+		j->starts++;
 		s->running = j->id;
 		if (launch(s, j, &err) != HN_OK) {
 			s->running = 0;
@@ -226,9 +272,10 @@ void job_start_next(struct supervise *s)
 			continue;
 		}
 		job_save_or_say(s, j);
-		(void)journal_add(s->journal, (struct journal_entry){ .kind = "job_started",
+		(void)journal_add(s->journal, (struct journal_entry){
+			.kind = j->starts > 1 ? "job_restarted" : "job_started",
 			.model = job_model_name(s, j), .job = j->id, .episode = j->episode, .actor = j->actor,
-			.reason = j->reason });
+			.reason = j->starts > 1 ? "it was interrupted" : j->reason });
 	}
 }
 
@@ -338,21 +385,22 @@ json_t *supervise_job_json(const struct supervise *s, int64_t job)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-/* What was queued or running when we died is failed now; the policy decides about another. */
-static void close_interrupted(struct supervise *s)
+/* A job that our death interrupted is queued again, as long as it was not started too often.  One
+ * that was done, but whose candidate is lost, has failed. */
+static void take_up(struct supervise *s, struct job *j)
 {
-	for (int i = 0; i < s->n; i++) {
-		struct job *j = &s->job[i];
+	const bool again = j->state != JOB_LOST && j->starts < JOB_STARTS_MAX;
 
-		if (j->state >= JOB_DONE)
-			continue;
-		j->state = JOB_ERROR;
-		j->ended_us = clock_now_us();
-		(void)snprintf(j->error, sizeof j->error, "interrupted: honed was restarted");
-		job_save_or_say(s, j);
-		(void)journal_add(s->journal, (struct journal_entry){ .kind = "job_failed",
-			.model = job_model_name(s, j), .job = j->id, .reason = j->error });
+	if (again && job_save(s, j, true) == HN_OK) {
+		j->state = JOB_QUEUED;
+		return;
 	}
+	j->state = JOB_ERROR;
+	j->ended_us = clock_now_us();
+	(void)snprintf(j->error, sizeof j->error, "interrupted: honed was restarted");
+	job_save_or_say(s, j);
+	(void)journal_add(s->journal, (struct journal_entry){ .kind = "job_failed",
+		.model = job_model_name(s, j), .job = j->id, .reason = j->error });
 }
 
 hn_status supervise_open(struct supervise **out, uv_loop_t *loop, struct db *db,
@@ -367,6 +415,7 @@ hn_status supervise_open(struct supervise **out, uv_loop_t *loop, struct db *db,
 	s->loop = loop;
 	s->db = db;
 	s->db_path = db_path;
+	(void)snprintf(s->checkpoint, sizeof s->checkpoint, "%s-checkpoint", db_path);
 	s->conf = conf;
 	s->journal = journal;
 	s->hooks = *hooks;
@@ -376,7 +425,9 @@ hn_status supervise_open(struct supervise **out, uv_loop_t *loop, struct db *db,
 		supervise_close(s);
 		return rc;
 	}
-	close_interrupted(s);
+	for (int i = 0; i < s->n; i++)
+		if (s->job[i].state < JOB_DONE)
+			take_up(s, &s->job[i]);
 	*out = s;
 	return HN_OK;
 }

@@ -1,7 +1,8 @@
 /* supervise.h - training jobs: one hone-train process at a time, a queue of waiting ones.
  *
- * A job is a row before its process exists; a job that was running when honed died is marked
- * failed at the next start.  The trainer never writes the database. */
+ * A job is a row before its process exists.  One whose trainer was killed, or that was queued or
+ * running when honed died, is started again, a few times at most, and goes on from its checkpoint:
+ * the file `<database>-checkpoint`.  The trainer never writes the database. */
 #ifndef SUPERVISE_H
 #define SUPERVISE_H
 

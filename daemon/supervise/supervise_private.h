@@ -6,12 +6,14 @@
 
 #include "proc.h"
 
-enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE, JOB_ERROR };
+enum { JOB_STARTS_MAX = 4 };     /* a job that kills every trainer is not tried for ever     */
+/* lost: it was done, but a crash took its candidate; only between loading and supervise_open. */
+enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_LOST, JOB_DONE, JOB_ERROR };
 extern const char *const job_state_names[];
 
 struct job {
 	int64_t id, champion, since_us, episode, created_us, started_us, ended_us;
-	int model;
+	int model, starts;               /* starts: how often its trainer was started            */
 	enum job_state state;
 	bool dry_run;
 	char actor[HN_NAME_MAX], reason[192], error[256], outcome[32];
@@ -30,6 +32,7 @@ struct supervise {
 	int64_t next_id;
 	struct proc *proc;
 	int64_t running;                 /* id of the job of `proc`                               */
+	char checkpoint[CONF_TEXT_MAX + 16];     /* of the one job that runs                    */
 	unsigned char *candidate;
 	size_t candidate_len;
 	bool closing;

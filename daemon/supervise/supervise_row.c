@@ -6,7 +6,7 @@
 
 #include "log.h"
 
-const char *const job_state_names[] = { "queued", "running", "done", "failed" };
+const char *const job_state_names[] = { "queued", "running", "lost", "done", "failed" };
 
 struct job *job_find(struct supervise *s, int64_t id)
 {
@@ -58,7 +58,8 @@ static hn_status save_run(struct db_op *op, struct db *db)
 	struct save *w = (struct save *)op;
 	const struct job *j = &w->job;
 	sqlite3_stmt *q = db_stmt(db, "INSERT OR REPLACE INTO job(id, model, state, kind, reason, actor, "
-		"created, started, ended, progress, report, error) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)");
+		"created, started, ended, progress, report, error, champion, since, episode, starts) "
+		"VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
 
 	if (!q)
 		return HN_EIO;
@@ -74,6 +75,10 @@ static hn_status save_run(struct db_op *op, struct db *db)
 	sqlite3_bind_text(q, 10, w->progress, -1, SQLITE_STATIC);
 	sqlite3_bind_text(q, 11, w->report, -1, SQLITE_STATIC);
 	sqlite3_bind_text(q, 12, j->error, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(q, 13, j->champion);
+	sqlite3_bind_int64(q, 14, j->since_us);
+	sqlite3_bind_int64(q, 15, j->episode);
+	sqlite3_bind_int(q, 16, j->starts);
 	return db_step(db, q);
 }
 
@@ -141,7 +146,9 @@ static void load_state(struct job *j, const char *word)
 	j->state = JOB_DONE;
 	if (strcmp(word, "failed") == 0)
 		j->state = JOB_ERROR;
-	else if (strcmp(word, "queued") == 0 || strcmp(word, "running") == 0)
+	else if (strcmp(word, "queued") == 0)
+		j->state = JOB_QUEUED;
+	else if (strcmp(word, "running") == 0)
 		j->state = JOB_RUNNING;
 	else if (strcmp(word, "done") != 0)
 		(void)snprintf(j->outcome, sizeof j->outcome, "%s", word);
@@ -154,7 +161,7 @@ static void load_outcome(struct job *j, const char *version)
 	if (j->state != JOB_DONE || j->outcome[0] || j->dry_run)
 		return;
 	if (!version[0])
-		j->state = JOB_RUNNING;
+		j->state = JOB_LOST;
 	else if (strcmp(version, "rejected") == 0)
 		(void)snprintf(j->outcome, sizeof j->outcome, "rejected");
 	else if (strcmp(version, "candidate") != 0)      /* that one the gate sees again */
@@ -173,10 +180,12 @@ static void load_row(struct supervise *s, sqlite3_stmt *q)
 	j = job_slot(s);
 	*j = (struct job){ .id = sqlite3_column_int64(q, 0), .model = model,
 		.created_us = sqlite3_column_int64(q, 6), .started_us = sqlite3_column_int64(q, 7),
-		.ended_us = sqlite3_column_int64(q, 8) };
+		.ended_us = sqlite3_column_int64(q, 8), .champion = sqlite3_column_int64(q, 12),
+		.since_us = sqlite3_column_int64(q, 13), .episode = sqlite3_column_int64(q, 14),
+		.starts = sqlite3_column_int(q, 15) };
 	load_state(j, text(q, 2));
 	j->dry_run = strcmp(text(q, 3), "plan") == 0;
-	load_outcome(j, text(q, 12));
+	load_outcome(j, text(q, 16));
 	(void)snprintf(j->reason, sizeof j->reason, "%s", text(q, 4));
 	(void)snprintf(j->actor, sizeof j->actor, "%s", text(q, 5));
 	j->progress = json_loads(text(q, 9), 0, NULL);
@@ -187,7 +196,8 @@ static void load_row(struct supervise *s, sqlite3_stmt *q)
 hn_status jobs_load(struct supervise *s, struct hn_err *err)
 {
 	static const char sql[] = "SELECT * FROM (SELECT id, model, state, kind, reason, actor, "
-		"created, started, ended, progress, report, error, CASE WHEN state = 'done' THEN "
+		"created, started, ended, progress, report, error, champion, since, episode, starts, "
+		"CASE WHEN state = 'done' THEN "
 		"(SELECT v.state FROM version v WHERE v.job = job.id) END "
 		"FROM job ORDER BY id DESC LIMIT 100) ORDER BY id";
 	sqlite3 *db = NULL;

@@ -59,7 +59,7 @@ static const char *advice(hn_status rc)
 }
 
 static hn_status load_champion(const struct trainer_job *job, struct store_reader *r,
-                               unsigned char **blob, size_t *len)
+                               struct trainer_champion *c)
 {
 	sqlite3_stmt *q = NULL;
 	hn_status rc = HN_ENOENT;
@@ -71,11 +71,11 @@ static hn_status load_champion(const struct trainer_job *job, struct store_reade
 		return HN_EIO;
 	sqlite3_bind_int64(q, 1, job->champion);
 	if (sqlite3_step(q) == SQLITE_ROW) {
-		*len = (size_t)sqlite3_column_bytes(q, 0);
-		*blob = malloc(*len + 1);
-		rc = *blob ? HN_OK : HN_ENOMEM;
-		if (rc == HN_OK && *len)
-			memcpy(*blob, sqlite3_column_blob(q, 0), *len);
+		c->len = (size_t)sqlite3_column_bytes(q, 0);
+		c->blob = malloc(c->len + 1);
+		rc = c->blob ? HN_OK : HN_ENOMEM;
+		if (rc == HN_OK && c->len)
+			memcpy(c->blob, sqlite3_column_blob(q, 0), c->len);
 	}
 	sqlite3_finalize(q);
 	return rc;
@@ -88,31 +88,39 @@ static double valid_share(const struct trainer_job *job, const struct trainer_da
 	return job->patience > 0 && d->n >= 300 ? 0.1 : 0.0;
 }
 
-static hn_status run(const struct trainer_job *job, struct trainer_data *d,
-                     unsigned char **champion, struct hn_err *err)
+static hn_status split(const struct trainer_job *job, struct trainer_data *d, struct hn_err *err)
 {
-	const struct hn_split_cfg split_base = { .holdout = job->holdout,
-		.holdout_recent = job->holdout_recent, .classes = job->classes, .seed = 1 };
-	struct hn_split_cfg split = split_base;
-	struct store_reader *r = NULL;
-	size_t len = 0;
-	hn_status rc = store_reader_open(&r, job->db, err);
+	const struct hn_split_cfg cfg = { .holdout = job->holdout,
+		.holdout_recent = job->holdout_recent, .valid = valid_share(job, d),
+		.classes = job->classes, .seed = 1 };
+	hn_status rc;
 
-	if (rc == HN_OK)
-		rc = trainer_load(job, r, d, err);
-	if (rc == HN_OK && load_champion(job, r, champion, &len) != HN_OK)
-		rc = hn_fail(err, HN_ENOENT, "version %lld is not in the database", (long long)job->champion);
-	store_reader_close(r);           /* no snapshot is held while the fit runs */
-	if (rc != HN_OK)
-		return rc;
 	if (d->n == 0)
 		return hn_fail(err, HN_EDATA, "no usable labelled window: %u labels, %u windows with "
 		               "gaps or doubtful values", d->labels, d->refused);
-	split.valid = valid_share(job, d);
-	rc = hn_dataset_split(d->w, d->n, &split, d->counts);
-	if (rc != HN_OK)
-		return hn_fail(err, rc, "split: %s", hn_status_text(rc));
-	return trainer_fit(job, d, *champion, len, err);
+	rc = hn_dataset_split(d->w, d->n, &cfg, d->counts);
+	return rc == HN_OK ? rc : hn_fail(err, rc, "split: %s", hn_status_text(rc));
+}
+
+static hn_status run(const struct trainer_job *job, struct trainer_data *d,
+                     struct trainer_champion *champion, struct hn_err *err)
+{
+	struct store_reader *r = NULL;
+	struct trainer_keep keep;
+	hn_status rc = store_reader_open(&r, job->db, err);
+
+	trainer_keep_open(&keep, job, d);
+	if (rc == HN_OK)
+		rc = trainer_load(job, r, d, err);
+	if (rc == HN_OK && load_champion(job, r, champion) != HN_OK)
+		rc = hn_fail(err, HN_ENOENT, "version %lld is not in the database", (long long)job->champion);
+	store_reader_close(r);           /* no snapshot is held while the fit runs */
+	if (rc == HN_OK)
+		rc = split(job, d, err);
+	if (rc == HN_OK)
+		rc = trainer_fit(job, d, &keep, champion, err);
+	trainer_keep_close(&keep);
+	return rc;
 }
 
 static int usage(void)
@@ -129,7 +137,7 @@ int main(int argc, char **argv)
 	struct trainer_job job = { .period_s = 0 };
 	struct trainer_data data = { .n = 0 };
 	struct hn_err err = { .code = HN_OK };
-	unsigned char *champion = NULL;
+	struct trainer_champion champion = { NULL, 0 };
 	hn_status rc;
 
 	(void)argv;
@@ -143,6 +151,6 @@ int main(int argc, char **argv)
 		trainer_say_json(JOB_FAILED, json_pack("{ss ss}", "reason", err.text[0] ? err.text
 			: hn_status_text(rc), "advice", advice(rc)));
 	trainer_data_done(&data);
-	free(champion);
+	free(champion.blob);
 	return rc == HN_OK ? EX_OK : EX_DATAERR;
 }

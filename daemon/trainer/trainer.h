@@ -22,6 +22,8 @@ struct trainer_job {
 	uint64_t seed;
 	int epochs, batch, patience, scaler_frames, schedule;
 	bool dry_run;
+	char checkpoint[CONF_TEXT_MAX + 16];     /* path, "" = none                           */
+	double checkpoint_s;
 };
 hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err);
 
@@ -37,6 +39,8 @@ struct trainer_data {
 	uint32_t counts[HN_PARTS];
 	int32_t *fresh;                  /* (n_fresh, ch) newest frames since job.since_us        */
 	uint32_t n_fresh;
+	int64_t until_us[TRAINER_STREAMS_MAX];   /* in: fresh frames end before it; out: behind the
+	                                          * last one of each stream                    */
 };
 hn_status trainer_load(const struct trainer_job *job, struct store_reader *r,
                        struct trainer_data *d, struct hn_err *err);
@@ -46,7 +50,27 @@ void trainer_data_done(struct trainer_data *d);
 void trainer_say(uint8_t type, const void *body, size_t len);
 void trainer_say_json(uint8_t type, json_t *o);          /* steals o */
 
+/* The checkpoint of a job, as a file: where the fresh frames ended, then the fit's bytes.  A job
+ * that goes on must see the data that it saw before, while new frames arrive all the time. */
+struct trainer_keep {
+	const char *path;
+	int     n_streams;
+	const int64_t *until_us;         /* (n_streams,) of the data                              */
+	int     fd;                      /* of the one to go on from, -1 = none               */
+	int64_t job, every_us, last_us;
+	uint32_t written, failed;
+};
+/* Fills d->until_us: from the file when there is one, else without an end. */
+void trainer_keep_open(struct trainer_keep *k, const struct trainer_job *job,
+                       struct trainer_data *d);
+bool trainer_keep_read(struct trainer_keep *k, void *bytes, size_t n);   /* the next n bytes */
+void trainer_keep_step(struct trainer_keep *k, const struct hn_fit *fit, uint64_t step);
+void trainer_keep_close(struct trainer_keep *k);
+
+struct trainer_champion { unsigned char *blob; size_t len; };  /* blob NULL: there is none   */
+
 /* From windows to candidate and report. */
 hn_status trainer_fit(const struct trainer_job *job, const struct trainer_data *d,
-                      const unsigned char *champion, size_t champion_len, struct hn_err *err);
+                      struct trainer_keep *keep, const struct trainer_champion *champion,
+                      struct hn_err *err);
 #endif

@@ -162,6 +162,8 @@ static bool on_label(void *ctx, const struct store_label *l)
 		c->want = p;
 		c->cap = cap;
 	}
+	if (l->given_us > c->job->now_us)        /* a job that is started again sees the same labels */
+		return true;
 	if (c->job->task == HN_CLASSIFY &&
 	    (!(l->value >= 0 && l->value < c->job->classes) || l->value != (double)(int)l->value)) {
 		c->d->refused++;
@@ -237,7 +239,7 @@ static hn_status channels_of(struct store_reader *r, const char *stream, uint16_
 
 /* --- newest frames ---------------------------------------------------------------------------- */
 
-struct newest { struct trainer_data *d; uint32_t cap, seen; };
+struct newest { struct trainer_data *d; uint32_t cap, seen; int64_t last_us; };
 
 static bool take_newest(void *ctx, const struct hn_frame *f)
 {
@@ -248,6 +250,7 @@ static bool take_newest(void *ctx, const struct hn_frame *f)
 			return true;
 	memcpy(k->d->fresh + (size_t)(k->seen % k->cap) * f->n, f->raw, f->n * sizeof *f->raw);
 	k->seen++;
+	k->last_us = f->event_us;
 	return true;
 }
 
@@ -264,10 +267,12 @@ static hn_status load_fresh(const struct trainer_job *job, struct store_reader *
 	if (!all)
 		return HN_ENOMEM;
 	for (int s = 0; s < job->n_streams; s++) {
-		struct newest k = { .d = d, .cap = each };
+		struct newest k = { .d = d, .cap = each, .last_us = job->since_us };
 
 		d->fresh = all + (size_t)d->n_fresh * d->ch;
-		(void)store_read(r, job->stream[s], job->since_us, INT64_MAX, take_newest, &k); /* fewer: fine */
+		(void)store_read(r, job->stream[s], job->since_us, d->until_us[s], take_newest,
+		                 &k);            /* fewer: fine */
+		d->until_us[s] = k.last_us + 1;
 		d->n_fresh += k.seen < each ? k.seen : each;
 	}
 	d->fresh = all;

@@ -35,6 +35,7 @@ static hn_status check(const struct trainer_job *job, struct hn_err *err)
 	    !(job->holdout >= 0 && job->holdout < 0.9) || !(job->rate > 0) ||
 	    !(job->holdout_recent >= 0 && job->holdout_recent < 0.9) || job->scaler_frames < 0 ||
 	    job->scaler_frames > 100000 || job->schedule < HN_CONSTANT || job->schedule > HN_COSINE ||
+	    !(job->checkpoint_s >= 0 && job->checkpoint_s < 1e6) ||
 	    !(job->recent_share >= 0 && job->recent_share < 1))
 		return hn_fail(err, HN_ERANGE, "job: a number is out of range");
 	return HN_OK;
@@ -44,7 +45,7 @@ hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err
 {
 	json_error_t je;
 	json_t *o = json_loadf(in, JSON_DISABLE_EOF_CHECK, &je), *streams = NULL;
-	const char *model = NULL, *db = NULL, *net = NULL, *task = NULL;
+	const char *model = NULL, *db = NULL, *net = NULL, *task = NULL, *checkpoint = "";
 	json_int_t id = 0, now = 0, since = 0, champion = 0, seed = 1, memory = 0;
 	int dry = 0;
 	hn_status rc;
@@ -52,16 +53,17 @@ hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err
 	if (!o)
 		return hn_fail(err, HN_EFORMAT, "job: %s at line %d (one JSON object is expected on stdin)",
 		               je.text, je.line);
-	if (json_unpack_ex(o, &je, 0, "{sI ss ss sI ss si si si ss so sF s?I sI s?b "
-		"s{si si si sI sF sF sF sF s?F s?F s?i s?i sI}}",
+	if (json_unpack_ex(o, &je, 0, "{sI ss ss sI ss si si si ss so sF s?I sI s?b s?s "
+		"s{si si si sI sF sF sF sF s?F s?F s?i s?i sI s?F}}",
 		"job", &id, "model", &model, "db", &db, "now_us", &now, "task", &task, "classes", &job->classes,
 		"window", &job->window, "hop", &job->hop, "network", &net, "streams", &streams,
-		"period_s", &job->period_s, "since_us", &since, "champion", &champion, "dry_run", &dry, "train",
+		"period_s", &job->period_s, "since_us", &since, "champion", &champion, "dry_run", &dry,
+		"checkpoint", &checkpoint, "train",
 		"epochs", &job->epochs, "batch", &job->batch, "patience", &job->patience, "seed", &seed,
 		"rate", &job->rate, "weight_decay", &job->weight_decay, "smoothing", &job->smoothing,
 		"holdout", &job->holdout, "holdout_recent", &job->holdout_recent, "recent_share",
 		&job->recent_share, "scaler_frames", &job->scaler_frames, "schedule", &job->schedule,
-		"memory_max", &memory) != 0) {
+		"memory_max", &memory, "checkpoint_s", &job->checkpoint_s) != 0) {
 		rc = hn_fail(err, HN_EFORMAT, "job: %s", je.text);
 		json_decref(o);
 		return rc;
@@ -78,6 +80,8 @@ hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err
 		rc = text(job->db, sizeof job->db, db, "db", err);
 	if (rc == HN_OK)
 		rc = text(job->net, sizeof job->net, net, "network", err);
+	if (rc == HN_OK)
+		rc = text(job->checkpoint, sizeof job->checkpoint, checkpoint, "checkpoint", err);
 	if (rc == HN_OK && hn_task_find(task, &job->task) != HN_OK)
 		rc = hn_fail(err, HN_EFORMAT, "job: unknown task '%s'", task);
 	if (rc == HN_OK)

@@ -1,0 +1,67 @@
+#include "trainer_fit.h"
+
+#include <math.h>
+
+#include "hd_sha256.h"
+#include "job.h"
+
+/* Which labels made it: SHA-256 over (stream, end, class) of all windows, first 16 hex digits. */
+static void label_hash(const struct fit *f, char out[17])
+{
+	struct hd_sha256 s;
+	uint8_t digest[32];
+
+	hd_sha256_init(&s);
+	for (uint32_t i = 0; i < f->d->n; i++) {
+		uint8_t b[16];
+
+		hd_put32(b, (uint32_t)f->d->w[i].stream);
+		hd_put32(b + 4, (uint32_t)f->d->w[i].label);
+		hd_put32(b + 8, (uint32_t)f->d->w[i].end_us);
+		hd_put32(b + 12, (uint32_t)((uint64_t)f->d->w[i].end_us >> 32));
+		hd_sha256_add(&s, b, sizeof b);
+	}
+	hd_sha256_end(&s, digest);
+	for (int i = 0; i < 8; i++)
+		(void)snprintf(out + 2 * i, 3, "%02x", digest[i]);
+}
+
+static json_t *tally_json(const struct tally *t)
+{
+	return json_pack("{si si si si}", "n", t->n, "champion", t->champion, "challenger", t->challenger,
+	                 "both", t->both);
+}
+
+static json_t *confusion_json(const struct fit *f)
+{
+	json_t *rows = json_array();
+
+	for (int t = 0; t < f->job->classes; t++) {
+		json_t *row = json_array();
+
+		for (int p = 0; p < f->job->classes; p++)
+			json_array_append_new(row, json_integer(f->confusion[t][p]));
+		json_array_append_new(rows, row);
+	}
+	return rows;
+}
+
+void trainer_report(const struct fit *f, double seconds)
+{
+	char hash[17];
+
+	label_hash(f, hash);
+	trainer_say_json(JOB_REPORT, json_pack("{s{so so} sb si si si so s{si si si si si} "
+		"si ss sI sI sI sI si si sf sf sf sf sI}",
+		"sets", "recent", tally_json(&f->recent), "kept", tally_json(&f->kept),
+		"recent_trained", (int)(f->job->holdout_recent == 0),
+		"float_right", f->float_right, "int8_right", f->int8_right, "majority", f->majority,
+		"confusion", confusion_json(f), "windows", "train", (int)f->n[HN_TRAIN], "valid",
+		(int)f->n[HN_VALID], "holdout", (int)f->n[HN_HOLDOUT], "refused", (int)f->d->refused,
+		"over", (int)f->d->over, "labels", (int)f->d->labels, "label_hash", hash,
+		"t0_us", (json_int_t)f->t0_us, "t1_us", (json_int_t)f->t1_us, "plan_bytes", (json_int_t)f->plan,
+		"peak_bytes", (json_int_t)f->arena.peak, "epochs", (int)f->result.epochs,
+		"best_epoch", (int)f->result.best_epoch, "loss", f->result.train_loss,
+		"valid_loss", isfinite(f->result.valid_loss) ? f->result.valid_loss : 0.0,
+		"gradient_norm", f->result.grad_norm_max, "seconds", seconds, "seed", (json_int_t)f->job->seed));
+}
