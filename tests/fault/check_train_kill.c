@@ -1,5 +1,5 @@
-/* hone-train is killed at random moments and started again, as honed does: the version that it makes
- * at last is, to the byte, that of a run which nobody disturbed.
+/* hone-train is killed at random moments and started again, as honed does: the version that it
+ * makes at last is, to the byte, that of a run which nobody disturbed.
  *
  * HONED_KILLS says how many kills there are in all; `make train-kill` asks for 200. */
 #include <check.h>
@@ -64,7 +64,8 @@ static void job_of_a_second(void)
 	(void)json_object_set_new(t_job_train(&t), "epochs", json_integer(120));
 	(void)json_object_set_new(t_job_train(&t), "patience", json_integer(100));
 	(void)json_object_set_new(t_job_train(&t), "checkpoint_s", json_real(0.002));
-	(void)json_object_set_new(t.spec, "network", json_string("dense 64, relu, dense 32, relu, dense 3"));
+	(void)json_object_set_new(t.spec, "network",
+	                          json_string("dense 64, relu, dense 32, relu, dense 3"));
 }
 
 START_TEST(a_killed_trainer_goes_on_and_makes_the_version_of_an_undisturbed_run)
@@ -133,7 +134,7 @@ static const struct { long at; const char *why; } damages[] = {
 	{ 0, NULL }, { 8, NULL },
 };
 
-START_TEST(a_damaged_or_foreign_checkpoint_is_refused_with_a_sentence_and_the_job_begins_anew)
+START_TEST(a_damaged_or_foreign_checkpoint_is_refused_and_the_job_begins_anew)
 {
 	static struct version whole, v;
 	const char *why;
@@ -167,8 +168,8 @@ static Suite *suite(void)
 
 	tcase_set_timeout(c, 1200);
 	tcase_add_test(c, a_killed_trainer_goes_on_and_makes_the_version_of_an_undisturbed_run);
-	tcase_add_loop_test(c, a_damaged_or_foreign_checkpoint_is_refused_with_a_sentence_and_the_job_begins_anew,
-	                    0, (int)(sizeof damages / sizeof *damages));
+	tcase_add_loop_test(c, a_damaged_or_foreign_checkpoint_is_refused_and_the_job_begins_anew, 0,
+	                    (int)(sizeof damages / sizeof *damages));
 	suite_add_tcase(s, c);
 	return s;
 }
