@@ -111,10 +111,11 @@ bench-link:
 	$(Q)build/release/tests/bench/bench_link build/report/link.json
 
 # Inference deadlines during swaps, in simulated time; the rig is shared by the short test.
-$(B)/tests/bench/deadlines: $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libhone.a
+$(B)/tests/bench/deadlines $(B)/tests/bench/swaps: $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libhone.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS) $(WRAP) -o $@ $(filter %.o,$^) $(B)/libdaemon.a $(B)/libhone.a $(LIBS_honed) $(LIBS_check)
-DEADLINE_RIG := $(call obj,tests/bench/deadline_rig.c $(wildcard firmware/common/*.c))
+$(B)/tests/bench/swaps: $(call obj,tests/bench/swapper.c)
+DEADLINE_RIG := $(call obj,tests/bench/deadline_rig.c tests/bench/swapper.c $(wildcard firmware/common/*.c))
 $(B)/tests/bench/deadlines $(B)/tests/unit/check_deadlines: $(DEADLINE_RIG)
 $(B)/tests/bench/deadlines $(B)/tests/unit/check_deadlines: WRAP := \
 	$(patsubst %,-Wl$(comma)--wrap=%,hd_net_run hd_sha256_add hd_hmac hd_crc32c)
@@ -124,6 +125,11 @@ deadlines:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/bench/deadlines
 	$(Q)mkdir -p build/report
 	$(Q)build/release/tests/bench/deadlines build/report/deadlines.json
+.PHONY: swaps
+swaps: firmware
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/bench/swaps
+	$(Q)mkdir -p build/report
+	$(Q)build/release/tests/bench/swaps build/report/swaps.json build/firmware
 
 # Everything that `scripts/check` runs.
 .PHONY: check unit generated system
@@ -229,25 +235,54 @@ lint: layers banned
 	$(Q)printf '%s\n' $(LINT_C) | xargs -P2 -I{} scripts/tidy {} $(filter-out -Werror -MMD -MP,$(BASE)) $(INC) $(PKG_INC)
 	@echo "lint: clean"
 
-# --- firmware on a Cortex-M4, where the toolchain is installed ----------------------------------
-ARM_CC   := $(shell command -v $(CROSS)gcc 2>/dev/null)
-FIRMWARE := $(if $(ARM_CC),build/firmware/an386/pump.elf)
+# --- firmware for the emulated boards, where the toolchain is installed --------------------------
+# Board: its files beside the common ones, its toolchain, its core.
+RISCV    ?= riscv64-unknown-elf-
+BOARDS   := microbit an385 an386 an500 virt
+ARM_M    := startup_arm.c
+BOARD_microbit := board_microbit.c part_nvmc.c $(ARM_M)
+BOARD_an385    := board_mps2.c part_ram.c $(ARM_M)
+BOARD_an386    := $(BOARD_an385)
+BOARD_an500    := $(BOARD_an385)
+BOARD_virt     := board_virt.c part_ram.c startup_riscv.c
+CPU_microbit := -mcpu=cortex-m0 -mthumb -mfloat-abi=soft
+CPU_an385    := -mcpu=cortex-m3 -mthumb -mfloat-abi=soft
+CPU_an386    := -mcpu=cortex-m4 -mthumb -mfloat-abi=soft
+CPU_an500    := -mcpu=cortex-m7 -mthumb -mfloat-abi=soft
+CPU_virt     := -march=rv32imc_zicsr -mabi=ilp32 -msmall-data-limit=0
+# The libraries are built without a word about zicsr.
+LINK_virt    := -march=rv32imc -mabi=ilp32
+TOOL_virt    := $(RISCV)
+SPECS_virt   := --specs=picolibc.specs
+tool   = $(or $(TOOL_$(1)),$(CROSS))
+specs  = $(or $(SPECS_$(1)),-specs=nano.specs)
+has    = $(shell command -v $(call tool,$(1))gcc 2>/dev/null)
+QEMU_COMMON := $(addprefix firmware/qemu/,uart.c option.c)
+MCU_FLAGS   := -std=c11 -Os -g -ffreestanding -ffunction-sections -fdata-sections $(WARN) \
+               -MMD -MP -Ilib/device -Ifirmware/common -Ifirmware/qemu
+FIRMWARE    := $(foreach b,$(BOARDS),$(if $(call has,$(b)),build/firmware/$(b)/pump.elf))
+SKIPPED     := $(strip $(foreach b,$(BOARDS),$(if $(call has,$(b)),,$(b))))
 
-AN386_O   := $(patsubst %.c,build/firmware/an386/%.o,$(wildcard lib/device/*.c firmware/common/*.c firmware/qemu/*.c))
-AN386_CPU := -mcpu=cortex-m4 -mthumb -mfloat-abi=soft
-build/firmware/an386/%.o: %.c
-	@mkdir -p $(@D)
-	@echo "  CC-ARM  $<"
-	$(Q)$(CROSS)gcc -std=c11 $(AN386_CPU) -Os -g -ffreestanding -ffunction-sections -fdata-sections $(WARN) \
-		-MMD -MP -Ilib/device -Ifirmware/common -Ifirmware/qemu -c -o $@ $<
-build/firmware/an386/pump.elf: $(AN386_O) firmware/qemu/an386.ld
-	@echo "  LINK    $@"
-	$(Q)$(CROSS)gcc $(AN386_CPU) -specs=nano.specs -nostartfiles -Wl,--gc-sections -Wl,--fatal-warnings \
-		-T firmware/qemu/an386.ld -o $@ $(AN386_O)
+# $(1) = board, $(2) = program, $(3) = its own files
+define firmware_program
+build/firmware/$(1)/$(2).elf: $$(patsubst %.c,build/firmware/$(1)/%.o,$$(wildcard lib/device/*.c) $$(QEMU_COMMON) \
+		$$(addprefix firmware/qemu/,$$(BOARD_$(1))) $(3)) firmware/qemu/$(1).ld firmware/qemu/sections.ld
+	@echo "  LINK    $$@"
+	$$(Q)$$(call tool,$(1))gcc $$(or $$(LINK_$(1)),$$(CPU_$(1))) $$(call specs,$(1)) -nostartfiles -Wl,--gc-sections -Wl,--fatal-warnings \
+		-Wl,-Map=$$(@:.elf=.map) -T firmware/qemu/$(1).ld -o $$@ $$(filter %.o,$$^)
+endef
+define firmware_board
+build/firmware/$(1)/%.o: %.c
+	@mkdir -p $$(@D)
+	@echo "  CC-MCU  $(1) $$<"
+	$$(Q)$$(call tool,$(1))gcc $$(CPU_$(1)) $$(MCU_FLAGS) $$(if $$(TOOL_$(1)),$$(call specs,$(1))) -c -o $$@ $$<
+endef
+$(foreach b,$(BOARDS),$(eval $(call firmware_board,$(b))))
+$(foreach b,$(BOARDS),$(eval $(call firmware_program,$(b),pump,firmware/qemu/main.c $(wildcard firmware/common/*.c))))
 .PHONY: firmware
 firmware: $(FIRMWARE)
-	@:
--include $(AN386_O:.o=.d)
+	@$(if $(SKIPPED),echo "firmware: without $(SKIPPED): no compiler (scripts/setup firmware)",:)
+-include $(shell find build/firmware -type f -name '*.d' 2>/dev/null)
 
 # --- other processors: everything is built, the unit tests run under qemu-user --------------------
 TRIPLET_arm64 := aarch64-linux-gnu
@@ -324,6 +359,7 @@ help:
 	@echo "powercut    power is cut at every flash operation, and again in the recovery (minutes)"
 	@echo "train-kill  the trainer is killed 200 times at random and goes on to the same bits"
 	@echo "deadlines   a million inferences while packages come and go, with flash that blocks"
+	@echo "swaps       fifty swaps on each emulated board (QEMU), missed inferences counted"
 	@echo "bench-link  a transfer beside the limit of the wire, in simulated time"
 	@echo "system-boot the service under a real systemd, in a container (HONED_ROOT=a Debian to boot)"
 	@echo "layers lint include rules, banned calls; clang-tidy, cppcheck, shellcheck"

@@ -9,10 +9,11 @@
  * a network is in service.  It is missed when it is not finished by its deadline, when its frames
  * were overwritten first, or when the network does not have this firmware's shape.
  *
- * The link gets what the inferences leave: received bytes wait while a window does, and an erase
- * starts only if the next inference is still done by its deadline after it, twice the longest one
- * so far allowed for.  Any other piece of work of the device library is shorter: the port knows its
- * flash (the longest piece programs a header of 128 bytes and a journal record). */
+ * The link gets what the inferences leave: received bytes wait while a window does, and no work is
+ * begun that could take too long.  That is an erase, when the next inference would not be done by
+ * its deadline after it (twice the longest one so far is allowed for), and a self-test, which takes
+ * as long as an inference of the new network.  All other pieces of work of the device library are
+ * short; the longest programs a header of 128 bytes and a journal record. */
 #ifndef APP_H
 #define APP_H
 

@@ -1,18 +1,18 @@
-/* board.h - the mps2-an386: two UARTs with rings, a frame timer that is also the clock, reset.
+/* board.h - the peripherals of an emulated board: two UARTs and one timer.
  *
- * Source: Arm AN386 (memory map, interrupts), Cortex-M System Design Kit TRM (UART, timer). */
+ * The timer interrupts once a frame; between its interrupts its count gives the microseconds.  So
+ * the clock never disagrees with the number of frames sampled.  Bytes go through rings.  A board
+ * with a single UART has no console: what is sent there is dropped, nothing is received.
+ *
+ *   board_mps2.c      mps2-an385 (Cortex-M3), -an386 (M4), -an500 (M7)
+ *   board_microbit.c  microbit (nRF51822, Cortex-M0), with its own flash in part_nvmc.c
+ *   board_virt.c      the RISC-V machine `virt` */
 #ifndef BOARD_H
 #define BOARD_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum {
-	BOARD_CLOCK_HZ = 25000000,
-	BOARD_IRQ_UART0_RX = 0, BOARD_IRQ_UART0_TX = 1, BOARD_IRQ_UART1_RX = 2,
-	BOARD_IRQ_UART1_TX = 3, BOARD_IRQ_TIMER0 = 8
-};
 
 enum board_uart { BOARD_LINK, BOARD_CONSOLE, BOARD_UARTS };
 
@@ -44,10 +44,6 @@ void board_unlock(void);
 
 void board_reset(void) __attribute__((noreturn));
 
-/* Interrupt handlers, for the vector table. */
-void board_uart0_rx(void);
-void board_uart0_tx(void);
-void board_uart1_rx(void);
-void board_uart1_tx(void);
-void board_timer0(void);
+/* Interrupt `n` of the board's controller, for the start-up code. */
+void board_interrupt(unsigned n);
 #endif

@@ -1,13 +1,13 @@
-/* main.c - the pump demo on an emulated Cortex-M4 (QEMU mps2-an386).
+/* main.c - the pump demo on an emulated board (board.h).
  *
- * UART0 is the link.  UART1 is the bench: it takes 'a' (begin the next ageing episode) and 'r'
- * (reset), and writes a line a window, count,0,state,class,model_version,missed (see hone-sim
- * --truth; there is no wall clock).  A line that begins with '#' is a message. */
+ * The first UART is the link.  A second one is the bench: it takes 'a' (begin the next ageing
+ * episode) and 'r' (reset), and writes a line a window, count,0,state,class,model_version,missed
+ * (see hone-sim --truth; there is no wall clock).  A line that begins with '#' is a message. */
 #include "app.h"
 #include "board.h"
 #include "option.h"
 #include "pump.h"
-#include "ram_flash.h"
+#include "part.h"
 
 enum { BUILD = 1, LINE_MAX = 80 };
 
@@ -145,7 +145,7 @@ static void link_poll(void)
  * tells power-ons apart when it brings a nonce.  A product takes this from its generator. */
 static uint32_t boot_nonce(void)
 {
-	return option.nonce ^ option.seed ^ ram_flash_boots() * 0x9e3779b9u;
+	return option.nonce ^ option.seed ^ part_boots() * 0x9e3779b9u;
 }
 
 static hd_status boot(const struct hd_flash *flash, uint32_t period_us)
@@ -156,7 +156,7 @@ static hd_status boot(const struct hd_flash *flash, uint32_t period_us)
 			.trial_boots = 3, .trial_inferences = option.trial, .nonce = boot_nonce(),
 			.build = BUILD, .send = link_send, .now_us = clock_now_us,
 		},
-		.period_us = period_us, .on_window = truth_write,
+		.period_us = period_us, .deadline_us = option.deadline_us, .on_window = truth_write,
 	};
 
 	for (unsigned i = 0; i < HD_UID_LEN; i++)
@@ -185,7 +185,7 @@ int main(void)
 	board_init(period_us, on_frame);
 	if (!options_good)
 		message("the option text has an unknown word or a bad value");
-	if (boot(ram_flash_open(), period_us) != HD_OK) {
+	if (boot(part_open(), period_us) != HD_OK) {
 		message("the device does not boot");
 		for (;;)
 			board_wait(board_frames());
@@ -196,8 +196,8 @@ int main(void)
 		console_poll();
 		link_poll();
 		app_poll(&app);
-		if (ram_flash_violations() != broken) {
-			broken = ram_flash_violations();
+		if (part_violations() != broken) {
+			broken = part_violations();
 			message("flash rule broken");
 		}
 		board_wait(seen);

@@ -17,6 +17,7 @@ static const struct row rows[] = {
 	{ "seed", offsetof(struct option, seed), 0 },
 	{ "rate", offsetof(struct option, rate_hz), 0 },
 	{ "ramp_ms", offsetof(struct option, ramp_ms), 0 },
+	{ "deadline_us", offsetof(struct option, deadline_us), 0 },
 	{ "trial", offsetof(struct option, trial), 0 },
 	{ "nonce", offsetof(struct option, nonce), 0 },
 };

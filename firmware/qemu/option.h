@@ -1,7 +1,8 @@
 /* option.h - what a build leaves open: identity, key, seed.
  *
  * Text of words "name=value" separated by blanks or line ends, put into memory before the start:
- *     qemu-system-arm ... -device loader,file=FILE,addr=0x21100000,force-raw=on
+ *     qemu-system-arm ... -device loader,file=FILE,addr=ADDRESS,force-raw=on
+ * ADDRESS is OPTION of the board's linker script.
  * No text means the defaults. */
 #ifndef OPTION_H
 #define OPTION_H
@@ -19,6 +20,7 @@ struct option {
 	uint32_t seed;                   /* seed=N         [386] of the pump                   */
 	uint32_t rate_hz;                /* rate=HZ        [400] divides 1000000               */
 	uint32_t ramp_ms;                /* ramp_ms=N      [3000] of an ageing episode         */
+	uint32_t deadline_us;            /* deadline_us=N  [0] of an inference; 0 = one window  */
 	uint32_t trial;                  /* trial=N        [750] inferences                    */
 	uint32_t nonce;                  /* nonce=N        [0] differs at every power-on       */
 };

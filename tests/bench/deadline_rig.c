@@ -5,8 +5,6 @@
 #include "app.h"
 #include "hd_sha256.h"
 #include "hd_crc32c.h"
-#include "hn_peer.h"
-#include "t_hd_package.h"
 
 enum {
 	BYTE_NS = 86806,                 /* 10 bits at 115200 baud                               */
@@ -14,21 +12,17 @@ enum {
 	IRQ_US = 500,                    /* received bytes are looked at so often                */
 	TICK_US = 10000,                 /* of the gateway's loop                                */
 	LIMIT_US = 120000000,            /* no swap takes longer                                 */
-	IMAGES = 6, TRIAL = 40,
+	TRIAL = 40,
 	CYCLES_MAC = 10, CYCLES_SHA = 100, CYCLES_CRC = 30, CYCLES_HMAC = 64000
 };
 
 const struct rig_part rig_parts[] = {
 	/* page 4 KB in 85 ms, word in 41 us; the CPU halts: nRF52840 product specification, NVMC */
-	{ "nrf52840", { 4, 4096, 16384, 0xff }, 85000, 41, 64, 100000, 10000, false },
+	{ "nrf52840", { 4, 4096, 16384, 0xff }, 85000, 41, 64, 100000, 5000, false },
 	/* page 1 KB in 20 to 40 ms, halfword in 53 us: STM32F103 data sheet, flash memory */
-	{ "stm32f1", { 2, 1024, 16384, 0xff }, 40000, 53, 72, 50000, 10000, false },
+	{ "stm32f1", { 2, 1024, 16384, 0xff }, 40000, 53, 72, 50000, 7000, false },
 };
 const unsigned rig_n_parts = sizeof rig_parts / sizeof *rig_parts;
-
-const char *const rig_swap_names[RIG_SWAPS] = {
-	"confirm", "revert", "lapse", "cut", "digest", "vector"
-};
 
 struct line {
 	uint8_t  bytes[LINE_MAX];
@@ -42,7 +36,7 @@ static struct rig {
 	struct t_flash flash;
 	struct hd_flash plain;           /* the port of t_flash, without its times               */
 	struct app app;
-	struct hn_peer peer;
+	struct swapper gateway;
 	struct hd_rx rx;
 	struct line down, up;
 	struct hn_rng rng;
@@ -52,13 +46,7 @@ static struct rig {
 	uint64_t frames, windows;
 	bool     started, computing;     /* computing: on the device                             */
 	uint8_t  seq;
-	uint32_t version, image;         /* last one made                                        */
-	unsigned seen[8];                /* events of the peer since the swap began              */
-	struct t_package package;        /* on its way                                           */
 } g;
-
-static struct t_package images[IMAGES];
-static struct hd_net nets[IMAGES];
 
 /* --- time ------------------------------------------------------------------------------------- */
 
@@ -200,7 +188,7 @@ static bool to_device(void *ctx, uint8_t type, uint16_t session, const uint8_t *
 /* The class that version `model` gives the window that ends with frame `last`. */
 static int16_t expected(uint32_t model, uint32_t last)
 {
-	const struct hd_net *net = &nets[model % IMAGES];
+	const struct hd_net *net = swapper_net(&g.gateway, model);
 	int8_t in[APP_WINDOW * APP_CHANNELS], out[APP_CLASSES_MAX];
 	uint32_t arena[128];
 	uint8_t margin;
@@ -235,17 +223,6 @@ static void on_window(void *ctx, const struct app_window *w)
 		g.tally->latest_us = (uint32_t)took;
 }
 
-static void gateway_hear(uint8_t byte)
-{
-	struct hd_frame f;
-	enum hn_peer_event e;
-
-	if (!hd_rx_byte(&g.rx, byte, &f))
-		return;
-	e = hn_peer_message(&g.peer, &f, g.now_us);
-	g.seen[e & 7]++;
-}
-
 /* --- one step --------------------------------------------------------------------------------- */
 
 static void device_step(void)
@@ -265,20 +242,26 @@ static void device_step(void)
 
 static void gateway_step(void)
 {
+	struct hd_frame f;
+
+	g.gateway.now_us = g.now_us;
 	line_step(&g.up);
-	while (g.up.out != g.up.sent)
-		gateway_hear(g.up.bytes[g.up.out++ % LINE_MAX]);
+	while (g.up.out != g.up.sent) {
+		if (hd_rx_byte(&g.rx, g.up.bytes[g.up.out++ % LINE_MAX], &f))
+			swapper_hear(&g.gateway, &f);
+	}
 	if (g.now_us < g.tick_us)
 		return;
 	g.tick_us = g.now_us + TICK_US;
-	g.seen[hn_peer_tick(&g.peer, g.now_us) & 7]++;
+	swapper_tick(&g.gateway);
 }
 
 /* To the next frame, received bytes or tick, whichever comes first. */
-static void step(void)
+static void step(void *ctx)
 {
 	int64_t next = g.frame_us < g.tick_us ? g.frame_us : g.tick_us;
 
+	(void)ctx;
 	if (g.down.head != g.down.out || g.up.head != g.up.out || g.uart_n > 0)
 		next = next < g.now_us + IRQ_US ? next : g.now_us + IRQ_US;
 	if (g.now_us < next)
@@ -288,113 +271,7 @@ static void step(void)
 	gateway_step();
 }
 
-/* Until *count is not 0.  False when that takes too long. */
-static bool until(const unsigned *count)
-{
-	const int64_t end = g.now_us + LIMIT_US;
-
-	while (*count == 0 && g.now_us < end)
-		step();
-	return *count != 0;
-}
-
-static void rest(int64_t us)
-{
-	for (const int64_t end = g.now_us + us; g.now_us < end; )
-		step();
-}
-
-/* --- swaps ------------------------------------------------------------------------------------ */
-
-static void make(enum rig_swap how)
-{
-	const uint8_t *active = g.app.device.active;
-	uint32_t i;
-
-	/* Neither the weights in service nor those that may be staged: these would resume. */
-	do
-		i = hn_rng_below(&g.rng, IMAGES);
-	while (i == g.image || (active && i == hd_get32(active + HD_AT_MODEL) % IMAGES));
-	g.image = i;
-	g.package = images[i];
-	g.package.head.version = ++g.version;
-	g.package.head.model_version = IMAGES * g.version + i;
-	if (how == RIG_SWAP_VECTOR)
-		g.package.payload[g.package.len - 1] ^= 1;
-	t_package_seal(&g.package);
-	if (how == RIG_SWAP_DIGEST)
-		g.package.payload[hn_rng_below(&g.rng, g.package.len)] ^= 0x20;
-}
-
-static void install(enum rig_swap how)
-{
-	struct hn_peer_package p = { .header = g.package.header, .payload = g.package.payload };
-
-	make(how);
-	p.len = g.package.len;
-	p.version = g.package.head.version;
-	p.model_version = g.package.head.model_version;
-	memset(g.seen, 0, sizeof g.seen);
-	hn_peer_install(&g.peer, &p, g.now_us);
-}
-
-static void link_up(void)
-{
-	hn_peer_up(&g.peer, (uint16_t)(1 + hn_rng_below(&g.rng, 60000)),
-	           (uint32_t)hn_rng_u64(&g.rng), g.now_us);
-}
-
-/* On trial: the end that `how` says.  False when it is not reached. */
-static bool end_trial(enum rig_swap how)
-{
-	if (how == RIG_SWAP_LAPSE)
-		return until(&g.seen[HN_PEER_REVERTED]);
-	rest(hn_rng_below(&g.rng, TRIAL / 2) * (int64_t)g.part->window_us);
-	if (how == RIG_SWAP_CONFIRM) {
-		hn_peer_confirm(&g.peer, g.now_us);
-		return until(&g.seen[HN_PEER_DONE]);
-	}
-	hn_peer_revert(&g.peer, g.now_us);
-	return until(&g.seen[HN_PEER_REVERTED]);
-}
-
-/* The package ran on trial, or was refused.  A cut before may have left another one on trial that
- * the gateway ends first: then the weights behind it may be the package's own, which is DONE. */
-static bool arrive(unsigned *outcome)
-{
-	const int64_t end = g.now_us + LIMIT_US;
-
-	while (*outcome + g.seen[HN_PEER_DONE] == 0 && g.now_us < end)
-		step();
-	return g.now_us < end;
-}
-
-static bool swap(enum rig_swap how)
-{
-	const bool bad = how == RIG_SWAP_DIGEST || how == RIG_SWAP_VECTOR;
-
-	install(how);
-	if (how == RIG_SWAP_CUT) {
-		rest(hn_rng_below(&g.rng, 3000000));
-		hn_peer_drop(&g.peer);
-		hn_peer_down(&g.peer);
-		rest(hn_rng_below(&g.rng, 2000000));
-		link_up();
-		rest(500000);
-		return true;
-	}
-	if (!arrive(&g.seen[bad ? HN_PEER_REFUSED : HN_PEER_IN_TRIAL]))
-		return false;
-	return bad || g.seen[HN_PEER_DONE] > 0 || end_trial(how);
-}
-
-static enum rig_swap draw(void)
-{
-	const uint32_t x = hn_rng_below(&g.rng, 20);
-
-	return x < 10 ? RIG_SWAP_CONFIRM : x < 12 ? RIG_SWAP_REVERT : x < 14 ? RIG_SWAP_LAPSE
-	     : x < 18 ? RIG_SWAP_CUT : x < 19 ? RIG_SWAP_DIGEST : RIG_SWAP_VECTOR;
-}
+/* --- the rig ---------------------------------------------------------------------------------- */
 
 static void power_on(void)
 {
@@ -415,50 +292,50 @@ static void power_on(void)
 	memcpy(cfg.device.uid, t_uid, HD_UID_LEN);
 	memcpy(cfg.device.key, t_key, HD_KEY_LEN);
 	hd_rx_init(&g.rx);
-	hn_peer_init(&g.peer, t_uid, t_key);
-	g.peer.send = to_device;
 	if (app_init(&g.app, &cfg) != HD_OK)
 		abort();
 	g.now_us = 1000000;
 	g.frame_us = g.now_us + cfg.period_us;
 	app_start(&g.app, (uint32_t)g.frame_us);
 	g.started = true;
-	link_up();
 }
 
-static void build_images(void)
+static void gateway_on(uint64_t seed)
 {
 	static const struct t_image_spec spec = { APP_WINDOW, APP_CHANNELS,
 		{ { HD_OP_DENSE, 64 }, { HD_OP_LUT, 0 }, { HD_OP_DENSE, 24 }, { HD_OP_DENSE, 4 } } };
+	struct swapper *s = &g.gateway;
 
-	for (uint32_t i = 0; i < IMAGES; i++) {
-		t_package_build(&images[i], &spec, 100 + i, 4);
-		if (hd_net_open(&nets[i], images[i].payload, images[i].head.image_len) != HD_OK)
-			abort();
-	}
+	swapper_init(s, &spec, seed);
+	s->step = step;
+	s->now_us = g.now_us;
+	s->window_us = g.part->window_us;
+	s->limit_us = LIMIT_US;
+	s->trial = TRIAL;
+	s->peer.send = to_device;
+	swapper_link_up(s);
 }
 
 void deadline_rig_run(const struct rig_part *part, uint32_t swaps, uint64_t deadlines,
                       uint64_t seed, struct rig_tally *tally)
 {
+	struct swapper *s = &g.gateway;
+
 	memset(&g, 0, sizeof g);
 	*tally = (struct rig_tally){ .latest_us = 0 };
 	g.part = part;
-	g.image = IMAGES;
 	g.tally = tally;
 	hn_rng_seed(&g.rng, seed);
-	build_images();
 	power_on();
-	tally->astray += !swap(RIG_SWAP_CONFIRM);        /* the first one: nothing is due before */
-	while (tally->all_swaps < swaps || tally->due < deadlines) {
-		const enum rig_swap how = draw();
-
-		tally->swaps[how]++;
-		tally->all_swaps++;
-		tally->astray += !swap(how);
-	}
+	gateway_on(seed);
+	swapper_swap(s, SWAP_CONFIRM);   /* the first one: nothing is due before */
+	while (s->all < swaps || tally->due < deadlines)
+		swapper_swap(s, swapper_draw(s));
+	tally->all_swaps = s->all;
+	memcpy(tally->swaps, s->count, sizeof tally->swaps);
+	tally->astray = s->astray + s->lies;
+	tally->repeats = s->peer.window.repeats;
 	tally->firmware_missed = g.app.missed;
-	tally->repeats = g.peer.window.repeats;
 	tally->days = (double)g.now_us / 86400e6;
 	if (g.flash.broken_rules > 0)
 		abort();

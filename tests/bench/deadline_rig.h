@@ -12,6 +12,7 @@
 #ifndef DEADLINE_RIG_H
 #define DEADLINE_RIG_H
 
+#include "swapper.h"
 #include "t_hd_flash.h"
 
 enum { RIG_NOISE = 20000 };
@@ -25,22 +26,11 @@ struct rig_part {                        /* a part and what it does all day     
 	bool     hides_erases;           /* the port says that an erase takes no time: a control */
 };
 
-/* How a swap goes, and how often it went so. */
-enum rig_swap {
-	RIG_SWAP_CONFIRM,                  /* confirmed after some inferences                      */
-	RIG_SWAP_REVERT,                   /* the gateway ends the trial                           */
-	RIG_SWAP_LAPSE,                    /* nobody confirms: the device goes back by itself      */
-	RIG_SWAP_CUT,                      /* the link goes away somewhere, another package comes  */
-	RIG_SWAP_DIGEST,                   /* damaged payload: refused                             */
-	RIG_SWAP_VECTOR,                   /* fails its self-test: refused                         */
-	RIG_SWAPS
-};
-
 struct rig_tally {
 	uint64_t due, missed, wrong;     /* inferences; wrong: not the answer of that version    */
 	uint64_t firmware_missed;        /* what the firmware itself counted                     */
-	uint32_t swaps[RIG_SWAPS], all_swaps;
-	uint32_t erases, repeats, astray;/* astray: swaps that did not end as they should        */
+	uint32_t swaps[SWAPS], all_swaps;
+	uint32_t erases, repeats, astray;/* astray: swaps with another end or another image   */
 	uint32_t latest_us;              /* longest time from a window's last frame to its answer */
 	double   days;                   /* simulated                                            */
 };
@@ -51,5 +41,4 @@ void deadline_rig_run(const struct rig_part *part, uint32_t swaps, uint64_t dead
 
 extern const struct rig_part rig_parts[];
 extern const unsigned rig_n_parts;
-extern const char *const rig_swap_names[RIG_SWAPS];
 #endif

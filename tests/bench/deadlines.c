@@ -1,22 +1,22 @@
 /* deadlines.c - does a swap ever cost an inference?  See deadline_rig.h.
  *
- * For each part: SWAPS swaps and DEADLINES inferences at least, aborted swaps included.  Then the
- * control: the same with a port that hides how long an erase takes must miss some, or the count
+ * For each part: SWAPS_MIN swaps and DEADLINES inferences at least, aborted swaps included.  Then
+ * the control: the same with a port that hides how long an erase takes must miss some, or the count
  * proves nothing.  Fails on a missed or wrong answer.  Argument: the report to write. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "deadline_rig.h"
 
-enum { SWAPS = 1000, DEADLINES = 1000000, CONTROL_SWAPS = 50, SEED = 20250611 };
+enum { SWAPS_MIN = 1000, DEADLINES = 1000000, CONTROL_SWAPS = 50, SEED = 20250611 };
 
 static void print(const char *name, const struct rig_tally *t)
 {
 	printf("%-9s %9" PRIu64 " due, %" PRIu64 " missed (%" PRIu64 " by its own count), %" PRIu64
 	       " wrong; %u swaps (", name, t->due, t->missed, t->firmware_missed, t->wrong,
 	       t->all_swaps);
-	for (unsigned i = 0; i < RIG_SWAPS; i++)
-		printf("%s%s %u", i ? ", " : "", rig_swap_names[i], t->swaps[i]);
+	for (unsigned i = 0; i < SWAPS; i++)
+		printf("%s%s %u", i ? ", " : "", swap_names[i], t->swaps[i]);
 	printf("), %u astray; %u erases, %u chunks repeated; latest answer after %u us; %.1f days\n",
 	       t->astray, t->erases, t->repeats, t->latest_us, t->days);
 	(void)fflush(stdout);
@@ -27,7 +27,7 @@ static void write_part(FILE *f, const char *name, const struct rig_tally *t)
 	fprintf(f, ",\n \"%s\": {\"deadlines\": %" PRIu64 ", \"missed\": %" PRIu64 ", \"wrong\": %" PRIu64
 	        ", \"swaps\": %u, \"aborted\": %u, \"astray\": %u, \"erases\": %u, \"latest_us\": %u}",
 	        name, t->due, t->missed, t->wrong, t->all_swaps,
-	        t->all_swaps - t->swaps[RIG_SWAP_CONFIRM], t->astray, t->erases, t->latest_us);
+	        t->all_swaps - t->swaps[SWAP_CONFIRM], t->astray, t->erases, t->latest_us);
 }
 
 int main(int argc, char **argv)
@@ -44,7 +44,7 @@ int main(int argc, char **argv)
 	}
 	printf("seed %d\n", SEED);
 	for (unsigned i = 0; i < rig_n_parts; i++) {
-		deadline_rig_run(&rig_parts[i], SWAPS, DEADLINES, SEED + i, &t[i]);
+		deadline_rig_run(&rig_parts[i], SWAPS_MIN, DEADLINES, SEED + i, &t[i]);
 		print(rig_parts[i].name, &t[i]);
 		all.due += t[i].due;
 		all.missed += t[i].missed + t[i].wrong;

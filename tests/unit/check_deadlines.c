@@ -3,19 +3,19 @@
 #include <stdlib.h>
 #include "deadline_rig.h"
 
-enum { SWAPS = 25, SEED = 5 };
+enum { SWAPS_MIN = 25, SEED = 5 };
 
 START_TEST(no_inference_is_missed_or_wrong_while_packages_come_and_go)
 {
 	struct rig_tally t;
 
-	deadline_rig_run(&rig_parts[_i], SWAPS, 0, SEED, &t);
+	deadline_rig_run(&rig_parts[_i], SWAPS_MIN, 0, SEED, &t);
 	ck_assert_uint_eq(t.missed, 0);
 	ck_assert_uint_eq(t.firmware_missed, 0);
 	ck_assert_uint_eq(t.wrong, 0);
 	ck_assert_uint_eq(t.astray, 0);
-	ck_assert_uint_gt(t.due, 10 * SWAPS);
-	ck_assert_uint_gt(t.erases, SWAPS);
+	ck_assert_uint_gt(t.due, 10 * SWAPS_MIN);
+	ck_assert_uint_gt(t.erases, SWAPS_MIN);
 }
 END_TEST
 
@@ -25,7 +25,7 @@ START_TEST(a_port_that_hides_its_erases_misses_inferences_and_both_counts_say_so
 	struct rig_tally t;
 
 	blind.hides_erases = true;
-	deadline_rig_run(&blind, SWAPS, 0, SEED, &t);
+	deadline_rig_run(&blind, SWAPS_MIN, 0, SEED, &t);
 	ck_assert_uint_gt(t.missed, 0);
 	ck_assert_uint_eq(t.missed, t.firmware_missed);
 	ck_assert_uint_eq(t.wrong, 0);

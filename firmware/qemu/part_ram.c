@@ -1,7 +1,8 @@
-#include "ram_flash.h"
+#include "part.h"
 
 #include <string.h>
 #include "board.h"
+#include "cpu.h"
 #include "nor.h"
 
 enum { SECTOR = 4096, UNIT = 8, SLOT = 32768, ERASE_US = 20000, SIZE = 2 * (SECTOR + SLOT) };
@@ -57,10 +58,10 @@ static const uint8_t *part_map(void *ctx, uint32_t at)
 static void part_barrier(void *ctx)
 {
 	(void)ctx;
-	__asm__ volatile ("dmb" ::: "memory");
+	cpu_barrier();
 }
 
-const struct hd_flash *ram_flash_open(void)
+const struct hd_flash *part_open(void)
 {
 	if (part.powered != POWERED) {
 		memset(part.mem, 0xff, sizeof part.mem);
@@ -78,12 +79,12 @@ const struct hd_flash *ram_flash_open(void)
 	return nor_layout(&port) == SIZE ? &port : NULL;
 }
 
-uint32_t ram_flash_violations(void)
+uint32_t part_violations(void)
 {
 	return nor.violations;
 }
 
-uint32_t ram_flash_boots(void)
+uint32_t part_boots(void)
 {
 	return part.boots;
 }

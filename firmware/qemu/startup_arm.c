@@ -1,4 +1,4 @@
-/* startup.c - vector table and the way to main() on a Cortex-M. */
+/* startup_arm.c - vector table and the way to main() on a Cortex-M. */
 #include <stdint.h>
 #include "board.h"
 
@@ -26,10 +26,20 @@ static void fault_handler(void)
 	board_reset();
 }
 
-typedef void (*handler)(void);
+enum { VEC_RESET = 1, VEC_NMI, VEC_HARD, VEC_MEM, VEC_BUS, VEC_USAGE, VEC_IRQ = 16, IRQS = 16,
+       VECTORS = VEC_IRQ + IRQS };
 
-/* Numbers of the system control space and of the mps2-an386. */
-enum { VEC_RESET = 1, VEC_NMI, VEC_HARD, VEC_MEM, VEC_BUS, VEC_USAGE, VEC_IRQ = 16, VECTORS = 32 };
+static void irq_handler(void)
+{
+	uint32_t exception;
+
+	__asm__ volatile ("mrs %0, ipsr" : "=r"(exception));
+	board_interrupt(exception - VEC_IRQ);
+}
+
+#define IRQ_4 irq_handler, irq_handler, irq_handler, irq_handler
+
+typedef void (*handler)(void);
 
 struct vectors {
 	uint32_t *stack;
@@ -46,10 +56,6 @@ static const struct vectors vectors = {
 		[VEC_MEM - 1] = fault_handler,
 		[VEC_BUS - 1] = fault_handler,
 		[VEC_USAGE - 1] = fault_handler,
-		[VEC_IRQ + BOARD_IRQ_UART0_RX - 1] = board_uart0_rx,
-		[VEC_IRQ + BOARD_IRQ_UART0_TX - 1] = board_uart0_tx,
-		[VEC_IRQ + BOARD_IRQ_UART1_RX - 1] = board_uart1_rx,
-		[VEC_IRQ + BOARD_IRQ_UART1_TX - 1] = board_uart1_tx,
-		[VEC_IRQ + BOARD_IRQ_TIMER0 - 1] = board_timer0,
+		[VEC_IRQ - 1] = IRQ_4, IRQ_4, IRQ_4, IRQ_4,
 	},
 };
