@@ -275,9 +275,12 @@ static enum hn_peer_event on_progress(struct hn_peer *p, int64_t now_us)
 	case HD_FAILED:
 		return refused(p, HN_PEER_READY);
 	case HD_IDLE:
-		if (p->phase != HN_PEER_SEND && p->phase != HN_PEER_ACTIVATE)
+		if (p->phase == HN_PEER_BEGIN && answer)
+			enter(p, HN_PEER_HELLO); /* these weights run, and HELLO says so */
+		else if (p->phase == HN_PEER_SEND || p->phase == HN_PEER_ACTIVATE)
+			enter(p, HN_PEER_BEGIN); /* it lost what was staged */
+		else
 			break;
-		enter(p, HN_PEER_BEGIN); /* it lost what was staged */
 		(void)hn_peer_tick(p, now_us);
 		break;
 	default:
