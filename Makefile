@@ -89,7 +89,7 @@ $(CHECKS): $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libho
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS) $(WRAP) -o $@ $(filter %.o,$^) $(B)/libdaemon.a $(B)/libhone.a $(LIBS_honed) $(LIBS_check) $(LIBS)
 
-$(B)/tests/unit/check_pump $(B)/tests/unit/check_app: $(call obj,$(wildcard firmware/common/*.c))
+$(B)/tests/unit/check_pump $(B)/tests/unit/check_app $(B)/tests/golden/check_golden_int8: $(call obj,$(wildcard firmware/common/*.c))
 
 # The long forms: minutes, not part of `check`.
 $(B)/tests/fault/powercut_campaign $(B)/tests/bench/bench_link: $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libhone.a

@@ -80,6 +80,10 @@ hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t bat
 		full |= !r.y[i];
 		full |= take_keep(&r, i, arena);
 	}
+	if (flags & HN_RUN_FAKE) {
+		r.rounded = take(arena, net->n_weights);
+		full |= !r.rounded;
+	}
 	if (flags & HN_RUN_TRAIN) {
 		r.grad[0] = take(arena, widest(net) * lanes);
 		r.grad[1] = take(arena, widest(net) * lanes);
@@ -103,6 +107,8 @@ static void load_rows(struct hn_run *run, const float *src, const uint32_t *orde
 
 	for (uint32_t i = 0; i < run->n; i++)
 		memcpy(rows + i * width, src + (order ? order[i] : i) * width, width * sizeof *rows);
+	if (run->fake && cols == run->x && run->fake->grid[0].scale > 0)
+		hn_fake_round(&run->fake->grid[0], rows, run->n * width);
 	memset(rows + run->n * width, 0, (run->lanes - run->n) * width * sizeof *rows);
 	run->kern->transpose(rows, width, cols, run->lanes, (size_t[2]){ run->lanes, width });
 }
@@ -121,11 +127,22 @@ void hn_run_load_target(struct hn_run *run, const float *t, const uint32_t *orde
 	load_rows(run, t, order, run->target);
 }
 
+/* The weights that the layers see; `fresh`: rounded anew. */
+static const float *seen(struct hn_run *run, const float *weights, bool fresh)
+{
+	if (!run->fake)
+		return weights;
+	if (fresh)
+		run->fake->weights(run->fake, weights, run->rounded);
+	return run->rounded;
+}
+
 void hn_run_forward(struct hn_run *run, const float *weights)
 {
 	const struct hn_net *net = run->net;
 	const float *x = run->x;
 
+	weights = seen(run, weights, true);
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		const struct hn_layer *l = &net->layer[i];
 		const struct hn_pass p = { .l = l, .kern = run->kern, .lanes = run->lanes,
@@ -134,6 +151,8 @@ void hn_run_forward(struct hn_run *run, const float *weights)
 		                           .train = run->flags & HN_RUN_TRAIN };
 
 		l->type->forward(&p);
+		if (run->fake && run->fake->grid[i + 1].scale > 0)
+			hn_fake_round(&run->fake->grid[i + 1], run->y[i], hn_size(l->out) * run->lanes);
 		x = run->y[i];
 	}
 }
@@ -143,6 +162,7 @@ void hn_run_backward(struct hn_run *run, const float *weights, float *grad)
 	const struct hn_net *net = run->net;
 	float *dy = run->dy;
 
+	weights = seen(run, weights, false);
 	for (unsigned i = net->n_layers; i-- > 0;) {
 		const struct hn_layer *l = &net->layer[i];
 		const float *x = i ? run->y[i - 1] : run->x;

@@ -7,12 +7,14 @@
 #define HN_RUN_H
 
 #include "hn_arena.h"
+#include "hn_fake.h"
 #include "hn_kernel.h"
 #include "hn_net.h"
 
 enum {
 	HN_RUN_TRAIN = 1,                /* buffers for backward                               */
-	HN_RUN_KEEP = 2                  /* every layer keeps its output: none works in place  */
+	HN_RUN_KEEP = 2,                 /* every layer keeps its output: none works in place  */
+	HN_RUN_FAKE = 4                  /* buffer for rounded weights; set run->fake          */
 };
 
 struct hn_run {
@@ -29,6 +31,8 @@ struct hn_run {
 	float   *grad[2];                /* (widest, lanes) two gradients in turn              */
 	float   *dy;                     /* (out_n, lanes) gradient of the loss: input of backward */
 	float   *target;                 /* (out_n, lanes) for regression losses               */
+	const struct hn_fake *fake;      /* NULL after init: nothing is rounded                */
+	float   *rounded;                /* (n_weights,) what backward sees, too               */
 	float   *keep[HN_NET_LAYERS_MAX];/* what each layer keeps for itself: hn_layer.h, `keep` */
 };
 

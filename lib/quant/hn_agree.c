@@ -14,7 +14,8 @@ struct compare {
 	struct hn_run run;
 	struct hd_net image;
 	int8_t *in, *out;                /* (in,), (out_n,)                                    */
-	uint8_t *arena;                  /* (image.arena,)                                     */
+	uint8_t *arena;                  /* (arena_max,)                                       */
+	size_t arena_max;
 	double power[HN_NET_LAYERS_MAX], error[HN_NET_LAYERS_MAX];
 	uint32_t same;
 };
@@ -130,19 +131,27 @@ static hn_status open_image(struct compare *c)
 			return HN_EFORMAT;
 		row += HD_LAYER_ENTRY;
 	}
+	if (c->image.arena > c->arena_max)
+		return HN_EFORMAT;
 	return n == c->image.n_layers ? HN_OK : HN_EFORMAT;
 }
 
 static hn_status take_buffers(struct compare *c, struct hn_arena *arena)
 {
-	const hn_status rc = open_image(c);
+	const struct hn_net *net = c->job->cfg->net;
+	size_t all = 0;                          /* no image of this net needs more: every output */
 
-	if (rc)
-		return rc;
-	c->in = hn_arena_take(arena, hn_size(c->job->cfg->net->in));
-	c->out = hn_arena_take(arena, c->image.out_n);
-	c->arena = hn_arena_take(arena, c->image.arena);
-	return c->in && c->out && c->arena ? HN_OK : HN_ENOMEM;
+	for (unsigned i = 0; i < net->n_layers; i++)
+		all += hn_size(net->layer[i].out) + 4u * net->layer[i].out.ch + 4;
+	c->in = hn_arena_take(arena, hn_size(net->in));
+	c->out = hn_arena_take(arena, net->out_n);
+	c->arena = hn_arena_take(arena, all);
+	c->arena_max = all;
+	if (hn_arena_dry(arena))
+		return HN_OK;
+	if (!c->in || !c->out || !c->arena)
+		return HN_ENOMEM;
+	return c->job->samples.n ? open_image(c) : HN_EDATA;
 }
 
 hn_status hn_agree(const struct hn_agree_job *job, struct hn_arena *arena,
@@ -157,16 +166,14 @@ hn_status hn_agree(const struct hn_agree_job *job, struct hn_arena *arena,
 	if (rc)
 		return rc;
 	rc = take_buffers(&c, arena);
-	if (!rc && job->samples.n == 0)
-		rc = HN_EDATA;
-	for (uint32_t at = 0; !rc && at < job->samples.n; at += BATCH) {
+	for (uint32_t at = 0; !rc && !hn_arena_dry(arena) && at < job->samples.n; at += BATCH) {
 		const uint32_t n = job->samples.n - at < BATCH ? job->samples.n - at : BATCH;
 
 		hn_run_load(&c.run, job->samples.x + at * hn_size(net->in), NULL, n);
 		hn_run_forward(&c.run, job->cfg->weights);
 		compare_batch(&c);
 	}
-	if (!rc)
+	if (!rc && !hn_arena_dry(arena))
 		report(&c, out);
 	hn_arena_reset(arena, mark);
 	return rc;

@@ -1,14 +1,15 @@
 /* Ranges of all tensors over calibration samples, and the int8 grids that follow from them.
  *
- * Two passes: the first finds minimum and maximum, the second (percentile only) fills a histogram
- * between them and cuts the tails.  The grid always contains zero exactly (TFLite). */
-#include "hn_quant.h"
+ * Two passes: the first finds minimum and maximum, the second (not for min-max) fills a histogram
+ * between them, from which hn_calib_range.c finds a narrower range.  The grid always contains zero
+ * exactly (TFLite). */
+#include "hn_calib.h"
 
 #include <math.h>
 #include "hn_layer.h"
 #include "hn_run.h"
 
-enum { BATCH = 64, BINS = 2048 };
+enum { BATCH = 64, BINS = HN_CALIB_BINS };
 
 struct pass {
 	const struct hn_quant_cfg *cfg;
@@ -73,36 +74,6 @@ static void walk(struct pass *p, struct hn_samples s)
 	}
 }
 
-/* Move lo and hi inwards until a share `tail` lies outside at each end. */
-static void cut_tails(struct hn_calib *c, unsigned t, const uint32_t *bins, double tail)
-{
-	const double width = ((double)c->hi[t] - (double)c->lo[t]) / BINS, lo = (double)c->lo[t];
-	double total = 0, below = 0, above = 0;
-	int first = 0, last = BINS - 1;
-
-	for (int i = 0; i < BINS; i++)
-		total += bins[i];
-	while (first < last && below + bins[first] <= tail * total)
-		below += bins[first++];
-	while (last > first && above + bins[last] <= tail * total)
-		above += bins[last--];
-	c->lo[t] = (float)(lo + width * first);
-	c->hi[t] = (float)(lo + width * (last + 1));
-}
-
-static struct hn_grid grid_of(double lo, double hi)
-{
-	const double a = fmin(lo, 0), b = fmax(hi, 0);
-	double scale = (b - a) / 255.0;
-	struct hn_grid g;
-
-	/* A tensor that is always zero still needs a grid. */
-	scale = fmax(scale, 1e-6);
-	g.scale = (float)scale;
-	g.zp = (int8_t)fmax(-128, fmin(127, round(-128.0 - a / (double)g.scale)));
-	return g;
-}
-
 bool hn_quant_fused(const struct hn_net *net, unsigned i)
 {
 	if (i == 0 || i >= net->n_layers)
@@ -117,13 +88,13 @@ bool hn_quant_skips(const struct hn_net *net, unsigned i)
 
 static void set_grids(const struct hn_net *net, struct hn_calib *c)
 {
-	c->grid[0] = grid_of((double)c->lo[0], (double)c->hi[0]);
+	c->grid[0] = hn_calib_grid((double)c->lo[0], (double)c->hi[0]);
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		const struct hn_layer_type *t = net->layer[i].type;
 		const bool fixed = t->out_hi > t->out_lo;
 
 		c->grid[i + 1] = fixed ? (struct hn_grid){ (float)((t->out_hi - t->out_lo) / 255.0), 0 }
-		                       : grid_of((double)c->lo[i + 1], (double)c->hi[i + 1]);
+		                       : hn_calib_grid((double)c->lo[i + 1], (double)c->hi[i + 1]);
 		if (fixed)
 			c->grid[i + 1].zp = (int8_t)round(-128.0 - t->out_lo / (double)c->grid[i + 1].scale);
 	}
@@ -144,14 +115,22 @@ static hn_status measure(struct pass *p, struct hn_samples s, struct hn_arena *a
 	walk(p, s);
 	if (!p->finite)
 		return HN_ENUMERIC;
-	if (p->cfg->rule != HN_CALIB_PERCENTILE)
+	if (p->cfg->rule == HN_CALIB_MINMAX)
 		return HN_OK;
 	p->bins = hn_arena_take(arena, (size_t)tensors * BINS * sizeof *p->bins);
 	if (!p->bins)
 		return HN_ENOMEM;
 	walk(p, s);
-	for (unsigned t = 0; t < tensors; t++)
-		cut_tails(p->calib, t, p->bins + t * BINS, p->cfg->tail);
+	for (unsigned t = 0; t < tensors; t++) {
+		struct hn_range r = { (double)p->calib->lo[t], (double)p->calib->hi[t] };
+
+		if (p->cfg->rule == HN_CALIB_MSE)
+			r = hn_range_mse(r, p->bins + t * BINS);
+		else
+			r = hn_range_percentile(r, p->bins + t * BINS, p->cfg->tail);
+		p->calib->lo[t] = (float)r.lo;
+		p->calib->hi[t] = (float)r.hi;
+	}
 	return HN_OK;
 }
 
@@ -159,7 +138,7 @@ static hn_status reserve(const struct hn_quant_cfg *cfg, struct hn_run *run, str
 {
 	hn_status rc = hn_run_init(run, cfg->net, BATCH, HN_RUN_KEEP, arena);
 
-	if (!rc && cfg->rule == HN_CALIB_PERCENTILE && hn_arena_dry(arena))
+	if (!rc && cfg->rule != HN_CALIB_MINMAX && hn_arena_dry(arena))
 		(void)hn_arena_take(arena, (cfg->net->n_layers + 1u) * BINS * sizeof(uint32_t));
 	return rc;
 }

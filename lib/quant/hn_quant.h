@@ -9,10 +9,15 @@
 
 #include <stdbool.h>
 #include "hn_arena.h"
+#include "hn_fake.h"
 #include "hn_model.h"
 #include "hn_net.h"
 
-enum hn_calib_rule { HN_CALIB_MINMAX = 0, HN_CALIB_PERCENTILE = 1 };
+/* The range of a tensor: all of it; all but a share at each end; or the one with the least squared
+ * error, clipping and rounding together. */
+enum hn_calib_rule {
+	HN_CALIB_MINMAX = 0, HN_CALIB_PERCENTILE = 1, HN_CALIB_MSE = 2, HN_CALIB_RULES
+};
 
 /* One tensor's int8 grid: real = scale * (q - zp). */
 struct hn_grid { float scale; int8_t zp; };
@@ -78,6 +83,12 @@ hn_status hn_quant_steps(const struct hn_quant_cfg *cfg, const struct hn_calib *
 /* Number of weights that lie outside -127..127 steps. */
 size_t hn_quant_clipped(const struct hn_net *net, const float *weights, const float *step);
 
+/* Training for int8: give `f` to a run, or to hn_train_cfg.  Weights are rounded by their largest
+ * (or on the grid of cfg->frozen), values on the grids of `calib`.  cfg and calib must outlive it;
+ * cfg->weights is not read.  Errors: HN_EINVAL (no int8 form). */
+hn_status hn_fake_init(struct hn_fake *f, const struct hn_quant_cfg *cfg,
+                       const struct hn_calib *calib);
+
 /* How close int8 is to float on x (n, in), scaled inputs. */
 struct hn_agreement {
 	uint32_t n, same_argmax;         /* samples; those whose largest output is the same    */
@@ -93,10 +104,31 @@ struct hn_agree_job {
 	uint32_t image_len;
 	struct hn_samples samples;
 };
-/* Buffers from `arena`, given back.  Errors: HN_EFORMAT (not an image of this net), HN_EDATA (no
- * samples), HN_ENOMEM. */
+/* Buffers from `arena` (may be dry: then only counts), given back.  Errors: HN_EFORMAT (not an
+ * image of this net), HN_EDATA (no samples), HN_ENOMEM. */
 hn_status hn_agree(const struct hn_agree_job *job, struct hn_arena *arena,
                    struct hn_agreement *out);
+
+/* Calibrate by every rule in turn and keep the one whose image agrees best with float on the
+ * samples: most of the same classes, then the least error of the outputs.  cfg->rule is not read.
+ * Buffers from `arena` (may be dry), given back.  Errors as hn_calibrate and hn_image_write. */
+struct hn_choice {
+	struct hn_calib calib;
+	enum hn_calib_rule rule;
+	struct hn_agreement agreement;
+};
+hn_status hn_calib_choose(const struct hn_quant_cfg *cfg, struct hn_samples s,
+                          struct hn_arena *arena, struct hn_choice *out, struct hn_err *err);
+
+/* What each layer costs by itself: power over error of the outputs when nothing but it is rounded.
+ * snr_db[0] is the input, snr_db[i + 1] layer i (NAN when it is fused into the one before).
+ * Buffers from `arena` (may be dry), given back.  Errors: HN_EDATA, HN_EINVAL, HN_ENOMEM. */
+struct hn_hurts {
+	double  snr_db[HN_NET_LAYERS_MAX + 1];
+	uint8_t most;                    /* where snr_db is least                              */
+};
+hn_status hn_quant_hurts(const struct hn_quant_cfg *cfg, const struct hn_calib *calib,
+                         struct hn_samples s, struct hn_arena *arena, struct hn_hurts *out);
 
 /* Self-test vectors { i8 in[in_len * in_ch], i8 out[out_n] } * k from raw windows (k, len * ch).
  * out (k * (in + out_n),).  Buffers from `arena`, given back.

@@ -253,6 +253,7 @@ static void add_cfg(struct hd_sha256 *s, const struct hn_train_cfg *c)
 	add_u32(s, c->epochs);
 	add_u32(s, c->patience);
 	add_u32(s, c->in_order);
+	add(s, c->fake ? c->fake->grid : NULL, c->fake ? sizeof c->fake->grid : 0);
 	add_real(s, c->lr);
 	add_real(s, c->weight_decay);
 	add_real(s, c->smoothing);

@@ -29,7 +29,7 @@ static hn_status take_all(struct hn_fit *f, struct hn_arena *a, struct marks *m)
 	f->state = keep(f, a, n_s);
 	f->safe_state = keep(f, a, n_s);
 	m->moments = a->used;
-	rc = hn_run_init(&f->run, c->net, c->batch, HN_RUN_TRAIN, a);
+	rc = hn_run_init(&f->run, c->net, c->batch, HN_RUN_TRAIN | (c->fake ? HN_RUN_FAKE : 0u), a);
 	if (rc)
 		return rc;
 	f->share = hn_arena_take(a, f->run.lanes * sizeof *f->share);
@@ -55,6 +55,7 @@ static hn_status init(struct hn_fit *f, struct hn_arena *a, struct marks *m, str
 	rc = take_all(f, a, m);
 	if (rc)
 		return hn_fail(err, rc, "training: %s", hn_status_text(rc));
+	f->run.fake = f->cfg->fake;
 	if (f->cfg->kern)
 		f->run.kern = f->cfg->kern;
 	return HN_OK;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include "hn_arena.h"
+#include "hn_fake.h"
 #include "hn_kernel.h"
 #include "hn_loss.h"
 #include "hn_net.h"
@@ -48,6 +49,7 @@ struct hn_train_cfg {
 	uint32_t batch;          /* 32                                                        */
 	uint32_t epochs;         /* 100                                                       */
 	uint32_t patience;       /* epochs without improvement before the end, 0 = never; 10  */
+	const struct hn_fake *fake;      /* train for int8: what rounds (hn_quant.h); NULL = float */
 	bool     in_order;       /* do not shuffle (comparisons with other programs)          */
 };
 

@@ -104,7 +104,7 @@ START_TEST(trained_nets_agree_with_their_int8_image)
 	size_t len;
 
 	train(&net);
-	for (int rule = 0; rule < 2; rule++) {
+	for (int rule = 0; rule < HN_CALIB_RULES; rule++) {
 		cfg.rule = (enum hn_calib_rule)rule;
 		len = quantise(&cfg, &calib);
 		ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)len), HD_OK);
@@ -285,10 +285,7 @@ static size_t make_model(struct hn_model *m)
 	                        .n_weights = net.n_weights, .image = image };
 	memcpy(m->net, texts[0], strlen(texts[0]) + 1);
 	m->image_len = (uint32_t)quantise(&cfg, &c);
-	m->in_scale = c.grid[0].scale;
-	m->out_scale = c.grid[net.n_layers].scale;
-	m->in_zp = c.grid[0].zp;
-	m->out_zp = c.grid[net.n_layers].zp;
+	hn_calib_keep(&c, &net, m);
 	ck_assert_int_eq(hn_model_write(m, blob, sizeof blob, &len), HN_OK);
 	ck_assert_uint_eq(len, hn_model_size(m));
 	return len;

@@ -132,7 +132,7 @@ START_TEST(trained_conv_nets_agree_with_their_int8_image)
 	struct hn_calib calib;
 
 	train(&net);
-	for (int rule = 0; rule < 2; rule++) {
+	for (int rule = 0; rule < HN_CALIB_RULES; rule++) {
 		cfg.rule = (enum hn_calib_rule)rule;
 		const uint32_t len = (uint32_t)quantise(&cfg, N, &calib);
 
