@@ -79,6 +79,8 @@ struct hn_kernels {
 	/* out[i] = sum over lanes of x[i][.]; x (m, lanes). */
 	void (*row_sums)(const float *x, size_t m, size_t lanes, float *out);
 	double (*sum_sq)(const float *x, size_t n);
+	/* out[0] += sum of (w - was)^2, out[1] += sum of w^2. */
+	void (*moved)(const float *w, const float *was, size_t n, double out[2]);
 	/* n is a multiple of HN_LANES in all that follow; y may be x, dx may be dy. */
 	void (*relu)(const float *x, float *y, size_t n);
 	void (*relu_back)(const float *y, const float *dy, float *dx, size_t n);

@@ -122,3 +122,30 @@ K_FN static double FN(sum_sq)(const float *x, size_t n)
 		tail += (double)x[i] * (double)x[i];
 	return (double)FN(fold)(s) + tail;
 }
+
+K_FN static void FN(moved)(const float *w, const float *was, size_t n, double out[2])
+{
+	float d[HN_LANES] = { 0 }, s[HN_LANES] = { 0 };
+	size_t i = 0;
+
+	for (size_t v = 0; v < HN_LANES; v += VL) {
+		vf by = { 0 }, sum = { 0 };
+
+		for (i = 0; i + HN_LANES <= n; i += HN_LANES) {
+			const vf now = LD(w + i + v), step = now - LD(was + i + v);
+
+			by = K_FMA(step, step, by);
+			sum = K_FMA(now, now, sum);
+		}
+		ST(d + v, by);
+		ST(s + v, sum);
+	}
+	out[0] += (double)FN(fold)(d);
+	out[1] += (double)FN(fold)(s);
+	for (; i < n; i++) {
+		const double step = (double)w[i] - (double)was[i];
+
+		out[0] += step * step;
+		out[1] += (double)w[i] * (double)w[i];
+	}
+}

@@ -53,6 +53,7 @@ struct hn_layer_type {
 	bool bounds;             /* int8: a clamp behind it becomes its bounds                */
 	bool want_rows;          /* backward reads rows                                       */
 	bool rectifies;          /* the layer before it is initialised by He's rule           */
+	uint8_t biases;          /* biases of each output channel; they lie behind all other weights */
 	uint8_t op;              /* enum hd_op of the int8 form, 0 = none                     */
 
 	/* From l->in and l->arg set l->out and l->n_w.  `err` needs only the reason. */

@@ -15,6 +15,8 @@ struct hn_optim_step {
 	const float *g;          /* (n,)                                                      */
 	float   *w;              /* (n,)                                                      */
 	float   *state;          /* (n_state, n) zeroed before the first step                 */
+	size_t   stride;         /* floats from one state of a weight to its next: n, or more for a
+	                            part of a longer vector                                    */
 };
 
 struct hn_optim_type {

@@ -202,7 +202,7 @@ const struct hn_layer_type hn_layer_conv1d = {
 	.name = "conv1d", .id = 8, .usage = "conv1d FILTERSxKERNEL [stride N] [dilation N] [same]",
 	.args_min = 2, .args_max = 2, .options = options, .want_rows = true, .op = HD_OP_CONV1D,
 	.bounds = true,
-	.shape = conv1d_shape, .init = conv1d_init, .macs = conv1d_macs,
+	.biases = 1, .shape = conv1d_shape, .init = conv1d_init, .macs = conv1d_macs,
 	.forward = conv1d_forward, .backward = conv1d_backward,
 	.image_bytes = conv1d_image_bytes, .image_pq = conv1d_image_pq, .quantise = conv1d_quantise,
 	.steps = conv1d_steps,

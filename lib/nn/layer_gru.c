@@ -208,7 +208,7 @@ static void gru_backward(const struct hn_pass *p)
 const struct hn_layer_type hn_layer_gru = {
 	.name = "gru", .id = 12, .usage = "gru UNITS [seq]", .args_min = 1, .args_max = 1,
 	.options = options, .keeps_y = true, .want_rows = true,
-	.shape = gru_shape, .init = gru_init, .macs = gru_macs, .keep = gru_keep,
+	.biases = 6, .shape = gru_shape, .init = gru_init, .macs = gru_macs, .keep = gru_keep,
 	.forward = gru_forward, .backward = gru_backward,
 	.op = HD_OP_GRU, .image_bytes = hn_gru_bytes, .image_pq = hn_gru_pq,
 	.quantise = hn_gru_quantise, .steps = hn_gru_steps, .out_lo = -1.0, .out_hi = 127.0 / 128.0,

@@ -16,7 +16,7 @@ static void adam_step(const struct hn_optim_step *s)
 	const double t = (double)s->step;
 
 	s->kern->adam(&(struct hn_adam_args){
-		.n = s->n, .w = s->w, .m = s->state, .v = s->state + s->n, .g = s->g,
+		.n = s->n, .w = s->w, .m = s->state, .v = s->state + s->stride, .g = s->g,
 		.g_scale = s->scale, .decay = 1.0f - s->lr * s->weight_decay,
 		.b1 = (float)beta1, .b2 = (float)beta2, .eps = eps,
 		.c1 = (float)(1.0 - beta1), .c2 = (float)(1.0 - beta2),

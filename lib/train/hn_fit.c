@@ -131,7 +131,7 @@ static bool step(struct hn_fit *f)
 	c->optim->step(&(struct hn_optim_step){
 		.kern = f->run.kern, .n = f->n_w, .step = f->s.step + 1, .lr = (float)rate(f),
 		.weight_decay = c->weight_decay, .scale = scale, .g = f->g, .w = f->w,
-		.state = f->state });
+		.state = f->state, .stride = f->n_w });
 	f->s.step++;
 	return true;
 }

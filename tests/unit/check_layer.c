@@ -335,7 +335,7 @@ START_TEST(adam_follows_a_double_reference_for_1000_steps)
 		}
 		adam->step(&(struct hn_optim_step){ .kern = hn_kernels_best(), .n = P,
 		           .step = (uint64_t)t, .lr = (float)lr, .weight_decay = (float)decay,
-		           .scale = 1, .g = g, .w = w, .state = state });
+		           .scale = 1, .g = g, .w = w, .state = state, .stride = P });
 		for (int i = 0; i < P; i++)
 			ck_assert_double_eq_tol((double)w[i], rw[i], 2e-5);
 	}
