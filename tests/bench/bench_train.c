@@ -40,6 +40,7 @@ static const struct workload {
 	  94208, { 128, 64, 16, 64, 128 } },
 	{ "W4", "conv1d 16x5 same, relu, maxpool 2, conv1d 32x5 same, relu, maxpool 2, flatten, "
 	  "dense 64, relu, dense 6", HN_CLASSIFY, 128, 3, 6, 1501440, { 0 } },
+	{ "W5", "gru 32, dense 6", HN_CLASSIFY, 64, 6, 6, 1328256, { 0 } },
 };
 enum { N_WORK = sizeof work / sizeof *work };
 
@@ -257,19 +258,21 @@ static int write_json(const char *path, const struct figures *f, double peak, co
 
 int main(int argc, char **argv)
 {
-	const char *json = NULL, *torch = NULL, *kern = NULL;
+	const char *json = NULL, *torch = NULL, *kern = NULL, *only = NULL;
 	struct figures f[N_WORK] = { { 0 } };
 	uint32_t epochs = 101;
 	double peak;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "o:t:k:r:")) != -1) {
+	while ((opt = getopt(argc, argv, "o:t:k:r:n:")) != -1) {
 		if (opt == 'o')
 			json = optarg;
 		else if (opt == 't')
 			torch = optarg;
 		else if (opt == 'k')
 			kern = optarg;
+		else if (opt == 'n')
+			only = optarg;
 		else if (opt == 'r')
 			epochs = (uint32_t)strtoul(optarg, NULL, 10);
 		else
@@ -284,6 +287,8 @@ int main(int argc, char **argv)
 	for (int i = 0; i < N_WORK; i++) {
 		const double t = torch_rate(torch, work[i].name);
 
+		if (only && strcmp(only, work[i].name) != 0)
+			continue;
 		if (run(&work[i], kern, epochs, &f[i]))
 			return 1;
 		printf("%s  %10.0f %10.0f        %.3f %8.0f %4.0f %6.0f %4.0f %8.1f %8.1f\n", work[i].name,
