@@ -31,6 +31,9 @@ struct hn_gemm {
 	size_t ldc;
 	const float *bias;       /* (m,) start of every sum in row i, or NULL = 0             */
 	bool add;                /* start from C instead of 0; not together with a bias       */
+	/* The sum goes on over `more` further stretches of k, A and B moved on by a step each time. */
+	size_t more;
+	ptrdiff_t a_step, b_step;
 };
 
 struct hn_adam_args {

@@ -4,9 +4,12 @@
 
 #define ROWS1(X) X(0)
 #define ROWS2(X) ROWS1(X) X(1)
-#define ROWS4(X) ROWS2(X) X(2) X(3)
-#define ROWS6(X) ROWS4(X) X(4) X(5)
-#define ROWS8(X) ROWS6(X) X(6) X(7)
+#define ROWS3(X) ROWS2(X) X(2)
+#define ROWS4(X) ROWS3(X) X(3)
+#define ROWS5(X) ROWS4(X) X(4)
+#define ROWS6(X) ROWS5(X) X(5)
+#define ROWS7(X) ROWS6(X) X(6)
+#define ROWS8(X) ROWS7(X) X(7)
 
 #define START(i) vf c##i##0 = SPLAT(bias ? bias[i] : 0.0f), c##i##1 = c##i##0;
 #define START1(i) vf c##i##0 = SPLAT(bias ? bias[i] : 0.0f);
@@ -26,22 +29,27 @@ INLINE void FN(tile##R##x2)(const struct hn_gemm *g, size_t i0, size_t j0, bool 
 { \
 	const float *a = g->a + i0 * g->rsa, *b = g->b + j0, *bias = g->bias ? g->bias + i0 : NULL; \
 	const size_t rsa = g->rsa, csa = g->csa, ldb = g->ldb, ldc = g->ldc; \
+	const ptrdiff_t a_on = g->a_step - (ptrdiff_t)(g->k * csa); \
+	const ptrdiff_t b_on = g->b_step - (ptrdiff_t)(g->k * ldb); \
 	float *c = g->c + i0 * ldc + j0; \
 	const float *at = c; \
 	ROWS##R(START) \
 	if (add) { \
 		ROWS##R(MORE) \
 	} \
-	for (size_t k = g->k; k; k--, a += csa, b += ldb) { \
-		const vf b0 = LD(b), b1 = LD(b + VL); \
-		ROWS##R(STEP) \
-	} \
+	for (size_t left = g->more + 1; left; left--, a += a_on, b += b_on) \
+		for (size_t k = g->k; k; k--, a += csa, b += ldb) { \
+			const vf b0 = LD(b), b1 = LD(b + VL); \
+			ROWS##R(STEP) \
+		} \
 	ROWS##R(KEEP) \
 } \
 INLINE void FN(tile##R##x1)(const struct hn_gemm *g, size_t i0, size_t j0, bool add) \
 { \
 	const float *a = g->a + i0 * g->rsa, *b = g->b + j0, *bias = g->bias ? g->bias + i0 : NULL; \
 	const size_t rsa = g->rsa, csa = g->csa, ldb = g->ldb, ldc = g->ldc; \
+	const ptrdiff_t a_on = g->a_step - (ptrdiff_t)(g->k * csa); \
+	const ptrdiff_t b_on = g->b_step - (ptrdiff_t)(g->k * ldb); \
 	const size_t part = g->n - j0 < VL ? g->n - j0 : VL; \
 	float *c = g->c + i0 * ldc + j0; \
 	const float *at = c; \
@@ -51,59 +59,71 @@ INLINE void FN(tile##R##x1)(const struct hn_gemm *g, size_t i0, size_t j0, bool 
 	} else if (add) { \
 		ROWS##R(MORE_PART) \
 	} \
-	for (size_t k = g->k; k; k--, a += csa, b += ldb) { \
-		const vf b0 = LD(b); \
-		ROWS##R(STEP1) \
-	} \
+	for (size_t left = g->more + 1; left; left--, a += a_on, b += b_on) \
+		for (size_t k = g->k; k; k--, a += csa, b += ldb) { \
+			const vf b0 = LD(b); \
+			ROWS##R(STEP1) \
+		} \
 	if (part == VL) { \
 		ROWS##R(KEEP1) \
 	} else { \
 		ROWS##R(KEEP_PART) \
 	} \
 } \
-/* Rows i0 ... i0 + R - 1, all columns; `add` is a constant where it is inlined. */ \
-INLINE void FN(row##R)(const struct hn_gemm *g, size_t i0, bool add) \
+/* Rows i0 ... i0 + R - 1, columns [j, end); `add` is a constant where it is inlined. */ \
+INLINE void FN(row##R)(const struct hn_gemm *g, size_t i0, const size_t j_end[2], bool add) \
 { \
-	size_t j = 0; \
-	for (; j + 2 * VL <= g->n; j += 2 * VL) \
+	size_t j = j_end[0]; \
+	for (; j + 2 * VL <= j_end[1]; j += 2 * VL) \
 		FN(tile##R##x2)(g, i0, j, add); \
-	for (; j < g->n; j += VL) \
+	for (; j < j_end[1]; j += VL) \
 		FN(tile##R##x1)(g, i0, j, add); \
 } \
-K_FN static void FN(band##R)(const struct hn_gemm *g, size_t i0) \
+K_FN static void FN(band##R)(const struct hn_gemm *g, size_t i0, const size_t j_end[2]) \
 { \
 	if (g->add) \
-		FN(row##R)(g, i0, true); \
+		FN(row##R)(g, i0, j_end, true); \
 	else \
-		FN(row##R)(g, i0, false); \
+		FN(row##R)(g, i0, j_end, false); \
 }
 
 TILE(1)
 TILE(2)
+TILE(3)
 TILE(4)
-#if K_MR >= 6
+TILE(5)
 TILE(6)
-#endif
 #if K_MR >= 8
+TILE(7)
 TILE(8)
 #endif
 
+static void (*const FN(band)[])(const struct hn_gemm *, size_t, const size_t [2]) = {
+	FN(band1), FN(band2), FN(band3), FN(band4), FN(band5), FN(band6),
+#if K_MR >= 8
+	FN(band7), FN(band8),
+#endif
+};
+
+/* Rows of the next band: full tiles, and the last two alike, because a low one starves the FMA
+ * units. */
+INLINE size_t FN(height)(size_t left)
+{
+	return left >= 2 * K_MR ? K_MR : left > K_MR ? (left + 1) / 2 : left;
+}
+
+/* Columns in panels: what a panel reads of B stays in the L1 cache over all bands. */
 K_FN static void FN(gemm)(const struct hn_gemm *g)
 {
-	size_t i = 0;
+	enum { PANEL = 4096 };                   /* floats: half of a small L1 cache */
+	const size_t fit = PANEL / (g->k + 1) / (2 * VL) * (2 * VL), wide = fit ? fit : 2 * VL;
 
-#if K_MR >= 8
-	for (; i + 8 <= g->m; i += 8)
-		FN(band8)(g, i);
-#endif
-#if K_MR >= 6
-	for (; i + 6 <= g->m; i += 6)
-		FN(band6)(g, i);
-#endif
-	for (; i + 4 <= g->m; i += 4)
-		FN(band4)(g, i);
-	for (; i + 2 <= g->m; i += 2)
-		FN(band2)(g, i);
-	for (; i < g->m; i++)
-		FN(band1)(g, i);
+	for (size_t j = 0; j < g->n; j += wide) {
+		const size_t j_end[2] = { j, g->n - j < wide ? g->n : j + wide };
+
+		for (size_t i = 0, r; i < g->m; i += r) {
+			r = FN(height)(g->m - i);
+			FN(band)[r - 1](g, i, j_end);
+		}
+	}
 }

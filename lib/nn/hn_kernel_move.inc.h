@@ -105,21 +105,27 @@ K_FN static void FN(row_sums)(const float *x, size_t m, size_t lanes, float *out
 	}
 }
 
+/* 32 sums side by side, so that no addition waits for the one before. */
 K_FN static double FN(sum_sq)(const float *x, size_t n)
 {
-	float s[HN_LANES] = { 0 };
-	size_t i = 0;
+	enum { SIDE = 2 * HN_LANES };
+	vf acc[SIDE / VL] = { { 0 } };
+	float s[SIDE];
 	double tail = 0;
+	size_t i = 0;
 
-	for (size_t v = 0; v < HN_LANES; v += VL) {
-		vf acc = { 0 };
-
-		for (i = 0; i + HN_LANES <= n; i += HN_LANES)
-			acc = K_FMA(LD(x + i + v), LD(x + i + v), acc);
-		ST(s + v, acc);
+	for (; i + SIDE <= n; i += SIDE) {
+#pragma GCC unroll 8
+		for (size_t v = 0; v < SIDE / VL; v++)
+			acc[v] = K_FMA(LD(x + i + v * VL), LD(x + i + v * VL), acc[v]);
 	}
+#pragma GCC unroll 8
+	for (size_t v = 0; v < SIDE / VL; v++)
+		ST(s + v * VL, acc[v]);
 	for (; i < n; i++)
 		tail += (double)x[i] * (double)x[i];
+	for (i = 0; i < HN_LANES; i++)
+		s[i] += s[i + HN_LANES];
 	return (double)FN(fold)(s) + tail;
 }
 

@@ -1,35 +1,48 @@
 /* hn_kernel_optim.inc.h - part of hn_kernel.inc.h: optimisers. */
 
-/* --- Adam ------------------------------------------------------------------------------------- */
+/* --- Adam: torch's form, eps outside the root ------------------------------------------------- */
 
-/* One vector of weights; torch's form, eps outside the root. */
-INLINE void FN(adam1)(const struct hn_adam_args *q, const float *g, float *w, float *m, float *v)
+/* Moments of one vector; returns the denominator. */
+INLINE vf FN(moments)(const struct hn_adam_args *q, const float *g, float *m, float *v)
 {
 	const vf grad = LD(g) * q->g_scale;
-	const vf m1 = K_FMA(grad, SPLAT(q->c1), LD(m) * q->b1);
 	const vf v1 = K_FMA(grad * grad, SPLAT(q->c2), LD(v) * q->b2);
-	const vf den = K_FMA(K_SQRT(v1), SPLAT(q->v_norm), SPLAT(q->eps));
 
-	ST(m, m1);
+	ST(m, K_FMA(grad, SPLAT(q->c1), LD(m) * q->b1));
 	ST(v, v1);
-	ST(w, LD(w) * q->decay - q->rate * m1 / den);
+	return K_FMA(K_SQRT(v1), SPLAT(q->v_norm), SPLAT(q->eps));
 }
 
-K_FN static void FN(adam)(const struct hn_adam_args *q)
+/* 2 * HN_LANES weights.  Root and division share one slow unit: weights i and i + HN_LANES take one
+ * division together, x / a = x b / (a b). */
+INLINE void FN(adam_block)(const struct hn_adam_args *q, const float *g, float *w, float *m, float *v)
 {
+	for (size_t i = 0, j = HN_LANES; i < HN_LANES; i += VL, j += VL) {
+		const vf a = FN(moments)(q, g + i, m + i, v + i), b = FN(moments)(q, g + j, m + j, v + j);
+		const vf rate = q->rate / (a * b);
+
+		ST(w + i, LD(w + i) * q->decay - LD(m + i) * (rate * b));
+		ST(w + j, LD(w + j) * q->decay - LD(m + j) * (rate * a));
+	}
+}
+
+K_FN static void FN(adam)(const struct hn_adam_args *args)
+{
+	enum { BLOCK = 2 * HN_LANES };
+	const struct hn_adam_args copy = *args, *const q = &copy;        /* stays in registers */
 	size_t i = 0;
 
-	for (; i + VL <= q->n; i += VL)
-		FN(adam1)(q, q->g + i, q->w + i, q->m + i, q->v + i);
+	for (; i + BLOCK <= q->n; i += BLOCK)
+		FN(adam_block)(q, q->g + i, q->w + i, q->m + i, q->v + i);
 	if (i < q->n) {
 		const size_t left = (q->n - i) * sizeof(float);
-		float g[VL] = { 0 }, w[VL] = { 0 }, m[VL] = { 0 }, v[VL] = { 0 };
+		float g[BLOCK] = { 0 }, w[BLOCK] = { 0 }, m[BLOCK] = { 0 }, v[BLOCK] = { 0 };
 
 		memcpy(g, q->g + i, left);
 		memcpy(w, q->w + i, left);
 		memcpy(m, q->m + i, left);
 		memcpy(v, q->v + i, left);
-		FN(adam1)(q, g, w, m, v);
+		FN(adam_block)(q, g, w, m, v);
 		memcpy(q->w + i, w, left);
 		memcpy(q->m + i, m, left);
 		memcpy(q->v + i, v, left);

@@ -66,6 +66,56 @@ START_TEST(products_of_every_small_shape_are_right)
 }
 END_TEST
 
+/* Stretches may overlap and go backwards, as the taps of a convolution do. */
+START_TEST(a_sum_over_stretches_has_the_bits_of_its_parts_added)
+{
+	enum { M = 13, N = 35, K = 9, MORE = 3, LDA = 60, B_STEP = 2 * N };
+	const struct hn_kernels *k = hn_kernels_at((size_t)_i);
+	static float a[M * LDA], b[(K + 2 * MORE) * N + SLACK], c[M * N], want[M * N];
+
+	fill(a, M * LDA, 1);
+	fill(b, sizeof b / sizeof *b, 2);
+	fill(want, M * N, 3);
+	memcpy(c, want, sizeof c);
+	for (int step = -7; step <= 7; step += 14) {
+		const struct hn_gemm all = { .m = M, .n = N, .k = K, .a = a + 21, .rsa = LDA, .csa = 1,
+			.b = b, .ldb = N, .c = c, .ldc = N, .add = true, .more = MORE, .a_step = step,
+			.b_step = B_STEP };
+
+		k->gemm(&all);
+		for (int s = 0; s <= MORE; s++) {
+			struct hn_gemm part = all;
+
+			part.a += s * step;
+			part.b += (size_t)s * B_STEP;
+			part.c = want;
+			part.more = 0;
+			k->gemm(&part);
+		}
+		ck_assert_mem_eq(c, want, sizeof c);
+	}
+}
+END_TEST
+
+START_TEST(a_wide_product_has_the_bits_of_its_columns)
+{
+	enum { M = 7, N = 700, K = 29 };
+	const struct hn_kernels *k = hn_kernels_at((size_t)_i);
+	static float a[M * K], b[K * N + SLACK], c[M * N], one[M];
+
+	fill(a, M * K, 1);
+	fill(b, K * N + SLACK, 2);
+	k->gemm(&(struct hn_gemm){ .m = M, .n = N, .k = K, .a = a, .rsa = K, .csa = 1, .b = b,
+	        .ldb = N, .c = c, .ldc = N });
+	for (size_t j = 0; j < N; j++) {
+		k->gemm(&(struct hn_gemm){ .m = M, .n = 1, .k = K, .a = a, .rsa = K, .csa = 1, .b = b + j,
+		        .ldb = N, .c = one, .ldc = 1 });
+		for (size_t i = 0; i < M; i++)
+			ck_assert_mem_eq(&one[i], &c[i * N + j], sizeof *one);
+	}
+}
+END_TEST
+
 START_TEST(transposes_of_every_small_shape_are_right)
 {
 	const struct hn_kernels *k = hn_kernels_at((size_t)_i);
@@ -203,6 +253,8 @@ static Suite *suite(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, products_of_every_small_shape_are_right, 0, n);
+	tcase_add_loop_test(t, a_sum_over_stretches_has_the_bits_of_its_parts_added, 0, n);
+	tcase_add_loop_test(t, a_wide_product_has_the_bits_of_its_columns, 0, n);
 	tcase_add_loop_test(t, transposes_of_every_small_shape_are_right, 0, n);
 	tcase_add_loop_test(t, vector_functions_keep_their_stated_error, 0, n);
 	tcase_add_loop_test(t, vector_functions_pass_nan_on_and_clamp_infinity, 0, n);
