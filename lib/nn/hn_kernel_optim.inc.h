@@ -15,7 +15,8 @@ INLINE vf FN(moments)(const struct hn_adam_args *q, const float *g, float *m, fl
 
 /* 2 * HN_LANES weights.  Root and division share one slow unit: weights i and i + HN_LANES take one
  * division together, x / a = x b / (a b). */
-INLINE void FN(adam_block)(const struct hn_adam_args *q, const float *g, float *w, float *m, float *v)
+INLINE void FN(adam_block)(const struct hn_adam_args *q, const float *g, float *w, float *m,
+                           float *v)
 {
 	for (size_t i = 0, j = HN_LANES; i < HN_LANES; i += VL, j += VL) {
 		const vf a = FN(moments)(q, g + i, m + i, v + i), b = FN(moments)(q, g + j, m + j, v + j);
