@@ -64,6 +64,48 @@ struct hn_pool_args {
 	float *dx;               /* first block; gradients are added to it                    */
 };
 
+/* A strip: `count` blocks of n floats, each block xs floats (of z: zs) behind the one before.
+ * Blocks are padded to a multiple of HN_LANES; what lies behind n does not count. */
+struct hn_strip_args {
+	size_t count, n;
+	const float *x, *z;
+	size_t xs, zs;
+	float x_shift, z_shift;  /* taken off every x and z                                   */
+};
+
+/* Tensors (frames, ch, lanes); a, b, d, mean (ch,). */
+struct hn_norm_args {
+	size_t frames, ch, lanes;
+	size_t n;                /* lanes that count: dx is 0 in the others                   */
+	const float *x, *mean, *a, *b, *d;
+	float *y;                /* forward:  a (x - mean) + b                                */
+	const float *dy;
+	float *dx;               /* backward: a dy + b (x - mean) + d                         */
+};
+
+/* One output frame of a depthwise convolution over taps that lie inside the window. */
+struct hn_depth_args {
+	size_t ch, lanes, taps;
+	size_t step;             /* floats from the frame of one tap to the next              */
+	const float *w;          /* first tap of channel 0, the next channel ws floats behind */
+	size_t ws;
+	const float *bias;       /* (ch,)                                                     */
+	const float *x;          /* (ch, lanes) frame of the first tap                        */
+	float *y;                /* (ch, lanes)                                               */
+	const float *dy;         /* (ch, lanes)                                               */
+	float *dx;               /* frame of the first tap; gradients are added to it         */
+};
+
+/* Multiplies by 0 with probability share, otherwise by 1 / (1 - share).  The bits of row i and lane
+ * j are a hash of (key, i, first + j). */
+struct hn_drop_args {
+	size_t rows, lanes, first;
+	uint64_t key;
+	float share;             /* [0, 1)                                                    */
+	const float *x;
+	float *y;                /* may be x                                                  */
+};
+
 struct hn_gru_args {
 	size_t n;                /* units * lanes                                             */
 	float *gate;             /* (4, n) r, z, n, hidden part of n; see layer_gru.c         */
@@ -105,6 +147,17 @@ struct hn_kernels {
 	void (*max_pool_back)(const struct hn_pool_args *a);     /* reads x, y, dy; adds to dx */
 	void (*avg_pool)(const struct hn_pool_args *a);
 	void (*avg_pool_back)(const struct hn_pool_args *a);     /* reads dy; adds to dx      */
+	/* out = x + y; any two may be the same array. */
+	void (*add)(const float *x, const float *y, float *out, size_t n);
+	/* dx = y (dy - sum over the rows of dy y); y (m, lanes); dx may be dy. */
+	void (*softmax_back)(const float *y, const float *dy, float *dx, const size_t m_lanes[2]);
+	void (*drop)(const struct hn_drop_args *a);
+	float (*strip_sum)(const struct hn_strip_args *a);       /* of x - x_shift            */
+	float (*strip_dot)(const struct hn_strip_args *a);       /* of (x - x_shift) (z - z_shift) */
+	void (*norm)(const struct hn_norm_args *a);
+	void (*norm_back)(const struct hn_norm_args *a);
+	void (*depth)(const struct hn_depth_args *a);
+	void (*depth_back)(const struct hn_depth_args *a);
 	void (*gru)(const struct hn_gru_args *a);
 	void (*gru_back)(const struct hn_gru_args *a);
 	void (*mse)(const struct hn_mse_args *a);

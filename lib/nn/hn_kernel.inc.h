@@ -21,6 +21,7 @@
 
 typedef float vf __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 typedef int32_t vi __attribute__((vector_size(VL * 4), aligned(4), may_alias));
+typedef uint32_t vu __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 
 #define LD(p) (*(const vf *)(const void *)(p))
 #define ST(p, v) (*(vf *)(void *)(p) = (v))
@@ -32,6 +33,7 @@ typedef int32_t vi __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 #include "hn_kernel_elem.inc.h"
 #include "hn_kernel_pool.inc.h"
 #include "hn_kernel_gru.inc.h"
+#include "hn_kernel_norm.inc.h"
 #include "hn_kernel_optim.inc.h"
 
 const struct hn_kernels FN(hn_kernels) = {
@@ -44,5 +46,8 @@ const struct hn_kernels FN(hn_kernels) = {
 	.leaky_back = FN(leaky_back), .sigmoid = FN(sigmoid), .sigmoid_back = FN(sigmoid_back),
 	.max_pool = FN(max_pool), .max_pool_back = FN(max_pool_back), .avg_pool = FN(avg_pool),
 	.avg_pool_back = FN(avg_pool_back),
+	.add = FN(add), .softmax_back = FN(softmax_back), .drop = FN(drop),
+	.strip_sum = FN(strip_sum), .strip_dot = FN(strip_dot), .norm = FN(norm),
+	.norm_back = FN(norm_back), .depth = FN(depth), .depth_back = FN(depth_back),
 	.gru = FN(gru), .gru_back = FN(gru_back), .adam = FN(adam),
 };

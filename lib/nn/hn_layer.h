@@ -13,15 +13,21 @@ struct hn_pass {
 	const struct hn_layer   *l;
 	const struct hn_kernels *kern;
 	size_t lanes;
+	size_t n;                /* samples in the batch; the lanes behind them are padding   */
 	const float *w;          /* (n_w,) weights                                            */
 	const float *x;          /* (in, lanes) input                                         */
+	const float *x2;         /* (in, lanes) second input of a layer with two              */
 	float *y;                /* (out, lanes) output; == x for an in-place layer           */
 	float *keep;             /* (keep, lanes) what the row's `keep` asked for             */
 	bool train;              /* `keep` is that of a training run: backward follows        */
+	bool learning;           /* a step of training: dropout, statistics of the batch      */
+	uint64_t key;            /* random bits of this layer and step                        */
+	size_t first;            /* place of lane 0 in the batch of the step                  */
 	/* backward only */
 	const float *dy;         /* (out, lanes)                                              */
 	float *dx;               /* (in, lanes); NULL for the first layer; == dy when in place */
-	float *g;                /* (n_w,) gradient, overwritten                              */
+	float *dx2;              /* (in, lanes) is added to; NULL for the input of the net    */
+	float *g;                /* (n_w,) gradient, overwritten; zero where l->n_state       */
 	const float *rows;       /* (lanes, in) the input as rows when `want_rows`            */
 };
 
@@ -46,6 +52,7 @@ struct hn_layer_type {
 	uint8_t args_min, args_max;
 	const struct hn_option *options;         /* ends with a NULL name; NULL = none         */
 	bool in_place;           /* y may overwrite x                                         */
+	bool two_inputs;         /* reads the output of l->from as well; arg[0] counts back to it */
 	bool keeps_y;            /* backward reads y: the next layer may not overwrite it     */
 	bool kinks;              /* the derivative jumps: differences are not tested there    */
 	bool only_shape;         /* numbers stay as they are: int8 needs nothing              */
@@ -54,9 +61,14 @@ struct hn_layer_type {
 	bool want_rows;          /* backward reads rows                                       */
 	bool rectifies;          /* the layer before it is initialised by He's rule           */
 	uint8_t biases;          /* biases of each output channel; they lie behind all other weights */
+	bool product;            /* w [out.ch][row], then b [out.ch]: a norm behind it folds in */
+	bool vanishes;           /* y = x outside training                                    */
 	uint8_t op;              /* enum hd_op of the int8 form, 0 = none                     */
 
-	/* From l->in and l->arg set l->out and l->n_w.  `err` needs only the reason. */
+	/* A short form: part `i` of the layers that it stands for (type, arg, opt), false behind the
+	 * last.  All that follows is then unused.  NULL = a layer of its own. */
+	bool (*part)(const struct hn_layer *l, unsigned i, struct hn_layer *out);
+	/* From l->in and l->arg set l->out, l->n_w and l->n_state.  `err` needs only the reason. */
 	hn_status (*shape)(struct hn_layer *l, struct hn_err *err);
 	/* w (n_w,): gain 2 for He, 1 for Glorot.  NULL when there are no weights. */
 	void (*init)(const struct hn_layer *l, double gain, struct hn_rng *rng, float *w);
@@ -66,6 +78,10 @@ struct hn_layer_type {
 	size_t (*keep)(const struct hn_layer *l, bool train);
 	void (*forward)(const struct hn_pass *p);
 	void (*backward)(const struct hn_pass *p);
+	/* After a forward pass of a step of training: the state in w (n_w,) follows the batch. */
+	void (*track)(const struct hn_pass *p, float *w);
+	/* Layers that outside training are y = scale x + offset, channel by channel: that of c. */
+	void (*line)(const struct hn_layer *l, const float *w, size_t c, double scale_offset[2]);
 	/* Bytes of the constants, a multiple of 4; 0 when the image cannot hold this one. */
 	size_t (*image_bytes)(const struct hn_layer *l);
 	/* Fields p and q of the image's layer table, p + (q << 16).  NULL = 0. */
@@ -119,6 +135,10 @@ void hn_gru_steps(const struct hn_layer_q *q, float *step);
 void hn_quant_mult(double m, int32_t *mult, int8_t *shift);
 
 extern const struct hn_layer_type *const hn_layers[];    /* NULL-terminated */
+
+/* Shapes of a layer behind the last of `net`, which it joins; l: type, arg, opt, text, number,
+ * from.  Errors as hn_net_parse. */
+hn_status hn_net_append(struct hn_net *net, struct hn_layer *l, struct hn_err *err);
 
 /* NULL when there is no such layer. */
 const struct hn_layer_type *hn_layer_find(const char *name, size_t len);

@@ -123,7 +123,7 @@ static hn_status parse_item(struct hn_layer *l, const struct item *it, struct hn
 {
 	const size_t n = (size_t)(it->end - it->at);
 	size_t name = 0;
-	char known[160];
+	char known[240];
 
 	if (n == 0)
 		return hn_fail(err, HN_EFORMAT, "layer %u: nothing between the commas", it->number);
@@ -149,13 +149,14 @@ static hn_status parse_item(struct hn_layer *l, const struct item *it, struct hn
 	return HN_OK;
 }
 
-/* Shapes of a parsed layer, and its place in the weight vector. */
-static hn_status place_layer(struct hn_net *net, struct hn_layer *l, unsigned number,
-                             struct hn_err *err)
+hn_status hn_net_append(struct hn_net *net, struct hn_layer *l, struct hn_err *err)
 {
 	struct hn_err why = { HN_OK, "" };
+	const unsigned number = l->number;
 	hn_status rc;
 
+	if (net->n_layers == HN_NET_LAYERS_MAX)
+		return hn_fail(err, HN_ERANGE, "layer %u: at most %d layers", number, HN_NET_LAYERS_MAX);
 	l->in = net->n_layers ? net->layer[net->n_layers - 1].out : net->in;
 	l->w_at = net->n_weights;
 	rc = l->type->shape(l, &why);
@@ -175,19 +176,55 @@ static hn_status place_layer(struct hn_net *net, struct hn_layer *l, unsigned nu
 	return HN_OK;
 }
 
+/* The shape of the first tensor and that of the second must be the same. */
+static hn_status check_second(const struct hn_net *net, const struct hn_layer *l,
+                              struct hn_err *err)
+{
+	const unsigned n = net->n_layers;
+	const struct hn_layer *last = n ? &net->layer[n - 1] : NULL;
+	const struct hn_layer *other = l->from ? &net->layer[l->from - 1] : NULL;
+	const struct hn_shape a = last ? last->out : net->in, b = other ? other->out : net->in;
+
+	if (a.len == b.len && a.ch == b.ch)
+		return HN_OK;
+	return hn_fail(err, HN_ERANGE, "layer %u '%s': (%u, %u) of layer %u '%s' and (%u, %u) of layer "
+	               "%u '%s' are not the same shape", l->number, l->text, a.len, a.ch,
+	               last ? last->number : 0, last ? last->text : "input", b.len, b.ch,
+	               other ? other->number : 0, other ? other->text : "input");
+}
+
+/* arg[0] counts items back from the one before; item 0 is the input of the net. */
+static hn_status find_second(const struct hn_net *net, struct hn_layer *l, struct hn_err *err)
+{
+	const double back = l->arg[0], most = l->number - 1.0;
+	unsigned n = net->n_layers;
+
+	if (!(back >= 1 && back <= most) || back != floor(back))
+		return hn_fail(err, HN_ERANGE, "layer %u '%s': goes back %g layers, 1 to %g possible",
+		               l->number, l->text, back, most);
+	while (n > 0 && net->layer[n - 1].number > most - back)
+		n--;
+	l->from = (uint8_t)n;
+	return check_second(net, l, err);
+}
+
 static hn_status add_layer(struct hn_net *net, const struct item *it, struct hn_err *err)
 {
-	struct hn_layer l = { 0 };
+	struct hn_layer l = { .number = (uint8_t)it->number }, part;
 	hn_status rc;
 
-	if (net->n_layers == HN_NET_LAYERS_MAX)
-		return hn_fail(err, HN_ERANGE, "layer %u: at most %d layers", it->number,
-		               HN_NET_LAYERS_MAX);
 	rc = parse_item(&l, it, err);
 	if (rc)
 		return rc;
 	assert(l.type);
-	return place_layer(net, &l, it->number, err);
+	if (l.type->two_inputs)
+		rc = find_second(net, &l, err);
+	if (!l.type->part)
+		return rc ? rc : hn_net_append(net, &l, err);
+	part = l;
+	for (unsigned i = 0; !rc && l.type->part(&l, i, &part); i++)
+		rc = hn_net_append(net, &part, err);
+	return rc;
 }
 
 /* Does the last layer fit the task? */
@@ -276,6 +313,20 @@ void hn_net_init(const struct hn_net *net, uint64_t seed, float *weights)
 		if (l->type->init)
 			l->type->init(l, he ? 2.0 : 1.0, &rng, weights + l->w_at);
 	}
+}
+
+struct hn_span hn_net_trained(const struct hn_net *net, uint32_t at)
+{
+	for (unsigned i = 0; i < net->n_layers; i++) {
+		const struct hn_layer *l = &net->layer[i];
+		const uint32_t end = l->w_at + l->n_w, state = end - l->n_state;
+
+		if (state > at && l->n_state)
+			return (struct hn_span){ at, state - at };
+		if (end > at && l->n_state)
+			at = end;
+	}
+	return (struct hn_span){ at, net->n_weights - at };
 }
 
 uint64_t hn_net_macs(const struct hn_net *net)

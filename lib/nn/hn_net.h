@@ -2,7 +2,8 @@
  *
  * A net is a plain value: shapes and sizes only, no weights, no memory.  Its weights are one float
  * vector, layer after layer; inside a layer in the order that its file documents (dense: the
- * matrix [out][in], then the bias [out]).  Nothing in that vector depends on the CPU. */
+ * matrix [out][in], then the bias [out]).  Nothing in that vector depends on the CPU.  Some layers
+ * end with state, which training carries along but does not train: hn_net_trained. */
 #ifndef HN_NET_H
 #define HN_NET_H
 
@@ -33,7 +34,10 @@ struct hn_layer {
 	uint8_t  n_args;
 	double   opt[HN_LAYER_OPTS_MAX]; /* by the type's option list                          */
 	uint32_t w_at, n_w;              /* first weight and number of weights                */
-	char     text[HN_LAYER_TEXT_MAX];/* as written, for messages                          */
+	uint32_t n_state;                /* the last of them are state, not trained           */
+	uint8_t  from;                   /* second input: 0 the net's, k the output of layer[k - 1] */
+	uint8_t  number;                 /* item of the text, from 1; a short form is many layers */
+	char     text[HN_LAYER_TEXT_MAX];/* the item as written, for messages                 */
 };
 
 struct hn_net {
@@ -60,6 +64,19 @@ hn_status hn_net_parse(struct hn_net *net, const char *text, const struct hn_net
  * zero.  Same seed, same bits on every machine.
  * Source: He et al. 2015, arXiv:1502.01852; Glorot & Bengio 2010, AISTATS. */
 void hn_net_init(const struct hn_net *net, uint64_t seed, float *weights);
+
+/* The first run of trained weights that starts at `at` or behind it; n = 0: there is none. */
+struct hn_span { uint32_t at, n; };
+struct hn_span hn_net_trained(const struct hn_net *net, uint32_t at);
+
+/* The net as it is outside training, without dropout and batch_norm: a batch_norm goes into the
+ * weights of the product before it, or becomes a depthwise convolution with one tap where there is
+ * none or where a later layer also reads that product.  Same outputs, up to rounding.
+ * w (n_weights,) of `net`; folded_w (net->n_weights,) gets the first folded->n_weights; both NULL:
+ * only the net.  Errors: HN_ENUMERIC (a folded weight is not finite; the layer is named), HN_ERANGE
+ * (nothing but dropout). */
+hn_status hn_net_fold(const struct hn_net *net, const float *w, struct hn_net *folded,
+                      float *folded_w, struct hn_err *err);
 
 /* Multiply-adds of one forward pass of one sample; a training step costs about three times it. */
 uint64_t hn_net_macs(const struct hn_net *net);

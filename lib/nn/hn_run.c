@@ -4,12 +4,22 @@
 #include <stdbool.h>
 #include <string.h>
 #include "hn_layer.h"
+#include "hn_rng.h"
 
 enum { BATCH_MAX = 1024, SLACK = HN_LANES, PREDICT_BATCH = 64 };
 
 static float *take(struct hn_arena *a, size_t n)
 {
 	return hn_arena_take(a, n * sizeof(float));
+}
+
+/* Does a layer behind i read tensor t (0: input, k: output of layer k - 1) as its second input? */
+static bool read_behind(const struct hn_net *net, unsigned i, unsigned t)
+{
+	for (unsigned k = i + 1; k < net->n_layers; k++)
+		if (net->layer[k].type->two_inputs && net->layer[k].from == t)
+			return true;
+	return false;
 }
 
 /* Only a layer whose predecessor does not need its own output any more may overwrite it; the
@@ -23,9 +33,9 @@ static bool can_share(const struct hn_net *net, unsigned i, unsigned flags)
 		return false;
 	if (net->layer[i].type->only_shape)
 		return true;
-	while (before > 0 && net->layer[before].type->only_shape)
+	while (before > 0 && net->layer[before].type->only_shape && !read_behind(net, i, before + 1))
 		before--;
-	return !net->layer[before].type->keeps_y;
+	return !net->layer[before].type->keeps_y && !read_behind(net, i, before + 1);
 }
 
 /* The layer's own buffer; true when it needs one and gets none. */
@@ -36,6 +46,15 @@ static bool take_keep(struct hn_run *r, unsigned i, struct hn_arena *arena)
 
 	r->keep[i] = n ? take(arena, n * r->lanes + SLACK) : NULL;
 	return n && !r->keep[i];
+}
+
+/* A gradient that skips layers waits until backward comes to layer i; true as take_keep. */
+static bool take_side(struct hn_run *r, unsigned i, struct hn_arena *arena)
+{
+	const bool wanted = r->flags & HN_RUN_TRAIN && read_behind(r->net, i, i + 1);
+
+	r->side[i] = wanted ? take(arena, hn_size(r->net->layer[i].out) * r->lanes) : NULL;
+	return wanted && !r->side[i];
 }
 
 static size_t widest(const struct hn_net *net)
@@ -64,7 +83,7 @@ hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t bat
 {
 	const uint32_t lanes = (batch + HN_LANES - 1) / HN_LANES * HN_LANES;
 	struct hn_run r = { .net = net, .kern = hn_kernels_best(), .batch = batch, .lanes = lanes,
-	                    .flags = flags };
+	                    .flags = flags, .learning = flags & HN_RUN_TRAIN };
 	const size_t mark = arena->used;
 	bool full;
 
@@ -79,6 +98,7 @@ hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t bat
 		                                  : take(arena, hn_size(net->layer[i].out) * lanes);
 		full |= !r.y[i];
 		full |= take_keep(&r, i, arena);
+		full |= take_side(&r, i, arena);
 	}
 	if (flags & HN_RUN_FAKE) {
 		r.rounded = take(arena, net->n_weights);
@@ -137,24 +157,57 @@ static const float *seen(struct hn_run *run, const float *weights, bool fresh)
 	return run->rounded;
 }
 
+/* 64 bits for one layer of one step. */
+static uint64_t key_of(const struct hn_run *run, unsigned i)
+{
+	struct hn_rng rng;
+
+	hn_rng_seed(&rng, run->seed + run->step * HN_NET_LAYERS_MAX + i);
+	return hn_rng_u64(&rng);
+}
+
+/* What forward and backward of layer i have in common. */
+static struct hn_pass pass_of(const struct hn_run *run, unsigned i, const float *weights)
+{
+	const struct hn_layer *l = &run->net->layer[i];
+
+	return (struct hn_pass){
+		.l = l, .kern = run->kern, .lanes = run->lanes, .n = run->n, .w = weights + l->w_at,
+		.x = i ? run->y[i - 1] : run->x, .x2 = l->from ? run->y[l->from - 1] : run->x,
+		.y = run->y[i], .keep = run->keep[i], .train = run->flags & HN_RUN_TRAIN,
+		.learning = run->learning, .key = run->learning ? key_of(run, i) : 0,
+		.first = run->first };
+}
+
 void hn_run_forward(struct hn_run *run, const float *weights)
 {
-	const struct hn_net *net = run->net;
-	const float *x = run->x;
-
 	weights = seen(run, weights, true);
-	for (unsigned i = 0; i < net->n_layers; i++) {
-		const struct hn_layer *l = &net->layer[i];
-		const struct hn_pass p = { .l = l, .kern = run->kern, .lanes = run->lanes,
-		                           .w = weights + l->w_at, .x = x, .y = run->y[i],
-		                           .keep = run->keep[i],
-		                           .train = run->flags & HN_RUN_TRAIN };
+	for (unsigned i = 0; i < run->net->n_layers; i++) {
+		const struct hn_pass p = pass_of(run, i, weights);
 
-		l->type->forward(&p);
+		p.l->type->forward(&p);
 		if (run->fake && run->fake->grid[i + 1].scale > 0)
-			hn_fake_round(&run->fake->grid[i + 1], run->y[i], hn_size(l->out) * run->lanes);
-		x = run->y[i];
+			hn_fake_round(&run->fake->grid[i + 1], run->y[i], hn_size(p.l->out) * run->lanes);
 	}
+}
+
+void hn_run_track(const struct hn_run *run, float *weights)
+{
+	for (unsigned i = 0; i < run->net->n_layers; i++) {
+		const struct hn_pass p = pass_of(run, i, weights);
+
+		if (p.l->type->track)
+			p.l->type->track(&p, weights + p.l->w_at);
+	}
+}
+
+/* Gradients that skip layers begin at zero. */
+static void clear_sides(struct hn_run *run)
+{
+	for (unsigned i = 0; i < run->net->n_layers; i++)
+		if (run->side[i])
+			memset(run->side[i], 0,
+			       hn_size(run->net->layer[i].out) * run->lanes * sizeof *run->side[i]);
 }
 
 void hn_run_backward(struct hn_run *run, const float *weights, float *grad)
@@ -163,19 +216,22 @@ void hn_run_backward(struct hn_run *run, const float *weights, float *grad)
 	float *dy = run->dy;
 
 	weights = seen(run, weights, false);
+	clear_sides(run);
 	for (unsigned i = net->n_layers; i-- > 0;) {
 		const struct hn_layer *l = &net->layer[i];
-		const float *x = i ? run->y[i - 1] : run->x;
 		float *other = dy == run->grad[0] ? run->grad[1] : run->grad[0];
 		float *dx = l->type->in_place ? dy : other;
-		const struct hn_pass p = { .l = l, .kern = run->kern, .lanes = run->lanes,
-		                           .w = weights + l->w_at, .x = x, .y = run->y[i],
-		                           .keep = run->keep[i], .train = true, .dy = dy,
-		                           .dx = i ? dx : NULL, .g = grad + l->w_at,
-		                           .rows = i ? run->rows : run->x_rows };
+		struct hn_pass p = pass_of(run, i, weights);
 
+		p.dy = dy;
+		p.dx = i ? dx : NULL;
+		p.dx2 = l->type->two_inputs && l->from ? run->side[l->from - 1] : NULL;
+		p.g = grad + l->w_at;
+		p.rows = i ? run->rows : run->x_rows;
+		if (run->side[i])
+			run->kern->add(dy, run->side[i], dy, hn_size(l->out) * run->lanes);
 		if (i && l->type->want_rows)
-			run->kern->transpose(x, run->lanes, run->rows, hn_size(l->in),
+			run->kern->transpose(p.x, run->lanes, run->rows, hn_size(l->in),
 			                     (size_t[2]){ hn_size(l->in), run->lanes });
 		l->type->backward(&p);
 		dy = dx;

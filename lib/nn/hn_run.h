@@ -6,6 +6,7 @@
 #ifndef HN_RUN_H
 #define HN_RUN_H
 
+#include <stdbool.h>
 #include "hn_arena.h"
 #include "hn_fake.h"
 #include "hn_kernel.h"
@@ -24,6 +25,9 @@ struct hn_run {
 	uint32_t lanes;                  /* batch rounded up to HN_LANES                       */
 	uint32_t n;                      /* samples in the present batch                       */
 	unsigned flags;
+	bool     learning;               /* this pass is a step of training; hn_run_init: HN_RUN_TRAIN */
+	uint64_t seed, step;             /* of the training run: choose what dropout drops     */
+	uint32_t first;                  /* place of the first loaded sample in the step's batch */
 	float   *x;                      /* (in, lanes) input                                  */
 	float   *y[HN_NET_LAYERS_MAX];   /* (out, lanes) of each layer; in-place layers share  */
 	float   *x_rows;                 /* (lanes, in) the same as rows: first layer's gradient */
@@ -33,6 +37,7 @@ struct hn_run {
 	float   *target;                 /* (out_n, lanes) for regression losses               */
 	const struct hn_fake *fake;      /* NULL after init: nothing is rounded                */
 	float   *rounded;                /* (n_weights,) what backward sees, too               */
+	float   *side[HN_NET_LAYERS_MAX];/* (out, lanes) gradient of y[i] from a later add, or NULL */
 	float   *keep[HN_NET_LAYERS_MAX];/* what each layer keeps for itself: hn_layer.h, `keep` */
 };
 
@@ -49,6 +54,9 @@ void hn_run_load_target(struct hn_run *run, const float *t, const uint32_t *orde
 
 /* Outputs into run->y[last], (out_n, lanes). */
 void hn_run_forward(struct hn_run *run, const float *weights);
+
+/* After hn_run_forward with `learning`: the state in `weights` follows the batch. */
+void hn_run_track(const struct hn_run *run, float *weights);
 
 /* From run->dy back through all layers; gradients of all weights overwrite grad (n_weights,). */
 void hn_run_backward(struct hn_run *run, const float *weights, float *grad);

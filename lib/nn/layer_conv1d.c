@@ -3,12 +3,12 @@
  *   y[t][o] = b[o] + sum_j sum_c W[o][j][c] x[t * stride + j * dilation - pad][c]
  *
  * Weights: W [filters][kernel][ch], then b [filters].  "same" pads with zeros so that
- * out_len = ceil(len / stride), the odd one behind (TFLite's rule); otherwise "valid".
+ * out_len = ceil(len / stride); otherwise "valid".
  *
  * Frames lie one behind the other, so a run of taps of one output frame is one block of rows: each
  * output frame is one product without any copying (one for each tap when dilated).  Taps outside
  * the window are left out. */
-#include "hn_layer.h"
+#include "hn_conv.h"
 
 #include <math.h>
 #include <string.h>
@@ -16,66 +16,26 @@
 
 extern const struct hn_layer_type hn_layer_conv1d;
 
-enum { STRIDE, DILATION, SAME };
-
-static const struct hn_option options[] = {
-	[STRIDE] = { "stride", true, 1 }, [DILATION] = { "dilation", true, 1 },
-	[SAME] = { "same", false, 0 }, { 0 }
-};
-
-struct geometry { size_t in, len, out, kernel, stride, dilation, out_len; long pad; };
-
-static long pad_of(const struct hn_layer *l)
+static struct hn_conv geometry(const struct hn_layer *l)
 {
-	const long stride = (long)l->opt[STRIDE], reach = ((long)l->arg[1] - 1) * (long)l->opt[DILATION];
-	const long out = ((long)l->in.len + stride - 1) / stride;
-	const long total = (out - 1) * stride + reach + 1 - (long)l->in.len;
-
-	return l->opt[SAME] > 0 && total > 0 ? total / 2 : 0;
-}
-
-static struct geometry geometry(const struct hn_layer *l)
-{
-	return (struct geometry){ .in = l->in.ch, .len = l->in.len, .out = l->out.ch,
-		.kernel = (size_t)l->arg[1], .stride = (size_t)l->opt[STRIDE],
-		.dilation = (size_t)l->opt[DILATION], .out_len = l->out.len, .pad = pad_of(l) };
-}
-
-static bool whole(double v, double hi)
-{
-	return v >= 1 && v <= hi && v == floor(v);
+	return hn_conv_of(l, (size_t)l->arg[1]);
 }
 
 static hn_status conv1d_shape(struct hn_layer *l, struct hn_err *err)
 {
-	const long len = l->in.len;
-	long reach, out;
-
-	if (!whole(l->arg[0], 1024) || !whole(l->arg[1], 1024))
+	if (!hn_conv_whole(l->arg[0], 1024) || !hn_conv_whole(l->arg[1], 1024))
 		return hn_fail(err, HN_ERANGE, "filters and kernel must be whole, 1 to 1024");
-	if (!whole(l->opt[STRIDE], 1024) || !whole(l->opt[DILATION], 1024))
-		return hn_fail(err, HN_ERANGE, "stride and dilation must be whole, 1 to 1024");
-	reach = ((long)l->arg[1] - 1) * (long)l->opt[DILATION] + 1;
-	if (!(l->opt[SAME] > 0) && reach > len)
-		return hn_fail(err, HN_ERANGE, "the kernel reaches over %ld frames, the input has %ld",
-		               reach, len);
-	out = l->opt[SAME] > 0 ? (len - 1) / (long)l->opt[STRIDE] + 1
-	                       : (len - reach) / (long)l->opt[STRIDE] + 1;
-	l->out = (struct hn_shape){ (uint16_t)out, (uint16_t)l->arg[0] };
+	l->out.ch = (uint16_t)l->arg[0];
 	/* Far too many would not fit 32 bits: then any number above the limit of a net will do. */
 	l->n_w = (uint32_t)fmin(l->arg[0] * (l->arg[1] * l->in.ch + 1), HN_NET_WEIGHTS_MAX + 1.0);
-	return HN_OK;
+	return hn_conv_shape(l, l->arg[1], err);
 }
 
 static void conv1d_init(const struct hn_layer *l, double gain, struct hn_rng *rng, float *w)
 {
-	const size_t fan_in = (size_t)l->arg[1] * l->in.ch, fan_out = (size_t)l->arg[1] * l->out.ch;
-	const double fan = gain > 1.0 ? (double)fan_in : (double)(fan_in + fan_out) / 2.0;
-	const double limit = sqrt(3.0 * gain / fan);
+	const size_t taps = (size_t)l->arg[1];
 
-	for (size_t i = 0; i < fan_in * l->out.ch; i++)
-		w[i] = (float)(limit * (2.0 * hn_rng_unit(rng) - 1.0));
-	memset(w + fan_in * l->out.ch, 0, l->out.ch * sizeof *w);
+	hn_conv_init(l, (struct hn_fan){ taps * l->in.ch, taps * l->out.ch }, gain, rng, w);
 }
 
 static uint64_t conv1d_macs(const struct hn_layer *l)
@@ -83,37 +43,26 @@ static uint64_t conv1d_macs(const struct hn_layer *l)
 	return (uint64_t)l->out.len * l->out.ch * (uint64_t)l->arg[1] * l->in.ch;
 }
 
-/* A run of taps [first, first + n) of output frame t that lies inside the window, as one block of
- * input frames from `frame`.  n == 0 behind the last. */
-struct taps { size_t first, n, frame; };
-
-static struct taps next_taps(const struct geometry *g, size_t t, size_t from)
+/* The next block of taps of output frame t from tap `from` on: all that are left, or one of them
+ * when they lie apart. */
+static struct hn_taps next_taps(const struct hn_conv *g, size_t t, size_t from)
 {
-	const long at = (long)(t * g->stride) - g->pad;
+	const struct hn_taps all = hn_conv_taps(g, t);
+	const size_t done = from > all.first ? from - all.first : 0;
+	const size_t left = all.n > done ? all.n - done : 0;
 
-	for (size_t j = from; j < g->kernel; j++) {
-		const long f = at + (long)(j * g->dilation);
-		size_t n = 1;
-
-		if (f < 0)
-			continue;
-		if (f >= (long)g->len)
-			break;
-		while (g->dilation == 1 && j + n < g->kernel && f + (long)n < (long)g->len)
-			n++;
-		return (struct taps){ j, n, (size_t)f };
-	}
-	return (struct taps){ 0, 0, 0 };
+	return (struct hn_taps){ all.first + done, g->dilation > 1 && left ? 1 : left,
+	                         all.frame + done * g->dilation };
 }
 
 static void conv1d_forward(const struct hn_pass *p)
 {
-	const struct geometry g = geometry(p->l);
+	const struct hn_conv g = geometry(p->l);
 	const size_t row = g.kernel * g.in;
 	const float *bias = p->w + row * g.out;
 
 	for (size_t t = 0; t < g.out_len; t++) {
-		struct taps j = next_taps(&g, t, 0);
+		struct hn_taps j = next_taps(&g, t, 0);
 		bool more = false;
 
 		do {                             /* no tap inside the window: the bias alone */
@@ -129,7 +78,7 @@ static void conv1d_forward(const struct hn_pass *p)
 }
 
 /* Sum of dy over frames and lanes. */
-static void bias_gradient(const struct hn_pass *p, const struct geometry *g, float *out)
+static void bias_gradient(const struct hn_pass *p, const struct hn_conv *g, float *out)
 {
 	float part[64];
 
@@ -146,7 +95,7 @@ static void bias_gradient(const struct hn_pass *p, const struct geometry *g, flo
 
 static void conv1d_backward(const struct hn_pass *p)
 {
-	const struct geometry g = geometry(p->l);
+	const struct hn_conv g = geometry(p->l);
 	const size_t row = g.kernel * g.in, frames = g.len * g.in;
 
 	memset(p->g, 0, row * g.out * sizeof *p->g);
@@ -155,7 +104,7 @@ static void conv1d_backward(const struct hn_pass *p)
 	for (size_t t = 0; t < g.out_len; t++) {
 		const float *dy = p->dy + t * g.out * p->lanes;
 
-		for (struct taps j = next_taps(&g, t, 0); j.n; j = next_taps(&g, t, j.first + j.n)) {
+		for (struct hn_taps j = next_taps(&g, t, 0); j.n; j = next_taps(&g, t, j.first + j.n)) {
 			p->kern->gemm(&(struct hn_gemm){
 				.m = g.out, .n = j.n * g.in, .k = p->lanes, .a = dy, .rsa = p->lanes, .csa = 1,
 				.b = p->rows + j.frame * g.in, .ldb = frames, .c = p->g + j.first * g.in,
@@ -170,22 +119,20 @@ static void conv1d_backward(const struct hn_pass *p)
 	bias_gradient(p, &g, p->g + row * g.out);
 }
 
-/* Kernel, stride, dilation and padding are one byte each in the image. */
 static size_t conv1d_image_bytes(const struct hn_layer *l)
 {
-	const struct geometry g = geometry(l);
+	const struct hn_conv g = geometry(l);
 
-	if (g.kernel > 255 || g.stride > 255 || g.dilation > 255 || g.pad > 255 ||
-	    g.kernel * g.in > HD_VALUES_MAX)
+	if (!hn_conv_in_image(&g) || g.kernel * g.in > HD_VALUES_MAX)
 		return 0;
 	return hn_product_bytes(g.kernel * g.in, g.out);
 }
 
 static uint32_t conv1d_image_pq(const struct hn_layer *l)
 {
-	const struct geometry g = geometry(l);
+	const struct hn_conv g = geometry(l);
 
-	return (uint32_t)(g.kernel | (size_t)g.pad << 8 | g.stride << 16 | g.dilation << 24);
+	return hn_conv_pq(&g);
 }
 
 static hn_status conv1d_quantise(const struct hn_layer_q *q)
@@ -200,8 +147,8 @@ static void conv1d_steps(const struct hn_layer_q *q, float *step)
 
 const struct hn_layer_type hn_layer_conv1d = {
 	.name = "conv1d", .id = 8, .usage = "conv1d FILTERSxKERNEL [stride N] [dilation N] [same]",
-	.args_min = 2, .args_max = 2, .options = options, .want_rows = true, .op = HD_OP_CONV1D,
-	.bounds = true,
+	.args_min = 2, .args_max = 2, .options = hn_conv_options, .want_rows = true, .op = HD_OP_CONV1D,
+	.bounds = true, .product = true,
 	.biases = 1, .shape = conv1d_shape, .init = conv1d_init, .macs = conv1d_macs,
 	.forward = conv1d_forward, .backward = conv1d_backward,
 	.image_bytes = conv1d_image_bytes, .image_pq = conv1d_image_pq, .quantise = conv1d_quantise,

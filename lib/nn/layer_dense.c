@@ -81,7 +81,7 @@ static void dense_steps(const struct hn_layer_q *q, float *step)
 
 const struct hn_layer_type hn_layer_dense = {
 	.name = "dense", .id = 1, .usage = "dense OUTPUTS", .args_min = 1, .args_max = 1,
-	.want_rows = true, .op = HD_OP_DENSE, .bounds = true,
+	.want_rows = true, .op = HD_OP_DENSE, .bounds = true, .product = true,
 	.biases = 1, .shape = dense_shape, .init = dense_init, .macs = dense_macs,
 	.forward = dense_forward, .backward = dense_backward,
 	.image_bytes = dense_image_bytes, .quantise = dense_quantise,

@@ -83,6 +83,7 @@ struct hn_score hn_fit_score(struct hn_fit *f, const float *w, const struct hn_s
 	double loss = 0, sum = 0;
 	uint32_t hits = 0;
 
+	f->run.learning = false;
 	for (uint32_t at = 0; at < set->n; at += f->run.batch) {
 		const uint32_t n = set->n - at < f->run.batch ? set->n - at : f->run.batch;
 		const struct hn_set part = {
@@ -128,10 +129,12 @@ static bool step(struct hn_fit *f)
 		f->s.norm_max = norm;
 	if (c->clip_norm > 0 && norm > (double)c->clip_norm)
 		scale = (float)((double)c->clip_norm / norm);
-	c->optim->step(&(struct hn_optim_step){
-		.kern = f->run.kern, .n = f->n_w, .step = f->s.step + 1, .lr = (float)rate(f),
-		.weight_decay = c->weight_decay, .scale = scale, .g = f->g, .w = f->w,
-		.state = f->state, .stride = f->n_w });
+	for (struct hn_span s = hn_net_trained(c->net, 0); s.n; s = hn_net_trained(c->net, s.at + s.n))
+		c->optim->step(&(struct hn_optim_step){
+			.kern = f->run.kern, .n = s.n, .step = f->s.step + 1, .lr = (float)rate(f),
+			.weight_decay = c->weight_decay, .scale = scale, .g = f->g + s.at, .w = f->w + s.at,
+			.state = f->state + s.at, .stride = f->n_w });
+	hn_run_track(&f->run, f->w);
 	f->s.step++;
 	return true;
 }
@@ -146,6 +149,9 @@ static bool one_step(struct hn_fit *f, uint32_t n)
 	weight = load_shares(f, set, f->order + f->s.at, n);
 	if (!(weight > 0))
 		return true;
+	f->run.learning = true;
+	f->run.seed = f->cfg->seed;
+	f->run.step = f->s.step;
 	hn_run_forward(&f->run, f->w);
 	part = batch_loss(f, f->run.dy);
 	hn_run_backward(&f->run, f->w, f->g);

@@ -21,6 +21,13 @@ static const struct example { const char *layer, *text; } examples[] = {
 	{ "maxpool", "maxpool 3 stride 1" }, { "avgpool", "avgpool 2" },
 	{ "avgpool", "avgpool 2 stride 1" }, { "globalavgpool", "globalavgpool" },
 	{ "gru", "gru 5" }, { "gru", "gru 4 seq" },
+	{ "add", "tanh, add 1" }, { "add", "conv1d 4x1, sigmoid, add 1" },
+	{ "add", "conv1d 4x1, conv1d 4x3 same, tanh, add 2, conv1d 4x3 same, add 2" },
+	{ "dwconv1d", "dwconv1d 3 same" }, { "dwconv1d", "dwconv1d 2 stride 2" },
+	{ "dwconv1d", "dwconv1d 3 dilation 2" }, { "dwconv1d", "dwconv1d 4 stride 3 dilation 2 same" },
+	{ "separable", "separable 5x3 same" }, { "separable", "separable 4x2 stride 2" },
+	{ "batch_norm", "batch_norm" }, { "batch_norm", "conv1d 4x2, batch_norm, tanh, batch_norm" },
+	{ "dropout", "dropout 0.3" }, { "dropout", "tanh, dropout 0.5" }, { "softmax", "softmax" },
 };
 enum { N_EXAMPLES = sizeof examples / sizeof *examples, IN_LEN = 7, IN_CH = 3 };
 
@@ -74,7 +81,7 @@ static bool net_around(const char *text, int place, struct hn_net *net)
 	static const char *const behind[] = { ", dense 4", ", tanh, dense 4", ", flatten, tanh, dense 4",
 		"", ", dense 4" };
 	const struct hn_net_io io = { HN_REGRESS, IN_LEN, IN_CH, 0 };
-	char all[160];
+	char all[200];
 
 	(void)snprintf(all, sizeof all, "%s%s%s", before[place], text, behind[place]);
 	return hn_net_parse(net, all, &io, NULL) == HN_OK;

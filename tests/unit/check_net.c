@@ -9,7 +9,10 @@ static const struct { const char *text; uint8_t n; uint32_t weights; } good[] = 
 	{ "[conv1d 16x2 same stride 2, maxpool 2, flatten, dense 4]", 4, 16 * 7 + 17 * 4 },
 	{ "dense 4", 1, 4 * 13 }, { "[dense 32, relu, dense 4]", 3, 32 * 13 + 33 * 4 },
 	{ "  dense   32 ,relu,\tdense 4  ", 3, 32 * 13 + 33 * 4 },
-	{ "dense 4, softmax", 1, 4 * 13 }, { "[ tanh , dense 4 ]", 2, 4 * 13 },
+	{ "dense 4, softmax", 1, 4 * 13 }, { "softmax, dense 4, softmax, tanh", 4, 4 * 13 },
+	{ "separable 5x3 same, batch_norm, dense 4", 4, 3 * 4 + 5 * 4 + 4 * 5 + 4 * 21 },
+	{ "tanh, separable 3x3 same, dropout 0.5, add 2, dense 4", 6, 3 * 4 + 3 * 4 + 4 * 13 },
+	{ "[ tanh , dense 4 ]", 2, 4 * 13 },
 };
 
 START_TEST(texts_with_and_without_brackets_are_read)
@@ -59,8 +62,21 @@ static const struct {
 	{ "maxpool 5, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "pools 5", "4" } },
 	{ "maxpool 2 stride 0.5, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "stride" } },
 	{ "leaky_relu 2, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "slope" } },
-	{ "softmax", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1" } },
-	{ "dense 4, softmax", HN_REGRESS, 4, HN_EFORMAT, { "layer 2 'softmax'" } },
+	{ "softmax", HN_CLASSIFY, 4, HN_ERANGE, { "layer 1", "needs 4 outputs" } },
+	{ "add 1, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 1 'add 1'", "back 1" } },
+	{ "tanh, add 2, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 2", "1 to 1" } },
+	{ "tanh, add 0.5, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 2" } },
+	{ "conv1d 5x1, tanh, add 2, dense 4", HN_CLASSIFY, 4, HN_ERANGE,
+	  { "(4, 5) of layer 2 'tanh'", "(4, 3) of layer 0 'input'", "layer 3 'add 2'" } },
+	{ "tanh, separable 5x3 same, add 1, dense 4", HN_CLASSIFY, 4, HN_ERANGE,
+	  { "(4, 5) of layer 2 'separable 5x3 same'", "(4, 3) of layer 1 'tanh'" } },
+	{ "separable 5x9, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 1 'separable 5x9'", "9 frames" } },
+	{ "separable 1025x3 same, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 1", "filters" } },
+	{ "dwconv1d 5, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 1", "(4, 3)", "5 frames" } },
+	{ "dwconv1d 0, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 1", "kernel" } },
+	{ "dropout, dense 4", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1", "dropout PROBABILITY" } },
+	{ "dropout 1, dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 1", "probability" } },
+	{ "batch_norm 3, dense 4", HN_CLASSIFY, 4, HN_EFORMAT, { "layer 1" } },
 	{ "relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,relu,"
 	  "relu,relu,relu,relu,relu,relu,dense 4", HN_CLASSIFY, 4, HN_ERANGE, { "layer 25", "24" } },
 	{ "dense 000000000000000000000000000000000000000000004", HN_CLASSIFY, 4, HN_EFORMAT,
@@ -85,7 +101,8 @@ START_TEST(random_texts_never_harm)
 {
 	static const char *const parts[] = { "dense ", "relu", ",", "4", "[", "]", " ", "tanh", "x",
 		"-", ".", "e9", "softmax", "\xff", "\n", "%s", "16x5", "conv1d ", "stride ", "same",
-		"dilation ", "maxpool ", "globalavgpool", "flatten" };
+		"dilation ", "maxpool ", "globalavgpool", "flatten", "add ", "separable ", "dwconv1d ",
+		"batch_norm", "dropout ", "gru ", "seq" };
 	struct hn_rng r;
 
 	hn_rng_seed(&r, 1);
