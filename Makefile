@@ -111,10 +111,12 @@ bench-link:
 	$(Q)build/release/tests/bench/bench_link build/report/link.json
 
 # Inference deadlines during swaps, in simulated time; the rig is shared by the short test.
-$(B)/tests/bench/deadlines $(B)/tests/bench/swaps: $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libhone.a
+$(B)/tests/bench/deadlines $(B)/tests/bench/swaps $(B)/tests/bench/parity_device: $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libhone.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS) $(WRAP) -o $@ $(filter %.o,$^) $(B)/libdaemon.a $(B)/libhone.a $(LIBS_honed) $(LIBS_check)
-$(B)/tests/bench/swaps: $(call obj,tests/bench/swapper.c)
+$(B)/tests/bench/swaps: $(call obj,tests/bench/swapper.c tests/bench/emulator.c)
+$(B)/tests/bench/parity_device: $(call obj,tests/bench/emulator.c)
+$(B)/tests/bench/parity_device.o: CFLAGS += -Ifirmware/qemu
 DEADLINE_RIG := $(call obj,tests/bench/deadline_rig.c tests/bench/swapper.c $(wildcard firmware/common/*.c))
 $(B)/tests/bench/deadlines $(B)/tests/unit/check_deadlines: $(DEADLINE_RIG)
 $(B)/tests/bench/deadlines $(B)/tests/unit/check_deadlines: WRAP := \
@@ -125,6 +127,11 @@ deadlines:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/bench/deadlines
 	$(Q)mkdir -p build/report
 	$(Q)build/release/tests/bench/deadlines build/report/deadlines.json
+.PHONY: parity-device
+parity-device: firmware
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/bench/parity_device
+	$(Q)mkdir -p build/report
+	$(Q)build/release/tests/bench/parity_device build/report/parity_device.json build/firmware
 .PHONY: swaps
 swaps: firmware
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/bench/swaps
@@ -279,6 +286,10 @@ build/firmware/$(1)/%.o: %.c
 endef
 $(foreach b,$(BOARDS),$(eval $(call firmware_board,$(b))))
 $(foreach b,$(BOARDS),$(eval $(call firmware_program,$(b),pump,firmware/qemu/main.c $(wildcard firmware/common/*.c))))
+# Needs a megabyte of RAM.
+PARITY_BOARDS := $(filter-out microbit,$(BOARDS))
+$(foreach b,$(PARITY_BOARDS),$(eval $(call firmware_program,$(b),parity,firmware/qemu/parity.c)))
+FIRMWARE += $(foreach b,$(PARITY_BOARDS),$(if $(call has,$(b)),build/firmware/$(b)/parity.elf))
 .PHONY: firmware
 firmware: $(FIRMWARE)
 	@$(if $(SKIPPED),echo "firmware: without $(SKIPPED): no compiler (scripts/setup firmware)",:)
@@ -360,6 +371,7 @@ help:
 	@echo "train-kill  the trainer is killed 200 times at random and goes on to the same bits"
 	@echo "deadlines   a million inferences while packages come and go, with flash that blocks"
 	@echo "swaps       fifty swaps on each emulated board (QEMU), missed inferences counted"
+	@echo "parity-device  emulated cores and the gateway: the same int8 outputs, layer kind by layer kind"
 	@echo "bench-link  a transfer beside the limit of the wire, in simulated time"
 	@echo "system-boot the service under a real systemd, in a container (HONED_ROOT=a Debian to boot)"
 	@echo "layers lint include rules, banned calls; clang-tidy, cppcheck, shellcheck"
