@@ -178,10 +178,10 @@ static bool fits(struct deploy_device *v, const struct hn_model *m)
 		step_fail(v, true, why);
 		return false;
 	}
-	if (hd_net_open(&net, m->image, m->image_len) != HD_OK || net.arena > h->arena_bytes ||
-	    m->image_len > h->slot_bytes) {
+	if (hd_net_open(&net, m->image, m->image_len) != HD_OK || m->image_len > h->slot_bytes ||
+	    net.arena + net.out_n > h->arena_bytes) {
 		(void)snprintf(why, sizeof why, "the image needs %u B of flash and %u B of RAM, the device has "
-			"%u and %u", m->image_len, net.arena, h->slot_bytes, h->arena_bytes);
+			"%u and %u", m->image_len, net.arena + net.out_n, h->slot_bytes, h->arena_bytes);
 		step_fail(v, true, why);
 		return false;
 	}

@@ -9,6 +9,8 @@ hd_status app_init(struct app *a, const struct app_config *cfg)
 	if (a->cfg.deadline_us == 0)
 		a->cfg.deadline_us = APP_WINDOW * cfg->period_us;
 	atomic_init(&a->head, 0);
+	if (!hd_flash_ok(cfg->device.flash))
+		return HD_EFORMAT;
 	return hd_init(&a->device, &a->cfg.device);
 }
 

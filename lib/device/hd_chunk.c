@@ -6,14 +6,14 @@
  * -1 = it is here already, -2 = it may not come now. */
 static int place_of(const struct hd_device *d, uint32_t at, uint32_t grain)
 {
-	uint32_t o = d->next;
+	uint32_t o = d->report.next;
 	int i;
 
 	if (at < o)
 		return -1;
 	for (i = 0; i <= HD_GRAINS_AHEAD; i++, o += grain) {
 		if (o == at)
-			return i > 0 && (d->bitmap >> (i - 1) & 1) != 0 ? -1 : i;
+			return i > 0 && (d->report.bitmap >> (i - 1) & 1) != 0 ? -1 : i;
 	}
 	return -2;
 }
@@ -23,16 +23,16 @@ static void mark(struct hd_device *d, int place, uint32_t grain)
 	bool more = true;
 
 	if (place > 0) {
-		d->bitmap |= (uint32_t)1 << (place - 1);
+		d->report.bitmap |= (uint32_t)1 << (place - 1);
 		return;
 	}
 	while (more) {
-		d->next += grain;
-		more = (d->bitmap & 1) != 0;
-		d->bitmap >>= 1;
+		d->report.next += grain;
+		more = (d->report.bitmap & 1) != 0;
+		d->report.bitmap >>= 1;
 	}
-	if (d->next > d->wire_len)
-		d->next = d->wire_len;
+	if (d->report.next > d->wire_len)
+		d->report.next = d->wire_len;
 }
 
 /* Program n bytes at offset `at` of the payload, padded to whole units in place. */
@@ -89,7 +89,7 @@ static int take(struct hd_device *d, uint32_t at, uint8_t *p, uint32_t n)
 	d->delta.used = 0;
 	mark(d, place, grain);
 	if (!delta)
-		d->solid = d->next;
+		d->solid = d->report.next;
 	return HD_OK;
 }
 
@@ -98,7 +98,7 @@ int hd_stage_chunk(struct hd_device *d)
 	uint32_t grain = hd_stage_grain(d->flash), at, end, n;
 	int rc;
 
-	if (d->state != HD_RECEIVING)
+	if (d->report.state != HD_RECEIVING)
 		return HD_ESTATE;
 	if (d->frame.len <= HD_CHUNK_HEAD || d->frame.len > HD_CHUNK_HEAD + HD_CHUNK_MAX)
 		return HD_EFORMAT;       /* longer: the padding of its end would not fit in the buffer */
@@ -109,7 +109,7 @@ int hd_stage_chunk(struct hd_device *d)
 		return HD_EFORMAT;
 	at += d->tail;
 	n = end - at < grain ? end - at : grain;
-	rc = take(d, at, d->rx.buf + HD_FRAME_HEAD + HD_CHUNK_HEAD + d->tail, n);
+	rc = take(d, at, (uint8_t *)(d->rx.word + 2 + HD_CHUNK_HEAD / 4) + d->tail, n);
 	if (rc != HD_OK)
 		return rc;
 	d->tail = (uint8_t)(d->tail + n);

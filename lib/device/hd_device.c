@@ -7,104 +7,68 @@ enum { CREDITS_MAX = 8, HELLO_ASK_LEN = 7 };
 
 /* --- out -------------------------------------------------------------------------------------- */
 
-static void frame_begin(struct hd_device *d, struct hd_tx *t, uint8_t type)
+/* Send the body of n bytes at word[2]; the words before and two behind it are for the frame. */
+static HD_NOINLINE bool say(struct hd_device *d, uint8_t type, uint32_t *word, size_t n)
 {
-	hd_tx_begin(t, type, d->seq++, d->session);
-}
+	uint8_t *out = (uint8_t *)word + 3;
+	bool sent;
 
-static bool frame_end(struct hd_device *d, struct hd_tx *t)
-{
-	size_t n = hd_tx_end(t);
-	bool sent = d->cfg.send(d->cfg.ctx, t->out, n);
-
+	n = hd_frame_seal(out, type | (uint32_t)d->seq++ << 8 | (uint32_t)d->session << 16, n);
+	sent = d->cfg.send(d->cfg.ctx, out, n);
 	d->lost_tx += !sent;
 	return sent;
 }
 
-/* A short frame: n <= HD_HELLO_LEN. */
-static HD_NOINLINE bool say(struct hd_device *d, uint8_t type, const uint8_t *body, size_t n)
-{
-	uint8_t wire[HD_FRAME_HEAD + HD_HELLO_LEN + HD_FRAME_CRC + 2];   /* one COBS code, one zero */
-	struct hd_tx t;
-
-	t.out = wire;
-	frame_begin(d, &t, type);
-	hd_tx_put(&t, body, n);
-	return frame_end(d, &t);
-}
-
-static uint8_t credits(const struct hd_device *d)
-{
-	return d->state == HD_RECEIVING ? d->cfg.credits : 0;
-}
-
-/* A number from the header of the active package, 0 = none. */
-static uint32_t active_word(const struct hd_device *d, unsigned at)
-{
-	return d->active ? hd_load32(d->active + at) : 0;
-}
-
 static HD_NOINLINE void say_hello(struct hd_device *d)
 {
+	struct { uint32_t head[2]; struct hd_hello body; uint32_t end[2]; } m;
 	const struct hd_flash *f = d->flash;
-	struct hd_hello h;
+	struct hd_hello *h = &m.body;
 
-	memset(&h, 0, sizeof h);
-	h.proto = HD_PROTO;
-	h.state = d->state;
-	h.credits = credits(d);
-	h.grain = (uint8_t)(hd_stage_grain(f) >> 2);
-	h.body = HD_BODY_MAX / 4;
-	memcpy(h.uid, d->cfg.uid, sizeof h.uid);
-	h.nonce_dev = d->nonce_dev;
-	h.arch = d->cfg.arch;
-	h.floor = d->slots.floor;
-	h.slot_bytes = f->slot_bytes;
-	h.arena_bytes = d->cfg.arena_bytes;
-	h.erase_us = f->erase_us;
-	h.boots = d->slots.boots;
-	h.flags = d->want != NULL;
-	h.build = d->cfg.build;
-	h.active_version = active_word(d, HD_AT_VERSION);
-	h.active_model = active_word(d, HD_AT_MODEL);
+	memset(h, 0, sizeof *h);
+	h->proto = HD_PROTO;
+	h->state = d->report.state;
+	h->credits = d->report.credits;
+	h->grain = (uint8_t)(hd_stage_grain(f) >> 2);
+	memcpy(h->uid, d->cfg.uid, sizeof h->uid);
+	h->nonce_dev = d->nonce_dev;
+	h->arch = d->cfg.arch;
+	memcpy(&h->active_version, &d->report.active_version, 12);       /* model and floor, too */
 	if (d->active)
-		memcpy(h.active_digest, d->active + HD_AT_DIGEST, sizeof h.active_digest);
+		memcpy(h->active_digest, d->active + HD_AT_DIGEST, sizeof h->active_digest);
 	if (hd_stage_is_open(d))
-		memcpy(h.staged_digest, (const uint8_t *)d->header + HD_AT_DIGEST, sizeof h.staged_digest);
-	say(d, HD_HELLO, hd_hello_body(&h), sizeof h);
+		memcpy(h->staged_digest, hd_staged(d) + HD_AT_DIGEST, sizeof h->staged_digest);
+	h->slot_bytes = f->slot_bytes;
+	h->arena_bytes = d->cfg.arena_bytes;
+	h->erase_us = f->erase_us;
+	h->boots = d->slots.boots;
+	h->flags = d->want != NULL;
+	h->body = HD_BODY_MAX / 4;
+	h->build = d->cfg.build;
+	say(d, HD_HELLO, m.head, sizeof *h);
 }
 
 static HD_NOINLINE void say_status(struct hd_device *d)
 {
-	struct hd_report r;
+	struct { uint32_t head[2]; struct hd_report body; uint32_t end[2]; } m;
 
-	memset(&r, 0, sizeof r);
-	r.state = d->state;
-	r.error = d->re_error != 0 ? d->re_error : d->state == HD_FAILED ? d->error : 0;
-	r.credits = credits(d);
-	r.re = d->re;
-	if (hd_stage_is_open(d)) {
-		r.next = d->next;
-		r.bitmap = d->bitmap;
-	}
-	r.active_version = active_word(d, HD_AT_VERSION);
-	r.active_model = active_word(d, HD_AT_MODEL);
-	r.floor = d->slots.floor;
-	r.due = d->due;
-	r.missed = d->missed;
-	r.trial_left = d->state == HD_TRIAL ? d->trial_left : 0;
-	r.overruns = d->lost_rx + d->rx.refused;
-	say(d, HD_STATUS, hd_report_body(&r), sizeof r);
-	d->re = d->re_error = 0;
+	m.body = d->report;
+	m.body.overruns += d->rx.refused;
+	if (d->re_error != 0)
+		m.body.error = d->re_error;
+	d->report.re = d->re_error = 0;
+	say(d, HD_STATUS, m.head, sizeof m.body);
 }
 
-static void say_event(struct hd_device *d, uint8_t code, uint32_t argument)
+static HD_NOINLINE void say_event(struct hd_device *d, unsigned code)
 {
-	uint8_t body[5];
+	uint32_t word[6], argument = d->report.active_version;
 
-	body[0] = code;
-	hd_put32(body + 1, argument);
-	say(d, HD_EVENT, body, sizeof body);
+	if (code == HD_EVENT_FLASH)
+		argument = d->fault_at;
+	word[2] = code | argument << 8;
+	word[3] = argument >> 24;
+	say(d, HD_EVENT, word, 5);
 }
 
 static void tell(struct hd_device *d)
@@ -116,8 +80,7 @@ static void tell(struct hd_device *d)
 		say_hello(d);
 	for (code = HD_EVENT_BOOT; code <= HD_EVENT_FLASH; code++) {
 		if (what >> code & 1)
-			say_event(d, (uint8_t)code, code == HD_EVENT_FLASH ? d->fault_at
-			                   : active_word(d, HD_AT_VERSION));
+			say_event(d, code);
 	}
 	if (what & HD_TELL_STATUS)
 		say_status(d);
@@ -150,29 +113,26 @@ static void meet(struct hd_device *d)
 static int obey(struct hd_device *d, uint32_t idle_us)
 {
 	const struct hd_frame *f = &d->frame;
-	int rc;
+	unsigned type = f->type;
+	int rc = HD_OK;
 
-	if (f->type == HD_HELLO_ASK) {
+	if (type == HD_HELLO_ASK)
 		meet(d);
+	if (type <= HD_HELLO_ASK || f->session == 0 || f->session != d->session)
+		return HD_OK;
+	if (type > HD_TIME) {
+		d->report.overruns++;
 		return HD_OK;
 	}
-	if (d->session == 0 || f->session != d->session)
-		return HD_OK;
-	if (f->type == HD_BEGIN) {
+	if (type == HD_BEGIN)
 		rc = hd_stage_begin(d);
-	} else if (f->type == HD_CHUNK) {
+	else if (type == HD_CHUNK)
 		rc = hd_stage_chunk(d);
-	} else if (f->type >= HD_ACTIVATE && f->type <= HD_REVERT) {
+	else if (type <= HD_REVERT)
 		rc = hd_stage_order(d, idle_us);
-	} else if (f->type == HD_STATUS_ASK || f->type == HD_TIME) {
-		rc = HD_OK;
-	} else {
-		d->lost_rx++;
-		return HD_OK;
-	}
-	if (rc == HD_MORE || rc == HD_LATER)
+	if (rc >= HD_MORE)
 		return rc;
-	d->re = f->type;
+	d->report.re = (uint8_t)type;
 	d->re_error = (uint8_t)rc;
 	d->tell |= HD_TELL_STATUS;
 	return HD_OK;
@@ -208,15 +168,13 @@ hd_status hd_init(struct hd_device *d, const struct hd_config *cfg)
 {
 	hd_status rc;
 
-	memset(d, 0, sizeof *d);
+	memset(d, 0, sizeof *d);         /* also begins d->rx */
 	d->cfg = *cfg;
-	if (d->cfg.credits == 0 || d->cfg.credits > CREDITS_MAX)
+	if (d->cfg.credits - 1u >= CREDITS_MAX)
 		d->cfg.credits = d->cfg.credits ? CREDITS_MAX : 1;
 	d->flash = cfg->flash;
 	d->nonce_dev = cfg->nonce;
-	d->trial_left = cfg->trial_inferences;
-	hd_rx_init(&d->rx);
-	rc = hd_slots_boot(&d->slots, cfg->flash, cfg->trial_boots);
+	rc = hd_slots_boot(&d->slots, d->flash);
 	if (rc == HD_OK)
 		rc = hd_stage_boot(d);
 	d->tell = HD_TELL_HELLO | HD_TELL_BOOT;
@@ -236,7 +194,7 @@ size_t hd_rx_bytes(struct hd_device *d, const uint8_t *bytes, size_t n)
 
 void hd_rx_lost(struct hd_device *d, uint32_t n)
 {
-	d->lost_rx += n;
+	d->report.overruns += n;
 }
 
 void hd_poll(struct hd_device *d, uint32_t budget_us, uint32_t idle_us)
@@ -261,50 +219,43 @@ const struct hd_net *hd_service(struct hd_device *d, uint32_t *model_version)
 
 void hd_inference_done(struct hd_device *d, bool missed)
 {
-	d->due++;
-	d->missed += missed;
-	if (d->state == HD_TRIAL && d->cur == d->want && d->trial_left > 0)
-		d->trial_left--;
+	struct hd_report *r = &d->report;
+
+	r->due++;
+	r->missed += missed;
+	if (d->cur == d->want && r->trial_left > 0)
+		r->trial_left--;
 }
 
 bool hd_send_samples(struct hd_device *d, uint32_t tick_us, uint32_t period_us, uint32_t count,
                      uint8_t n_ch, uint8_t n, const int16_t *raw)
 {
-	uint32_t values = (uint32_t)n * n_ch, i;
-	uint8_t wire[HD_WIRE_MAX], b[10];
-	struct hd_tx t;
+	uint32_t word[(3 + HD_WIRE_MAX + 3) / 4], bytes = 2u * n * n_ch;
+	uint8_t *b = (uint8_t *)(word + 4);
 
-	if (2 * values + 14 > HD_BODY_MAX) {
+	if (bytes + 14 > HD_BODY_MAX) {
 		d->lost_tx++;
 		return false;
 	}
-	hd_put32(b, tick_us);
-	hd_put32(b + 4, period_us);
-	b[8] = n_ch;
-	b[9] = n;
-	t.out = wire;
-	frame_begin(d, &t, HD_SAMPLES);
-	hd_tx_put(&t, b, 10);
-	for (i = 0; i < values; i++) {
-		hd_put16(b, (uint16_t)raw[i]);
-		hd_tx_put(&t, b, 2);
-	}
-	hd_put32(b, count);
-	hd_tx_put(&t, b, 4);
-	return frame_end(d, &t);
+	word[2] = tick_us;
+	word[3] = period_us;
+	*b++ = n_ch;
+	*b++ = n;
+	memcpy(b, raw, bytes);
+	memcpy(b + bytes, &count, sizeof count);
+	return say(d, HD_SAMPLES, word, bytes + 14);
 }
 
 bool hd_send_prediction(struct hd_device *d, uint32_t tick_us, uint32_t count,
                         uint8_t class_index, uint8_t margin)
 {
-	uint8_t b[22];
+	uint32_t word[10], due = d->report.due, missed = d->report.missed;
 
-	hd_put32(b, tick_us);
-	hd_put32(b + 4, count);
-	hd_put32(b + 8, model_in_service(d));
-	b[12] = class_index;
-	b[13] = margin;
-	hd_put32(b + 14, d->due);
-	hd_put32(b + 18, d->missed);
-	return say(d, HD_PREDICTION, b, sizeof b);
+	word[2] = tick_us;
+	word[3] = count;
+	word[4] = model_in_service(d);
+	word[5] = class_index | (uint32_t)margin << 8 | due << 16;
+	word[6] = due >> 16 | missed << 16;
+	word[7] = missed >> 16;
+	return say(d, HD_PREDICTION, word, 22);
 }

@@ -22,7 +22,8 @@ struct hd_config {
 	uint8_t  key[HD_KEY_LEN];        /* this device's key                                  */
 	uint8_t  key_id;
 	uint32_t arch;                   /* accept only this architecture; 0 = any that fits   */
-	uint8_t *arena;                  /* (arena_bytes,) for the self-test, 4-byte aligned   */
+	uint8_t *arena;                  /* (arena_bytes,) for the self-test, 4-byte aligned:
+	                                  * activations, and behind them one set of outputs    */
 	uint32_t arena_bytes;
 	uint8_t  credits;                /* chunks that may be in flight, 1..8                 */
 	uint8_t  trial_boots;            /* boot attempts of a trial, 3                        */
@@ -34,6 +35,10 @@ struct hd_config {
 	 * as lost and not sent. */
 	bool   (*send)(void *ctx, const uint8_t *bytes, size_t n);
 	uint32_t (*now_us)(void *ctx);   /* free running, wraps                                 */
+	/* NULL, or asked instead of the HMAC: did the author of packages sign bytes [0, 80) of this
+	 * header?  `more` (n,) is what BEGIN carries behind the header, such as a signature; without
+	 * a verify nothing may be there.  It may call hd_package_auth, too. */
+	bool   (*verify)(void *ctx, const uint8_t *header, const uint8_t *more, size_t n);
 };
 
 struct hd_device;                        /* see below: caller's storage */
@@ -68,7 +73,8 @@ bool hd_send_prediction(struct hd_device *d, uint32_t tick_us, uint32_t count,
                         uint8_t class_index, uint8_t margin);
 
 struct hd_device {                       /* private: use the functions; small and hot first */
-	uint8_t  state, error, seq, re, re_error;
+	struct hd_report report;         /* what STATUS says: state, progress, counters    */
+	uint8_t  seq, re_error;
 	uint8_t  tell;                   /* frames to send, see hd_stage.h                 */
 	uint8_t  tail;                   /* bytes of the waiting CHUNK that are done with  */
 	uint8_t  held;                   /* bytes of the result that wait in `out`         */
@@ -79,13 +85,12 @@ struct hd_device {                       /* private: use the functions; small an
 	const uint8_t *active, *spare;   /* mapped slots: in service or NULL; the other    */
 	uint32_t spare_at;               /* flash address of the spare slot                */
 	uint32_t wire_len;               /* bytes to be sent: payload or patch             */
-	uint32_t next, bitmap;           /* of these                                       */
 	uint32_t solid, hash_at;         /* of the payload: in flash without a gap, hashed */
 	uint32_t erase_at, erase_to;     /* offsets in the spare slot: erased so far, wanted */
 	const struct hd_net *cur, *want; /* in service; to be in service after hd_service  */
-	uint32_t nonce_dev, nonce_gw, due, missed, trial_left, lost_tx, lost_rx, fault_at;
-	struct hd_frame  frame;          /* the command that waits, in rx.buf              */
+	uint32_t nonce_dev, nonce_gw, lost_tx, fault_at;
 	struct hd_slots  slots;
+	struct hd_frame  frame;          /* the command that waits, in rx                  */
 	struct hd_config cfg;
 	struct hd_net    net[2];         /* opened image of each slot                      */
 	struct hd_sha256 hash;

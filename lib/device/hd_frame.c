@@ -1,123 +1,84 @@
 /* Frames: COBS (Cheshire and Baker 1999) around head, body and CRC-32C, ended by a zero byte.
- * No byte inside a frame is zero, so a receiver finds the next frame after any damage. */
+ * No byte inside a frame is zero, so a receiver finds the next frame after any damage.  A frame is
+ * shorter than the 254 bytes that one code reaches: COBS puts one byte in front and the distance to
+ * the next zero into each zero, both ways in place. */
+#include <string.h>
 #include "hd_crc32c.h"
 #include "hd_msg.h"
 
-enum { COBS_FULL = 0xff };       /* a block of 254 bytes without an implied zero */
+enum { HEAD = HD_FRAME_HEAD, CRC = HD_FRAME_CRC };
 
-static void close_block(struct hd_tx *t)
-{
-	t->out[t->code_at] = (uint8_t)(t->at - t->code_at);
-	t->code_at = t->at++;
-}
+typedef char hd_one_code_reaches_the_end[HD_FRAME_MAX < 254 ? 1 : -1];
 
-static void stuff(struct hd_tx *t, const uint8_t *p, size_t n)
+static const uint32_t CRC_OF_GOOD = 0x48674bc7;  /* of a message with its own CRC behind it */
+
+size_t hd_frame_seal(uint8_t *out, uint32_t head, size_t body_len)
 {
-	for (; n > 0; n--, p++) {
-		if (*p != 0)
-			t->out[t->at++] = *p;
-		if (*p == 0 || t->at - t->code_at == COBS_FULL)
-			close_block(t);
+	uint8_t *code = out, *end = out + 1 + HEAD + body_len, *p;
+
+	hd_put32(out + 1, head);
+	hd_put32(end, hd_crc32c(0, out + 1, HEAD + body_len));
+	end += CRC;
+	*end = 0;
+	for (p = out + 1; p <= end; p++) {
+		if (*p == 0) {
+			*code = (uint8_t)(p - code);
+			code = p;
+		}
 	}
-}
-
-void hd_tx_put(struct hd_tx *t, const uint8_t *p, size_t n)
-{
-	t->crc = hd_crc32c(t->crc, p, n);
-	stuff(t, p, n);
-}
-
-void hd_tx_begin(struct hd_tx *t, uint8_t type, uint8_t seq, uint16_t session)
-{
-	uint8_t head[HD_FRAME_HEAD];
-
-	t->at = 1;
-	t->code_at = 0;
-	t->crc = 0;
-	head[0] = type;
-	head[1] = seq;
-	hd_put16(head + 2, session);
-	hd_tx_put(t, head, sizeof head);
-}
-
-size_t hd_tx_end(struct hd_tx *t)
-{
-	uint8_t crc[HD_FRAME_CRC];
-
-	hd_put32(crc, t->crc);
-	stuff(t, crc, sizeof crc);
-	close_block(t);
-	t->out[t->code_at] = 0;
-	return t->at;
+	return (size_t)(p - out);
 }
 
 size_t hd_frame_write(uint8_t type, uint8_t seq, uint16_t session, const uint8_t *body,
                       size_t body_len, uint8_t *out)
 {
-	struct hd_tx t;
-
-	t.out = out;
-	hd_tx_begin(&t, type, seq, session);
-	hd_tx_put(&t, body, body_len);
-	return hd_tx_end(&t);
-}
-
-static void restart(struct hd_rx *r)
-{
-	r->len = 0;
-	r->left = 0;
-	r->code = COBS_FULL;
-	r->bad = false;
+	if (body_len > 0)
+		memcpy(out + 1 + HEAD, body, body_len);
+	return hd_frame_seal(out, type | (uint32_t)seq << 8 | (uint32_t)session << 16, body_len);
 }
 
 void hd_rx_init(struct hd_rx *r)
 {
-	restart(r);
+	r->len = 0;
 	r->refused = 0;
 }
 
-/* A delimiter came: is what was collected a frame? */
-static bool finish(struct hd_rx *r, struct hd_frame *f)
+/* Undo COBS.  False when the codes do not end where the frame does. */
+static bool unstuff(uint8_t *p, uint32_t n)
 {
-	bool empty = !r->bad && r->len == 0 && r->left == 0 && r->code == COBS_FULL;
-	bool good = !r->bad && r->left == 0 && r->len >= HD_FRAME_HEAD + HD_FRAME_CRC;
-	size_t n = (size_t)r->len - HD_FRAME_CRC;
+	uint32_t at = 0, code;
 
-	restart(r);
-	if (good)
-		good = hd_crc32c(0, r->buf, n) == hd_get32(r->buf + n);
-	if (!good) {
-		r->refused += !empty;
-		return false;
+	while (at < n) {
+		code = p[at];
+		p[at] = 0;
+		at += code;
 	}
-	f->type = r->buf[0];
-	f->seq = r->buf[1];
-	f->session = hd_get16(r->buf + 2);
-	f->body = r->buf + HD_FRAME_HEAD;
-	f->len = n - HD_FRAME_HEAD;
-	return true;
+	return at == n;
 }
 
 bool hd_rx_byte(struct hd_rx *r, uint8_t byte, struct hd_frame *f)
 {
-	if (byte == 0)
-		return finish(r, f);
-	if (r->bad)
-		return false;
-	if (r->left == 0) {      /* `byte` opens a block; the block before it ended in a zero */
-		bool zero = r->code != COBS_FULL;
+	uint32_t n = r->len;
+	uint8_t *p = (uint8_t *)(r->word + 1);
 
-		r->code = byte;
-		r->left = (uint8_t)(byte - 1);
-		if (!zero)
-			return false;
-		byte = 0;
-	} else {
-		r->left--;
+	if (byte != 0) {
+		if (n < HD_FRAME_MAX + 2)
+			r->len++;        /* the last place means too long */
+		p[(int)n - 1] = byte;
+		return false;
 	}
-	if (r->len == sizeof r->buf)
-		r->bad = true;
-	else
-		r->buf[r->len++] = byte;
-	return false;
+	r->len = 0;
+	if (n == 0)
+		return false;            /* two delimiters */
+	if (n < 1 + HEAD + CRC || n > HD_FRAME_MAX + 1 || !unstuff(p - 1, n)
+	    || hd_crc32c(0, p, n - 1) != CRC_OF_GOOD) {
+		r->refused++;
+		return false;
+	}
+	f->type = p[0];
+	f->seq = p[1];
+	f->session = hd_load16(p + 2);
+	f->body = p + HEAD;
+	f->len = n - 1 - HEAD - CRC;
+	return true;
 }

@@ -35,7 +35,9 @@ enum {
 	HD_FRAME_HEAD = 4, HD_FRAME_CRC = 4,
 	HD_BODY_MAX = 240,               /* default limit of a body                             */
 	HD_FRAME_MAX = HD_FRAME_HEAD + HD_BODY_MAX + HD_FRAME_CRC,
-	HD_WIRE_MAX = HD_FRAME_MAX + HD_FRAME_MAX / 254 + 2,   /* COBS overhead and delimiter   */
+	HD_WIRE_BODY = 1 + HD_FRAME_HEAD,                      /* place of the body in a frame   */
+	HD_WIRE_MORE = HD_WIRE_BODY + HD_FRAME_CRC + 1,        /* all but the body               */
+	HD_WIRE_MAX = HD_BODY_MAX + HD_WIRE_MORE,
 	HD_TAG_LEN = 8, HD_CHUNK_HEAD = 4,
 	HD_CHUNK_MAX = 224,              /* payload bytes of a CHUNK: whole grains of any size  */
 	HD_GRAINS_AHEAD = 32             /* bits of the bitmap in STATUS                        */
@@ -95,42 +97,31 @@ hd_status hd_hello_read(struct hd_hello *h, const uint8_t *body, size_t n);
 void hd_report_write(const struct hd_report *r, uint8_t out[HD_REPORT_LEN]);
 hd_status hd_report_read(struct hd_report *r, const uint8_t *body, size_t n);
 
-/* The struct itself as a body, without a copy; its numbers are not to be read afterwards. */
-const uint8_t *hd_hello_body(struct hd_hello *h);
-const uint8_t *hd_report_body(struct hd_report *r);
-
 /* Tag of a state-changing command (first HD_TAG_LEN bytes of the HMAC above). */
 void hd_tag(const uint8_t key[HD_KEY_LEN], uint8_t type, uint16_t session, uint32_t nonce_dev,
             uint32_t nonce_gw, uint32_t version, uint8_t tag[HD_TAG_LEN]);
 
+struct hd_frame { uint8_t type, seq; uint16_t session; const uint8_t *body; size_t len; };
+
 /* Encode one frame for the wire, delimiter included.  body_len <= HD_BODY_MAX.
- * out (HD_WIRE_MAX,).  Returns the number of bytes. */
+ * out (HD_WIRE_MAX,), or what the body needs: body_len + HD_WIRE_MORE.  Returns the number of bytes. */
 size_t hd_frame_write(uint8_t type, uint8_t seq, uint16_t session, const uint8_t *body,
                       size_t body_len, uint8_t *out);
 
-/* Encode piece by piece: set `out`, begin, put, end.  Same result, without a copy of the body. */
-struct hd_tx {
-	uint8_t *out;            /* (HD_WIRE_MAX,) borrowed */
-	size_t   at, code_at;
-	uint32_t crc;
-};
-void hd_tx_begin(struct hd_tx *t, uint8_t type, uint8_t seq, uint16_t session);
-void hd_tx_put(struct hd_tx *t, const uint8_t *p, size_t n);
-size_t hd_tx_end(struct hd_tx *t);
+/* The same for a body that is in its place, at out + HD_WIRE_BODY; head = type | seq << 8 |
+ * session << 16. */
+size_t hd_frame_seal(uint8_t *out, uint32_t head, size_t body_len);
 
 /* Streaming decoder: feed bytes, get whole frames whose CRC is right.  Noise costs only the frame
  * it hits; a length is never trusted before the CRC. */
 struct hd_rx {
-	uint8_t  buf[HD_FRAME_MAX];
-	uint16_t len;
-	uint8_t  left, code;
-	bool     bad;           /* overflow or broken COBS: skip to the next delimiter */
+	uint32_t word[1 + (HD_FRAME_MAX + 5) / 4];       /* a frame from word[1], its code before that */
 	uint32_t refused;       /* frames dropped: CRC, COBS, size                     */
+	uint16_t len;           /* bytes since the last delimiter                      */
 };
 
-struct hd_frame { uint8_t type, seq; uint16_t session; const uint8_t *body; size_t len; };
-
 void hd_rx_init(struct hd_rx *r);
-/* True when `byte` completed a good frame; `f` points into r->buf until the next call. */
+/* True when `byte` completed a good frame; `f` points into `r` until the next call, its body to a
+ * multiple of 4. */
 bool hd_rx_byte(struct hd_rx *r, uint8_t byte, struct hd_frame *f);
 #endif

@@ -6,22 +6,22 @@
 
 enum { FORMAT = 1 };
 
-hd_status hd_package_check(const uint8_t raw[HD_PACKAGE_HEADER])
+hd_status hd_package_check(const uint8_t raw[HD_PACKAGE_HEADER], uint32_t slot_bytes)
 {
 	uint32_t image_len = hd_load32(raw + HD_AT_IMAGE_LEN);
 	uint32_t payload_len = hd_load32(raw + HD_AT_PAYLOAD_LEN);
 	uint32_t n_vectors = hd_load16(raw + HD_AT_N_VECTORS);
-	uint32_t vectors = n_vectors * hd_load16(raw + HD_AT_VECTOR_LEN);
+	uint32_t wrong;
 
-	if (hd_load32(raw + HD_AT_MAGIC) != HD_PACKAGE_MAGIC || hd_load16(raw + HD_AT_FORMAT) != FORMAT
-	    || raw[HD_AT_KIND] != (hd_load32(raw + HD_AT_PATCH_LEN) != 0)
-	    || hd_load32(raw + HD_AT_CRC) != hd_crc32c(0, raw, HD_AT_CRC))
+	/* Differences are collected: cheaper than a branch for each. */
+	wrong = (hd_load32(raw + HD_AT_MAGIC) ^ HD_PACKAGE_MAGIC)
+		| (hd_load16(raw + HD_AT_FORMAT) ^ FORMAT)
+		| (raw[HD_AT_KIND] ^ (hd_load32(raw + HD_AT_PATCH_LEN) != 0))
+		| (hd_load32(raw + HD_AT_CRC) ^ hd_crc32c(0, raw, HD_AT_CRC)) | (image_len & 3)
+		| ((payload_len - image_len) ^ (n_vectors * hd_load16(raw + HD_AT_VECTOR_LEN)));
+	if (wrong != 0 || n_vectors > HD_VECTORS_MAX || image_len - 1 >= payload_len)
 		return HD_EFORMAT;
-	/* Compared by subtraction: the sum of two lengths from outside may wrap. */
-	if (image_len == 0 || (image_len & 3) != 0 || n_vectors > HD_VECTORS_MAX
-	    || payload_len < image_len || payload_len - image_len != vectors)
-		return HD_EFORMAT;
-	return HD_OK;
+	return payload_len > slot_bytes - HD_PACKAGE_HEADER ? HD_ESIZE : HD_OK;
 }
 
 hd_status hd_package_read(struct hd_package *p, const uint8_t raw[HD_PACKAGE_HEADER])
@@ -30,7 +30,7 @@ hd_status hd_package_read(struct hd_package *p, const uint8_t raw[HD_PACKAGE_HEA
 	hd_status rc;
 
 	memcpy(aligned, raw, sizeof aligned);
-	rc = hd_package_check((const uint8_t *)aligned);
+	rc = hd_package_check((const uint8_t *)aligned, UINT32_MAX);
 	if (rc != HD_OK)
 		return rc;
 	p->kind = raw[HD_AT_KIND];

@@ -56,8 +56,9 @@ struct hd_package {
 	uint8_t  mac[HD_DIGEST_LEN];
 };
 
-/* Is this a header?  `raw` is 4-byte aligned.  Errors: HD_EFORMAT, as hd_package_read. */
-hd_status hd_package_check(const uint8_t raw[HD_PACKAGE_HEADER]);
+/* Is this a header, and does what it speaks of fit into a slot?  `raw` is 4-byte aligned.
+ * Errors: HD_EFORMAT as hd_package_read, HD_ESIZE. */
+hd_status hd_package_check(const uint8_t raw[HD_PACKAGE_HEADER], uint32_t slot_bytes);
 
 /* Decode a header.  Errors: HD_EFORMAT (magic, format, kind, CRC, lengths that do not add up). */
 hd_status hd_package_read(struct hd_package *p, const uint8_t raw[HD_PACKAGE_HEADER]);

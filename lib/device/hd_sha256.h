@@ -7,7 +7,7 @@
 struct hd_sha256 {
 	uint32_t h[8];
 	uint32_t n;              /* bytes so far, < 2^29 */
-	uint8_t  block[64];
+	uint32_t w[16];          /* the block, then the message schedule */
 };
 
 void hd_sha256_init(struct hd_sha256 *s);

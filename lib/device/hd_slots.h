@@ -17,8 +17,8 @@
  *   - the first record of a sector is written twice: where two are good, all but the last are sound
  *     and the other sector may go; where only one is, it never counted, and its own sector goes;
  *   - at boot the state is written again unless the last two records agree.
- * ERASE, CONFIRMED, REVERTED and EMPTY keep `slot` active; ERASE says that the other slot is being
- * erased or filled.  During TRIAL the other slot holds the way back and is not touched. */
+ * CONFIRMED, REVERTED and EMPTY keep `slot` active; the other one may hold anything, and nobody looks
+ * at it before it is erased.  During TRIAL it holds the way back and is not touched. */
 #ifndef HD_SLOTS_H
 #define HD_SLOTS_H
 
@@ -44,9 +44,8 @@ struct hd_flash {
 	uint32_t slot_bytes;     /* size of one slot, a multiple of `sector`                 */
 };
 
-/* Permanent. */
-enum hd_record { HD_REC_EMPTY = 1, HD_REC_ERASE = 2, HD_REC_TRIAL = 3, HD_REC_CONFIRMED = 4,
-                 HD_REC_REVERTED = 5 };
+/* Permanent.  2 was the erase of a slot. */
+enum hd_record { HD_REC_EMPTY = 1, HD_REC_TRIAL = 3, HD_REC_CONFIRMED = 4, HD_REC_REVERTED = 5 };
 
 enum { HD_SLOT_NONE = 0xff, HD_UNIT_MAX = 32 };
 
@@ -54,21 +53,25 @@ struct hd_slots {
 	const struct hd_flash *flash;
 	uint32_t journal_next;   /* address of the next free record, 0 = the next needs an erase */
 	uint32_t seq, floor;
-	uint16_t boots;          /* boot attempts left of the trial                           */
 	uint8_t  kind, active;   /* last record; active slot or HD_SLOT_NONE                  */
+	uint16_t boots;          /* boot attempts left of the trial                           */
 	uint8_t  other;          /* on trial: the slot to go back to, or HD_SLOT_NONE         */
 	uint8_t  journal_page;   /* holds the last good record                                */
 	bool     fell_back;      /* this boot ended a trial                                   */
 };
 
+/* Does the geometry keep the rules above?  For tests and for ports whose geometry is not constant:
+ * hd_slots_boot does not ask. */
+bool hd_flash_ok(const struct hd_flash *f);
+
 /* Read the journal, repair a torn tail, count a trial boot, revert when the attempts are used up.
  * After it `s->active` is a slot whose header and payload check out, or 0xff.
  * Errors: HD_EFLASH. */
-hd_status hd_slots_boot(struct hd_slots *s, const struct hd_flash *flash, uint8_t max_boots);
+hd_status hd_slots_boot(struct hd_slots *s, const struct hd_flash *flash);
 
-/* Append one record that makes `kind`, `slot`, `boots`, `floor` the present state. */
-hd_status hd_slots_note(struct hd_slots *s, uint8_t kind, uint8_t slot, uint16_t boots,
-                        uint32_t floor);
+/* Append one record that makes `state` = kind | slot << 8 | boots << 16 and `floor` the present
+ * ones.  Errors: HD_EFLASH. */
+hd_status hd_slots_note(struct hd_slots *s, uint32_t state, uint32_t floor);
 
 /* Header of a slot, or HD_EFORMAT when it holds no complete package. */
 hd_status hd_slots_header(const struct hd_slots *s, uint8_t slot, struct hd_package *p);

@@ -45,9 +45,12 @@ static inline uint32_t hd_get32(const uint8_t *p)
 	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* The same from an address that is a multiple of 4 (2): one instruction where there is one. */
-#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define HD_LITTLE_ENDIAN 1
+/* The same from an address that is a multiple of 4 (2): one instruction.  Headers and messages are
+ * read and written as they lie: the machine must be little-endian, as the wire is. */
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "lib/device needs a little-endian machine, and GCC or Clang"
+#endif
+
 static inline uint32_t hd_load32(const uint8_t *p)
 {
 	uint32_t v;
@@ -63,11 +66,6 @@ static inline uint16_t hd_load16(const uint8_t *p)
 	__builtin_memcpy(&v, __builtin_assume_aligned(p, 2), sizeof v);
 	return v;
 }
-#else
-#define HD_LITTLE_ENDIAN 0
-#define hd_load32 hd_get32
-#define hd_load16 hd_get16
-#endif
 
 static inline void hd_put16(uint8_t *p, uint16_t v)
 {

@@ -117,13 +117,13 @@ static void put_image(struct board *b, uint16_t in_len)
 	uint32_t len;
 
 	t_package_build(&k, &spec, 1, 2);
-	ck_assert_int_eq(hd_slots_boot(&s, &b->port, 3), HD_OK);
+	ck_assert_int_eq(hd_slots_boot(&s, &b->port), HD_OK);
 	len = (k.len + b->port.unit - 1) / b->port.unit * b->port.unit;
 	ck_assert_int_eq(hd_flash_write(&b->port, hd_slots_payload_at(&b->port, 0), k.payload, len),
 	                 HD_OK);
 	ck_assert_int_eq(hd_flash_write(&b->port, b->port.slot_at[0], k.header,
 	                                HD_PACKAGE_HEADER), HD_OK);
-	ck_assert_int_eq(hd_slots_note(&s, HD_REC_CONFIRMED, 0, 0, 1), HD_OK);
+	ck_assert_int_eq(hd_slots_note(&s, HD_REC_CONFIRMED, 1), HD_OK);
 }
 
 /* in_len = window length of the image, 0 = none. */

@@ -8,7 +8,7 @@
 #include "t_hd_flash.h"
 #include "t_hd_package.h"
 
-enum { T_WIRE = 4096, T_ARENA = 512 };
+enum { T_WIRE = 4096, T_ARENA = 512 + 256 };     /* activations, and outputs */
 
 struct t_wire { uint8_t bytes[T_WIRE]; size_t n; uint32_t hurt; };
 
