@@ -104,7 +104,7 @@ void hd_tag(const uint8_t key[HD_KEY_LEN], uint8_t type, uint16_t session, uint3
 struct hd_frame { uint8_t type, seq; uint16_t session; const uint8_t *body; size_t len; };
 
 /* Encode one frame for the wire, delimiter included.  body_len <= HD_BODY_MAX.
- * out (HD_WIRE_MAX,), or what the body needs: body_len + HD_WIRE_MORE.  Returns the number of bytes. */
+ * out (HD_WIRE_MAX,), or what the body needs: body_len + HD_WIRE_MORE.  Returns their number. */
 size_t hd_frame_write(uint8_t type, uint8_t seq, uint16_t session, const uint8_t *body,
                       size_t body_len, uint8_t *out);
 

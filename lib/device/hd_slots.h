@@ -17,8 +17,8 @@
  *   - the first record of a sector is written twice: where two are good, all but the last are sound
  *     and the other sector may go; where only one is, it never counted, and its own sector goes;
  *   - at boot the state is written again unless the last two records agree.
- * CONFIRMED, REVERTED and EMPTY keep `slot` active; the other one may hold anything, and nobody looks
- * at it before it is erased.  During TRIAL it holds the way back and is not touched. */
+ * CONFIRMED, REVERTED and EMPTY keep `slot` active; the other one may hold anything, and nobody
+ * looks at it before it is erased.  During TRIAL it holds the way back and is not touched. */
 #ifndef HD_SLOTS_H
 #define HD_SLOTS_H
 

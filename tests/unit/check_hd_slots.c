@@ -40,7 +40,8 @@ static void fill(uint8_t slot)
 
 static void note(struct hd_slots *s, uint8_t kind, uint8_t slot, uint16_t boots, uint32_t floor)
 {
-	ck_assert_int_eq(hd_slots_note(s, kind | (uint32_t)slot << 8 | (uint32_t)boots << 16, floor), HD_OK);
+	ck_assert_int_eq(hd_slots_note(s, kind | (uint32_t)slot << 8 | (uint32_t)boots << 16, floor),
+	                 HD_OK);
 }
 
 static void boot(struct hd_slots *s)
