@@ -52,6 +52,7 @@ struct conf_model {
 		int    epochs, batch, patience;
 		int64_t seed;
 		int    schedule;         /* enum hn_schedule                                   */
+		int    quantise;         /* 0 round after the fit, 1 train on for int8         */
 		double rate, weight_decay, smoothing;
 		double holdout;          /* share of labelled windows held back for the gate   */
 		double holdout_recent;   /* the same for windows of the new regime; 0: all train */

@@ -11,6 +11,7 @@ _Static_assert(HN_CLASSIFY == 0 && HN_REGRESS == 1 && HN_AUTOENCODE == 2 && HN_F
                "task_names follows enum hn_task");
 static const char *const mode_names[] = { "auto", "advise", "manual", NULL };
 static const char *const schedule_names[] = { "constant", "cosine", NULL };
+static const char *const quantise_names[] = { "ptq", "qat", NULL };
 static const char *const ask_names[] = { "episode", "stream", NULL };
 
 #define DAY  86400.0
@@ -87,6 +88,9 @@ REAL ("train.weight_decay", train.weight_decay, "0", 0, 1, "", CONF_RELOAD,
      "pull of the weights towards 0"),
 REAL ("train.smoothing",    train.smoothing, "0", 0, 0.5, "", CONF_RELOAD,
      "share of each label given to the other classes"),
+ENUM ("train.quantise",     train.quantise, "ptq", quantise_names, CONF_RELOAD,
+     "ptq: round the weights after the fit; qat: train on for half as many epochs, rounding as the "
+     "device will"),
 REAL ("train.holdout",      train.holdout, "0.2", 0.05, 0.9, "", CONF_RELOAD,
      "share of the labelled windows that only the gate sees"),
 REAL ("train.holdout_recent", train.holdout_recent, "0.2", 0, 0.9, "", CONF_RELOAD,

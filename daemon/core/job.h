@@ -9,7 +9,8 @@
  *   champion   version id to compare with, 0 = none; the fit begins with fresh weights
  *   train      { epochs, batch, patience, seed, rate, weight_decay, smoothing, holdout,
  *                holdout_recent, recent_share, scaler_frames, schedule (0 constant, 1 cosine),
- *                memory_max, checkpoint_s (seconds between two checkpoints) }
+ *                memory_max, checkpoint_s (seconds between two checkpoints),
+ *                quantise (0 after the fit, 1 train on for int8) }
  *   dry_run    true: only the plan
  *   checkpoint path of the file that the fit is kept in, "" = none
  * From hone-train, on stdout, framed messages (proc.h) of these types and no others: */
@@ -34,5 +35,6 @@ enum job_message {
  *   majority                  held-back windows of the most frequent class
  *   confusion                 [classes][classes], row = truth, challenger int8, held-back
  *   windows {train, valid, holdout, refused}, labels, label_hash, t0_us, t1_us,
- *   plan_bytes, peak_bytes, epochs, seconds, best_epoch, seed */
+ *   plan_bytes, peak_bytes, epochs, seconds, best_epoch, seed
+ *   int8      what quantisation did, layer by layer: docs/jobs.md */
 #endif

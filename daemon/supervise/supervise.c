@@ -186,13 +186,14 @@ static double period(const struct supervise *s, const struct conf_model *m)
 
 static json_t *train_spec(const struct conf_model *m)
 {
-	return json_pack("{si si si sI sf sf sf sf sf sf si si sI sf}",
+	return json_pack("{si si si sI sf sf sf sf sf sf si si sI sf si}",
 		"epochs", m->train.epochs, "batch", m->train.batch, "patience", m->train.patience,
 		"seed", (json_int_t)m->train.seed, "rate", m->train.rate, "weight_decay", m->train.weight_decay,
 		"smoothing", m->train.smoothing, "holdout", m->train.holdout,
 		"holdout_recent", m->train.holdout_recent, "recent_share", m->train.recent_share,
 		"scaler_frames", m->train.scaler_frames, "schedule", m->train.schedule,
-		"memory_max", (json_int_t)m->train.memory_max, "checkpoint_s", m->train.checkpoint_s);
+		"memory_max", (json_int_t)m->train.memory_max, "checkpoint_s", m->train.checkpoint_s,
+		"quantise", m->train.quantise);
 }
 
 /* The labels end when the job was first started: one that is started again sees the same. */

@@ -10,6 +10,9 @@
 
 enum { TRAINER_STREAMS_MAX = 64, TRAINER_WINDOWS_MAX = 200000 };
 
+/* Round after training, or train on for int8.  The order of the configuration's words. */
+enum trainer_quantise { TRAINER_PTQ = 0, TRAINER_QAT = 1 };
+
 /* The job, decoded (job.h says what the fields mean). */
 struct trainer_job {
 	int64_t id, now_us, since_us, champion;
@@ -21,6 +24,7 @@ struct trainer_job {
 	int64_t memory_max;
 	uint64_t seed;
 	int epochs, batch, patience, scaler_frames, schedule;
+	int quantise;                    /* enum trainer_quantise                                 */
 	bool dry_run;
 	char checkpoint[CONF_TEXT_MAX + 16];     /* path, "" = none                           */
 	double checkpoint_s;

@@ -7,9 +7,8 @@
 
 #include "clock.h"
 #include "job.h"
-#include "hn_run.h"
 
-enum { FIT_SLACK = 4096, PLAN_BATCH = 256 };
+enum { FIT_SLACK = 4096 };
 
 /* --- the plan --------------------------------------------------------------------------------- */
 
@@ -26,6 +25,9 @@ static void take_arrays(struct fit *f, struct hn_arena *a)
 	f->image = hn_arena_take(a, hn_image_need(&f->net));
 	f->blob_cap = hn_image_need(&f->net) + f->net.n_weights * sizeof(float) + FIT_SLACK;
 	f->blob = hn_arena_take(a, f->blob_cap);
+	if (f->job->quantise == TRAINER_QAT)
+		f->start = hn_arena_take(a, f->net.n_weights * sizeof *f->start);
+	f->fit_mark = a->used;
 }
 
 static struct hn_set set_of(const struct fit *f, enum hn_part p)
@@ -37,25 +39,18 @@ static struct hn_set set_of(const struct fit *f, enum hn_part p)
 static hn_status make_plan(struct fit *f, struct hn_err *err)
 {
 	struct hn_arena dry;
-	struct hn_run run;
 	struct hn_data data;
-	size_t train = 0;
+	size_t train = 0, tune = 0, after = 0;
 	hn_status rc;
 
 	hn_arena_init(&dry, NULL, 0);
 	take_arrays(f, &dry);
 	data = (struct hn_data){ set_of(f, HN_TRAIN), set_of(f, HN_VALID) };
 	rc = hn_train_need(&f->cfg, &data, &train, err);
-	if (rc != HN_OK)
-		return rc;
-	f->plan = dry.used + train;
-	/* quantisation and evaluation run batches forward after the fit: two of them at the most */
-	hn_arena_init(&dry, NULL, 0);
-	rc = hn_run_init(&run, &f->net, PLAN_BATCH, false, &dry);
-	if (rc != HN_OK)
-		return hn_fail(err, rc, "plan: %s", hn_status_text(rc));
-	f->plan += 2 * dry.used + (f->n[HN_TRAIN] + 64u) * sizeof(float);
-	return HN_OK;
+	if (rc == HN_OK)
+		rc = trainer_int8_need(f, &data, &tune, &after, err);
+	f->plan = dry.used + (train > tune ? train : tune) + after;
+	return rc;
 }
 
 static hn_status say_plan(struct fit *f, struct hn_err *err)
@@ -147,7 +142,7 @@ static void fill(struct fit *f)
 	}
 }
 
-/* --- fit and quantise ------------------------------------------------------------------------- */
+/* --- fit ------------------------------------------------------------------------------------- */
 
 static bool on_epoch(void *ctx, const struct hn_epoch *e)
 {
@@ -188,38 +183,13 @@ static void on_resumed(void *ctx, const struct hn_resume *r)
 		: json_pack("{ss}", "refused", r->why));
 }
 
-static hn_status fit_weights(struct fit *f, struct hn_err *err)
+static hn_status fit_weights(struct fit *f, const struct hn_data *data, struct hn_err *err)
 {
-	const struct hn_data data = { set_of(f, HN_TRAIN), set_of(f, HN_VALID) };
-	const struct hn_train_job job = { .cfg = &f->cfg, .data = &data, .arena = &f->arena, .ctx = f,
+	const struct hn_train_job job = { .cfg = &f->cfg, .data = data, .arena = &f->arena, .ctx = f,
 		.progress = on_epoch, .after_step = on_step, .resumed = on_resumed,
 		.resume = f->keep->fd >= 0 ? on_read : NULL };
 
 	return hn_train_run(&job, &f->result, err);
-}
-
-static hn_status quantise(struct fit *f, struct hn_err *err)
-{
-	const struct hn_quant_cfg q = { .net = &f->net, .weights = f->result.weights, .scaler = &f->scaler,
-	                                .rule = HN_CALIB_MINMAX, .tail = 1e-4 };
-	struct hn_calib calib;
-	struct hn_model m = { .task = (uint8_t)f->job->task, .in_len = (uint16_t)f->job->window,
-		.in_ch = f->d->ch, .out_n = f->net.out_n, .seed = f->job->seed, .scaler = f->scaler,
-		.weights = f->result.weights, .n_weights = f->net.n_weights };
-	hn_status rc = hn_calibrate(&q, (struct hn_samples){ f->x[HN_TRAIN], f->n[HN_TRAIN] }, &f->arena,
-	                            &calib, err);
-
-	if (rc == HN_OK)
-		rc = hn_image_write(&q, &calib, (struct hn_bytes){ f->image, hn_image_need(&f->net) },
-		                    &f->image_len, err);
-	if (rc != HN_OK)
-		return hn_fail(err, rc, "quantisation: %s", hn_status_text(rc));
-	(void)snprintf(m.net, sizeof m.net, "%s", f->job->net);
-	hn_calib_keep(&calib, &f->net, &m);
-	m.image = f->image;
-	m.image_len = (uint32_t)f->image_len;
-	rc = hn_model_write(&m, f->blob, f->blob_cap, &f->blob_len);
-	return rc == HN_OK ? rc : hn_fail(err, rc, "version: %s", hn_status_text(rc));
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */
@@ -251,6 +221,7 @@ static hn_status work(struct fit *f, const struct trainer_champion *champion,
                       struct hn_err *err)
 {
 	const int64_t start = clock_mono_us();
+	struct hn_data data;
 	hn_status rc;
 
 	hn_arena_init(&f->arena, f->memory, f->plan);
@@ -260,9 +231,10 @@ static hn_status work(struct fit *f, const struct trainer_champion *champion,
 	if (rc != HN_OK)
 		return rc;
 	fill(f);
-	rc = fit_weights(f, err);
+	data = (struct hn_data){ set_of(f, HN_TRAIN), set_of(f, HN_VALID) };
+	rc = fit_weights(f, &data, err);
 	if (rc == HN_OK)
-		rc = quantise(f, err);
+		rc = trainer_int8(f, &data, err);
 	if (rc == HN_OK)
 		rc = trainer_compare(f, champion);
 	if (rc != HN_OK)

@@ -1,5 +1,5 @@
-/* trainer_fit.h - the state of one fit; private to trainer_fit.c, trainer_compare.c and
- * trainer_report.c. */
+/* trainer_fit.h - the state of one fit; private to trainer_fit.c, trainer_int8.c, trainer_compare.c
+ * and trainer_report.c. */
 #ifndef TRAINER_FIT_H
 #define TRAINER_FIT_H
 
@@ -28,7 +28,11 @@ struct fit {
 	struct hn_train_result result;
 	struct trainer_keep *keep;
 	int64_t said_us;                 /* last progress message                                 */
-	struct hn_agreement agreement;
+	float *start;                    /* (n_weights,) to train for int8: where that begins     */
+	size_t fit_mark;                 /* of the arena, before the fit                          */
+	uint32_t tuned_epochs;           /* trained for int8                                      */
+	struct hn_choice choice;
+	struct hn_hurts hurts;
 };
 
 static inline size_t values_of(const struct fit *f)
@@ -39,6 +43,16 @@ static inline size_t values_of(const struct fit *f)
 /* Champion and challenger over the held-back windows, both as int8 images, exactly as a device
  * runs them; then the challenger in float32. */
 hn_status trainer_compare(struct fit *f, const struct trainer_champion *champion);
+
+/* The image and the version's blob, in f->image and f->blob.  Trains on for int8 when the job says
+ * so: then f->result.weights are those. */
+hn_status trainer_int8(struct fit *f, const struct hn_data *data, struct hn_err *err);
+
+/* Bytes that it takes: `tune` in place of the fit's, 0 when it does not train; `after` beside. */
+hn_status trainer_int8_need(struct fit *f, const struct hn_data *data, size_t *tune, size_t *after,
+                            struct hn_err *err);
+
+json_t *trainer_int8_json(const struct fit *f);          /* for the report */
 
 void trainer_report(const struct fit *f, double seconds);
 #endif

@@ -54,7 +54,7 @@ hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err
 		return hn_fail(err, HN_EFORMAT, "job: %s at line %d (one JSON object is expected on stdin)",
 		               je.text, je.line);
 	if (json_unpack_ex(o, &je, 0, "{sI ss ss sI ss si si si ss so sF s?I sI s?b s?s "
-		"s{si si si sI sF sF sF sF s?F s?F s?i s?i sI s?F}}",
+		"s{si si si sI sF sF sF sF s?F s?F s?i s?i sI s?F s?i}}",
 		"job", &id, "model", &model, "db", &db, "now_us", &now, "task", &task, "classes", &job->classes,
 		"window", &job->window, "hop", &job->hop, "network", &net, "streams", &streams,
 		"period_s", &job->period_s, "since_us", &since, "champion", &champion, "dry_run", &dry,
@@ -63,7 +63,7 @@ hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err
 		"rate", &job->rate, "weight_decay", &job->weight_decay, "smoothing", &job->smoothing,
 		"holdout", &job->holdout, "holdout_recent", &job->holdout_recent, "recent_share",
 		&job->recent_share, "scaler_frames", &job->scaler_frames, "schedule", &job->schedule,
-		"memory_max", &memory, "checkpoint_s", &job->checkpoint_s) != 0) {
+		"memory_max", &memory, "checkpoint_s", &job->checkpoint_s, "quantise", &job->quantise) != 0) {
 		rc = hn_fail(err, HN_EFORMAT, "job: %s", je.text);
 		json_decref(o);
 		return rc;

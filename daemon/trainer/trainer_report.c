@@ -52,7 +52,7 @@ void trainer_report(const struct fit *f, double seconds)
 
 	label_hash(f, hash);
 	trainer_say_json(JOB_REPORT, json_pack("{s{so so} sb si si si so s{si si si si si} "
-		"si ss sI sI sI sI si si sf sf sf sf sI}",
+		"si ss sI sI sI sI si si sf sf sf sf sI so}",
 		"sets", "recent", tally_json(&f->recent), "kept", tally_json(&f->kept),
 		"recent_trained", (int)(f->job->holdout_recent == 0),
 		"float_right", f->float_right, "int8_right", f->int8_right, "majority", f->majority,
@@ -63,5 +63,6 @@ void trainer_report(const struct fit *f, double seconds)
 		"peak_bytes", (json_int_t)f->arena.peak, "epochs", (int)f->result.epochs,
 		"best_epoch", (int)f->result.best_epoch, "loss", f->result.train_loss,
 		"valid_loss", isfinite(f->result.valid_loss) ? f->result.valid_loss : 0.0,
-		"gradient_norm", f->result.grad_norm_max, "seconds", seconds, "seed", (json_int_t)f->job->seed));
+		"gradient_norm", f->result.grad_norm_max, "seconds", seconds, "seed", (json_int_t)f->job->seed,
+		"int8", trainer_int8_json(f)));
 }

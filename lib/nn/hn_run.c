@@ -233,6 +233,8 @@ void hn_run_backward(struct hn_run *run, const float *weights, float *grad)
 		if (i && l->type->want_rows)
 			run->kern->transpose(p.x, run->lanes, run->rows, hn_size(l->in),
 			                     (size_t[2]){ hn_size(l->in), run->lanes });
+		if (run->fake && run->fake->grid[i + 1].scale > 0)
+			hn_fake_hold(&run->fake->grid[i + 1], run->y[i], dy, hn_size(l->out) * run->lanes);
 		l->type->backward(&p);
 		dy = dx;
 	}

@@ -1,5 +1,5 @@
 /* int8 beside float, layer by layer, with the device's own kernels. */
-#include "hn_quant.h"
+#include "hn_calib.h"
 
 #include <math.h>
 #include "hd_image.h"
@@ -17,7 +17,7 @@ struct compare {
 	uint8_t *arena;                  /* (arena_max,)                                       */
 	size_t arena_max;
 	double power[HN_NET_LAYERS_MAX], error[HN_NET_LAYERS_MAX];
-	uint32_t same;
+	uint32_t n, same;
 };
 
 /* Column j of a float tensor against q (size,) on its grid. */
@@ -83,14 +83,47 @@ static void compare_batch(struct compare *c)
 	}
 }
 
+double hn_quant_db(double power, double error)
+{
+	if (!(error > 1e-20 * power))
+		return 200;
+	return power > 1e-20 * error ? 10.0 * log10(power / error) : -200;
+}
+
+uint32_t hn_quant_pick(const struct hn_quant_cfg *cfg, uint32_t n, uint32_t at, uint32_t batch,
+                       uint32_t *order)
+{
+	const uint32_t all = cfg->compare_max && cfg->compare_max < n ? cfg->compare_max : n;
+	uint32_t k = 0;
+
+	for (; k < batch && at + k < all; k++)
+		order[k] = (uint32_t)((uint64_t)(at + k) * n / all);
+	return k;
+}
+
+static void compare_all(struct compare *c)
+{
+	const struct hn_agree_job *job = c->job;
+	uint32_t order[BATCH], n;
+
+	for (;; c->n += n) {
+		n = hn_quant_pick(job->cfg, job->samples.n, c->n, BATCH, order);
+		if (n == 0)
+			break;
+		hn_run_load(&c->run, job->samples.x, order, n);
+		hn_run_forward(&c->run, job->cfg->weights);
+		compare_batch(c);
+	}
+}
+
 static void report(const struct compare *c, struct hn_agreement *out)
 {
 	const struct hn_net *net = c->job->cfg->net;
-	const double n = (double)c->job->samples.n * net->out_n;
+	const double n = (double)c->n * net->out_n;
 	unsigned last = net->n_layers - 1u;
 	double worst = (double)INFINITY;
 
-	*out = (struct hn_agreement){ .n = c->job->samples.n, .same_argmax = c->same };
+	*out = (struct hn_agreement){ .n = c->n, .same_argmax = c->same };
 	while (last > 0 && hn_quant_skips(net, last))
 		last--;
 	out->out_mse = c->error[last] / n;
@@ -98,7 +131,7 @@ static void report(const struct compare *c, struct hn_agreement *out)
 		out->snr_db[i] = (double)NAN;
 		if (hn_quant_skips(net, i))
 			continue;
-		out->snr_db[i] = 10.0 * log10(c->power[i] / c->error[i]);
+		out->snr_db[i] = hn_quant_db(c->power[i], c->error[i]);
 		if (out->snr_db[i] < worst) {
 			worst = out->snr_db[i];
 			out->worst = (uint8_t)i;
@@ -166,15 +199,10 @@ hn_status hn_agree(const struct hn_agree_job *job, struct hn_arena *arena,
 	if (rc)
 		return rc;
 	rc = take_buffers(&c, arena);
-	for (uint32_t at = 0; !rc && !hn_arena_dry(arena) && at < job->samples.n; at += BATCH) {
-		const uint32_t n = job->samples.n - at < BATCH ? job->samples.n - at : BATCH;
-
-		hn_run_load(&c.run, job->samples.x + at * hn_size(net->in), NULL, n);
-		hn_run_forward(&c.run, job->cfg->weights);
-		compare_batch(&c);
-	}
-	if (!rc && !hn_arena_dry(arena))
+	if (!rc && !hn_arena_dry(arena)) {
+		compare_all(&c);
 		report(&c, out);
+	}
 	hn_arena_reset(arena, mark);
 	return rc;
 }

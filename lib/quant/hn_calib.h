@@ -6,6 +6,14 @@
 
 enum { HN_CALIB_BINS = 2048 };
 
+/* The samples that are compared: every one, or cfg->compare_max spread evenly.  `order` of those
+ * from `at` on, at most `batch`; returns their number, 0 behind the last. */
+uint32_t hn_quant_pick(const struct hn_quant_cfg *cfg, uint32_t n, uint32_t at, uint32_t batch,
+                       uint32_t *order);
+
+/* Power over error in dB, held within -200..200. */
+double hn_quant_db(double power, double error);
+
 struct hn_range { double lo, hi; };
 
 /* The int8 grid of a range. */

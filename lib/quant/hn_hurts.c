@@ -1,6 +1,6 @@
 /* What the rounding of each layer alone costs at the output: two float runs side by side, one of
  * them rounding in one place only. */
-#include "hn_quant.h"
+#include "hn_calib.h"
 
 #include <math.h>
 #include "hn_layer.h"
@@ -12,15 +12,17 @@ struct pair { struct hn_run plain, rounding; double power, error; };
 
 static void compare(struct pair *p, const struct hn_quant_cfg *cfg, struct hn_samples s)
 {
-	const size_t in = hn_size(cfg->net->in), lanes = p->plain.lanes;
+	const float *y = hn_run_out(&p->plain), *z = hn_run_out(&p->rounding);
+	const size_t lanes = p->plain.lanes;
+	uint32_t order[BATCH], n;
 
 	p->power = p->error = 0;
-	for (uint32_t at = 0; at < s.n; at += BATCH) {
-		const uint32_t n = s.n - at < BATCH ? s.n - at : BATCH;
-		const float *y = hn_run_out(&p->plain), *z = hn_run_out(&p->rounding);
-
-		hn_run_load(&p->plain, s.x + at * in, NULL, n);
-		hn_run_load(&p->rounding, s.x + at * in, NULL, n);
+	for (uint32_t at = 0;; at += n) {
+		n = hn_quant_pick(cfg, s.n, at, BATCH, order);
+		if (n == 0)
+			break;
+		hn_run_load(&p->plain, s.x, order, n);
+		hn_run_load(&p->rounding, s.x, order, n);
 		hn_run_forward(&p->plain, cfg->weights);
 		hn_run_forward(&p->rounding, cfg->weights);
 		for (size_t i = 0; i < cfg->net->out_n; i++)
@@ -61,7 +63,7 @@ static void measure(struct pair *p, const struct hn_fake *all, struct hn_samples
 			continue;
 		p->rounding.fake = &one;
 		compare(p, cfg, s);
-		out->snr_db[at] = 10.0 * log10(p->power / fmax(p->error, 1e-300));
+		out->snr_db[at] = hn_quant_db(p->power, p->error);
 		if (out->snr_db[at] < least) {
 			least = out->snr_db[at];
 			out->most = (uint8_t)at;

@@ -34,6 +34,8 @@ struct hn_quant_cfg {
 	const struct hn_scaler *scaler;  /* raw counts; n_ch == in_ch                          */
 	enum hn_calib_rule rule;
 	double tail;                     /* percentile: share cut off at each end, 1e-4         */
+	uint32_t compare_max;            /* samples that hn_agree and hn_quant_hurts look at, spread
+	                                    evenly; 0 = all                                     */
 	const uint8_t *frozen;           /* image whose weight scales are used again, or NULL  */
 	uint32_t frozen_len;
 };

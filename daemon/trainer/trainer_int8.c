@@ -1,0 +1,129 @@
+/* From float weights to the image and the version: the best grid, training for int8 when the model
+ * asks for it, and what each layer costs. */
+#include "trainer_fit.h"
+
+#include <string.h>
+
+/* Windows that int8 and float are compared on: enough for a tenth of a decibel. */
+enum { COMPARE_MAX = 1024 };
+
+static struct hn_quant_cfg quant_cfg(const struct fit *f)
+{
+	return (struct hn_quant_cfg){ .net = &f->net, .weights = f->result.weights, .scaler = &f->scaler,
+	                              .tail = 1e-4, .compare_max = COMPARE_MAX };
+}
+
+/* Half as many epochs again, at a falling rate. */
+static struct hn_train_cfg tune_cfg(const struct fit *f, const struct hn_fake *fake)
+{
+	struct hn_train_cfg cfg = f->cfg;
+
+	cfg.fake = fake;
+	cfg.start = f->start;
+	cfg.schedule = HN_COSINE;
+	cfg.epochs = (cfg.epochs + 1) / 2;
+	return cfg;
+}
+
+hn_status trainer_int8_need(struct fit *f, const struct hn_data *data, size_t *tune, size_t *after,
+                            struct hn_err *err)
+{
+	const struct hn_quant_cfg q = quant_cfg(f);
+	const struct hn_fake any = { .cfg = NULL };
+	const struct hn_train_cfg cfg = tune_cfg(f, &any);
+	struct hn_arena dry;
+	hn_status rc;
+
+	hn_arena_init(&dry, NULL, 0);
+	rc = hn_calib_choose(&q, (struct hn_samples){ NULL, 0 }, &dry, &f->choice, err);
+	if (rc == HN_OK)
+		rc = hn_quant_hurts(&q, &f->choice.calib, (struct hn_samples){ NULL, 0 }, &dry, &f->hurts);
+	*after = dry.peak;
+	*tune = 0;
+	if (rc == HN_OK && f->job->quantise == TRAINER_QAT)
+		rc = hn_train_need(&cfg, data, tune, err);
+	return rc;
+}
+
+/* Go on from the weights of the fit, seeing what int8 will make of them.  They take the fit's place
+ * in the arena. */
+static hn_status tune(struct fit *f, const struct hn_data *data, struct hn_err *err)
+{
+	struct hn_quant_cfg q = quant_cfg(f);
+	struct hn_fake fake;
+	struct hn_train_result before = f->result;
+	const struct hn_train_cfg cfg = tune_cfg(f, &fake);
+	hn_status rc = hn_fake_init(&fake, &q, &f->choice.calib);
+
+	if (rc != HN_OK)
+		return rc;
+	memcpy(f->start, f->result.weights, f->net.n_weights * sizeof *f->start);
+	hn_arena_reset(&f->arena, f->fit_mark);
+	rc = hn_train_run(&(struct hn_train_job){ .cfg = &cfg, .data = data, .arena = &f->arena },
+	                  &f->result, err);
+	if (rc != HN_OK)
+		return rc;
+	f->tuned_epochs = f->result.epochs;
+	before.weights = f->result.weights;      /* the report is about the fit */
+	f->result = before;
+	return HN_OK;
+}
+
+static hn_status write_version(struct fit *f, const struct hn_quant_cfg *q, struct hn_err *err)
+{
+	struct hn_model m = { .task = (uint8_t)f->job->task, .in_len = (uint16_t)f->job->window,
+		.in_ch = f->d->ch, .out_n = f->net.out_n, .seed = f->job->seed, .scaler = f->scaler,
+		.weights = q->weights, .n_weights = f->net.n_weights, .image = f->image };
+	hn_status rc = hn_image_write(q, &f->choice.calib,
+	                              (struct hn_bytes){ f->image, hn_image_need(&f->net) },
+	                              &f->image_len, err);
+
+	if (rc != HN_OK)
+		return hn_fail(err, rc, "quantisation: %s", hn_status_text(rc));
+	(void)snprintf(m.net, sizeof m.net, "%s", f->job->net);
+	hn_calib_keep(&f->choice.calib, &f->net, &m);
+	m.image_len = (uint32_t)f->image_len;
+	rc = hn_model_write(&m, f->blob, f->blob_cap, &f->blob_len);
+	return rc == HN_OK ? rc : hn_fail(err, rc, "version: %s", hn_status_text(rc));
+}
+
+hn_status trainer_int8(struct fit *f, const struct hn_data *data, struct hn_err *err)
+{
+	const struct hn_samples all = { data->train.x, data->train.n };
+	struct hn_quant_cfg q = quant_cfg(f);
+	hn_status rc = hn_calib_choose(&q, all, &f->arena, &f->choice, err);
+
+	if (rc == HN_OK && f->job->quantise == TRAINER_QAT)
+		rc = tune(f, data, err);
+	q.weights = f->result.weights;
+	if (rc == HN_OK)
+		rc = write_version(f, &q, err);
+	if (rc == HN_OK && f->tuned_epochs > 0)
+		rc = hn_agree(&(struct hn_agree_job){ &q, &f->choice.calib, f->image,
+		              (uint32_t)f->image_len, all }, &f->arena, &f->choice.agreement);
+	if (rc == HN_OK)
+		rc = hn_quant_hurts(&q, &f->choice.calib, all, &f->arena, &f->hurts);
+	return rc == HN_OK ? rc : hn_fail(err, rc, "quantisation: %s", hn_status_text(rc));
+}
+
+static json_t *layer_json(const struct fit *f, unsigned i)
+{
+	return json_pack("{ss sf sf}", "layer", f->net.layer[i].text, "snr_db",
+	                 f->choice.agreement.snr_db[i], "alone_db", f->hurts.snr_db[i + 1]);
+}
+
+json_t *trainer_int8_json(const struct fit *f)
+{
+	static const char *const rules[HN_CALIB_RULES] = { "minmax", "percentile", "mse" };
+	const struct hn_agreement *a = &f->choice.agreement;
+	const unsigned most = f->hurts.most;
+	json_t *layers = json_array();
+
+	for (unsigned i = 0; i < f->net.n_layers; i++)
+		if (!hn_quant_skips(&f->net, i))
+			json_array_append_new(layers, layer_json(f, i));
+	return json_pack("{ss ss si si si sf ss so}", "method", f->tuned_epochs ? "qat" : "ptq",
+		"calibration", rules[f->choice.rule], "tuned_epochs", (int)f->tuned_epochs,
+		"compared", (int)a->n, "same", (int)a->same_argmax, "input_alone_db", f->hurts.snr_db[0],
+		"hurts_most", most ? f->net.layer[most - 1].text : "input", "layers", layers);
+}
