@@ -41,18 +41,29 @@ struct hn_adam_args {
 	float *w, *m, *v;        /* (n,) */
 	const float *g;
 	float g_scale;           /* gradient is multiplied by it                              */
+	float l2;                /* l2 w is added to it                                       */
 	float decay;             /* w *= decay first                                          */
 	float b1, b2, c1, c2, eps;       /* c = 1 - b, rounded once                        */
 	float rate;              /* lr / (1 - b1^t)                                           */
 	float v_norm;            /* 1 / sqrt(1 - b2^t)                                        */
 };
 
-struct hn_mse_args {
+/* g' = g_scale g + l2 w;  m = momentum m + g';  w -= rate (by_m m + by_g g') */
+struct hn_sgd_args {
+	size_t n;
+	float *w, *m;            /* (n,) */
+	const float *g;
+	float g_scale, l2, momentum, rate, by_m, by_g;
+};
+
+/* Losses by targets, means over m. */
+struct hn_target_args {
 	size_t m, lanes;
 	const float *y, *t;      /* (m, lanes) */
 	const float *share;      /* (lanes,)   */
-	float *loss;             /* (lanes,) mean over m of (y - t)^2                         */
-	float *dy;               /* (m, lanes) share * 2 (y - t) / m, or NULL                 */
+	float *loss;             /* (lanes,)                                                  */
+	float *dy;               /* (m, lanes) gradient of sum of share * loss, or NULL       */
+	float delta;             /* huber                                                     */
 };
 
 struct hn_pool_args {
@@ -160,7 +171,10 @@ struct hn_kernels {
 	void (*depth_back)(const struct hn_depth_args *a);
 	void (*gru)(const struct hn_gru_args *a);
 	void (*gru_back)(const struct hn_gru_args *a);
-	void (*mse)(const struct hn_mse_args *a);
+	void (*mse)(const struct hn_target_args *a);
+	void (*huber)(const struct hn_target_args *a);
+	void (*binary)(const struct hn_target_args *a);  /* cross-entropy of logits           */
+	void (*sgd)(const struct hn_sgd_args *a);
 	void (*adam)(const struct hn_adam_args *a);
 };
 

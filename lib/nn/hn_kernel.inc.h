@@ -42,6 +42,7 @@ const struct hn_kernels FN(hn_kernels) = {
 	.moved = FN(moved),
 	.relu = FN(relu), .relu_back = FN(relu_back), .tanh = FN(tanh), .tanh_back = FN(tanh_back),
 	.exp = FN(exp), .log = FN(log), .softmax = FN(softmax), .mse = FN(mse),
+	.huber = FN(huber), .binary = FN(binary),
 	.bound = FN(bound), .bound_back = FN(bound_back), .leaky = FN(leaky),
 	.leaky_back = FN(leaky_back), .sigmoid = FN(sigmoid), .sigmoid_back = FN(sigmoid_back),
 	.max_pool = FN(max_pool), .max_pool_back = FN(max_pool_back), .avg_pool = FN(avg_pool),
@@ -49,5 +50,5 @@ const struct hn_kernels FN(hn_kernels) = {
 	.add = FN(add), .softmax_back = FN(softmax_back), .drop = FN(drop),
 	.strip_sum = FN(strip_sum), .strip_dot = FN(strip_dot), .norm = FN(norm),
 	.norm_back = FN(norm_back), .depth = FN(depth), .depth_back = FN(depth_back),
-	.gru = FN(gru), .gru_back = FN(gru_back), .adam = FN(adam),
+	.gru = FN(gru), .gru_back = FN(gru_back), .adam = FN(adam), .sgd = FN(sgd),
 };

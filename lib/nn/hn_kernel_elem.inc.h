@@ -192,7 +192,7 @@ K_FN static void FN(softmax)(const float *y, const size_t m_lanes[2], float *p, 
 	}
 }
 
-K_FN static void FN(mse)(const struct hn_mse_args *q)
+K_FN static void FN(mse)(const struct hn_target_args *q)
 {
 	const float inv = 1.0f / (float)q->m;
 
@@ -206,6 +206,49 @@ K_FN static void FN(mse)(const struct hn_mse_args *q)
 			sum = K_FMA(d, d, sum);
 			if (q->dy)
 				ST(q->dy + i, d * share);
+		}
+		ST(q->loss + j, sum * inv);
+	}
+}
+
+K_FN static void FN(huber)(const struct hn_target_args *q)
+{
+	const float inv = 1.0f / (float)q->m;
+	const vf delta = SPLAT(q->delta);
+
+	for (size_t j = 0; j < q->lanes; j += VL) {
+		const vf share = LD(q->share + j) * inv;
+		vf sum = { 0 };
+
+		for (size_t i = j; i < q->m * q->lanes; i += q->lanes) {
+			const vf d = LD(q->y + i) - LD(q->t + i);
+			const vi sign = (vi)d & INT32_MIN;
+			const vf a = (vf)((vi)d & INT32_MAX), cut = PICK(a > delta, delta, a);
+
+			sum = K_FMA(cut, a - 0.5f * cut, sum);
+			if (q->dy)
+				ST(q->dy + i, (vf)((vi)cut | sign) * share);
+		}
+		ST(q->loss + j, sum * inv);
+	}
+}
+
+/* log(1 + exp(y)) = max(y, 0) + log(1 + exp(-|y|)) */
+K_FN static void FN(binary)(const struct hn_target_args *q)
+{
+	const float inv = 1.0f / (float)q->m;
+
+	for (size_t j = 0; j < q->lanes; j += VL) {
+		const vf share = LD(q->share + j) * inv;
+		vf sum = { 0 };
+
+		for (size_t i = j; i < q->m * q->lanes; i += q->lanes) {
+			const vf y = LD(q->y + i), t = LD(q->t + i);
+			const vf top = (vf)(~(vi)(y < 0.0f) & (vi)y), minus = (vf)((vi)y | INT32_MIN);
+
+			sum += top - y * t + FN(vlog)(1.0f + FN(vexp)(minus));
+			if (q->dy)
+				ST(q->dy + i, (FN(vsigmoid)(y) - t) * share);
 		}
 		ST(q->loss + j, sum * inv);
 	}

@@ -3,9 +3,10 @@
 /* --- Adam: torch's form, eps outside the root ------------------------------------------------- */
 
 /* Moments of one vector; returns the denominator. */
-INLINE vf FN(moments)(const struct hn_adam_args *q, const float *g, float *m, float *v)
+INLINE vf FN(moments)(const struct hn_adam_args *q, const float *g, const float *w, float *m,
+                      float *v)
 {
-	const vf grad = LD(g) * q->g_scale;
+	const vf grad = K_FMA(LD(w), SPLAT(q->l2), LD(g) * q->g_scale);
 	const vf v1 = K_FMA(grad * grad, SPLAT(q->c2), LD(v) * q->b2);
 
 	ST(m, K_FMA(grad, SPLAT(q->c1), LD(m) * q->b1));
@@ -19,7 +20,8 @@ INLINE void FN(adam_block)(const struct hn_adam_args *q, const float *g, float *
                            float *v)
 {
 	for (size_t i = 0, j = HN_LANES; i < HN_LANES; i += VL, j += VL) {
-		const vf a = FN(moments)(q, g + i, m + i, v + i), b = FN(moments)(q, g + j, m + j, v + j);
+		const vf a = FN(moments)(q, g + i, w + i, m + i, v + i);
+		const vf b = FN(moments)(q, g + j, w + j, m + j, v + j);
 		const vf rate = q->rate / (a * b);
 
 		ST(w + i, LD(w + i) * q->decay - LD(m + i) * (rate * b));
@@ -47,5 +49,35 @@ K_FN static void FN(adam)(const struct hn_adam_args *args)
 		memcpy(q->w + i, w, left);
 		memcpy(q->m + i, m, left);
 		memcpy(q->v + i, v, left);
+	}
+}
+
+/* --- SGD -------------------------------------------------------------------------------------- */
+
+INLINE void FN(sgd1)(const struct hn_sgd_args *q, const float *g, float *w, float *m)
+{
+	const vf grad = K_FMA(LD(w), SPLAT(q->l2), LD(g) * q->g_scale);
+	const vf m1 = K_FMA(LD(m), SPLAT(q->momentum), grad);
+
+	ST(m, m1);
+	ST(w, LD(w) - q->rate * K_FMA(m1, SPLAT(q->by_m), grad * q->by_g));
+}
+
+K_FN static void FN(sgd)(const struct hn_sgd_args *q)
+{
+	size_t i = 0;
+
+	for (; i + VL <= q->n; i += VL)
+		FN(sgd1)(q, q->g + i, q->w + i, q->m + i);
+	if (i < q->n) {
+		const size_t left = (q->n - i) * sizeof(float);
+		float g[VL] = { 0 }, w[VL] = { 0 }, m[VL] = { 0 };
+
+		memcpy(g, q->g + i, left);
+		memcpy(w, q->w + i, left);
+		memcpy(m, q->m + i, left);
+		FN(sgd1)(q, g, w, m);
+		memcpy(q->w + i, w, left);
+		memcpy(q->m + i, m, left);
 	}
 }

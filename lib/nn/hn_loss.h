@@ -14,8 +14,11 @@ struct hn_loss_pass {
 	const float   *y;        /* (out_n, lanes) outputs of the net                         */
 	const float   *target;   /* (out_n, lanes) or NULL                                    */
 	const int32_t *label;    /* (n,) or NULL                                              */
-	const float   *share;    /* (lanes,) weight of each sample / sum of weights in the batch */
-	float smoothing;
+	const float   *share;    /* (lanes,) weight of each sample / sum of weights in the batch; the
+	                            weight of its class is part of it                          */
+	const float   *class_weight;     /* (out_n,) > 0 or NULL: the smoothed share of a label */
+	float smoothing;         /* cross_entropy: [0, 1)                                      */
+	float delta;             /* huber: where it becomes linear, > 0                        */
 	float *loss;             /* (lanes,) loss of each sample, not weighted                */
 	float *work;             /* (2 + out_n, lanes)                                        */
 	float *dy;               /* (out_n, lanes) gradient of sum(share * loss); NULL = not wanted */
@@ -23,7 +26,8 @@ struct hn_loss_pass {
 
 struct hn_loss_type {
 	const char *name;
-	bool labels;             /* wants label, otherwise target                             */
+	bool labels, targets;    /* can be computed from a label (class), from a target; or either */
+	float target_lo, target_hi;      /* allowed targets; 0, 0 = any                        */
 	void (*run)(const struct hn_loss_pass *p);
 };
 

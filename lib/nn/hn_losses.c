@@ -2,11 +2,14 @@
 
 #include <string.h>
 
-extern const struct hn_loss_type hn_loss_cross_entropy, hn_loss_mse;
+extern const struct hn_loss_type hn_loss_cross_entropy, hn_loss_mse, hn_loss_huber,
+	hn_loss_binary_cross_entropy;
 
 const struct hn_loss_type *const hn_losses[] = {
 	&hn_loss_cross_entropy,
 	&hn_loss_mse,
+	&hn_loss_huber,
+	&hn_loss_binary_cross_entropy,
 	NULL
 };
 

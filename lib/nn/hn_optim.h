@@ -2,6 +2,7 @@
 #ifndef HN_OPTIM_H
 #define HN_OPTIM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "hn_kernel.h"
@@ -10,7 +11,9 @@ struct hn_optim_step {
 	const struct hn_kernels *kern;
 	size_t   n;
 	uint64_t step;           /* 1 for the first                                           */
-	float    lr, weight_decay;
+	float    lr, weight_decay;       /* added to the gradient, or decoupled: see the row  */
+	float    momentum;       /* sgd: [0, 1)                                               */
+	bool     nesterov;       /* sgd: look ahead                                           */
 	float    scale;          /* the gradient is multiplied by this first (clipping)       */
 	const float *g;          /* (n,)                                                      */
 	float   *w;              /* (n,)                                                      */

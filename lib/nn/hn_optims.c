@@ -2,10 +2,12 @@
 
 #include <string.h>
 
-extern const struct hn_optim_type hn_optim_adam;
+extern const struct hn_optim_type hn_optim_adam, hn_optim_adamw, hn_optim_sgd;
 
 const struct hn_optim_type *const hn_optims[] = {
 	&hn_optim_adam,
+	&hn_optim_adamw,
+	&hn_optim_sgd,
 	NULL
 };
 

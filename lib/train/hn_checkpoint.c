@@ -256,6 +256,9 @@ static void add_cfg(struct hd_sha256 *s, const struct hn_train_cfg *c)
 	add(s, c->fake ? c->fake->grid : NULL, c->fake ? sizeof c->fake->grid : 0);
 	add_real(s, c->lr);
 	add_real(s, c->weight_decay);
+	add_real(s, c->momentum);
+	add_u32(s, c->nesterov);
+	add_real(s, c->delta);
 	add_real(s, c->smoothing);
 	add_real(s, c->clip_norm);
 	add_real(s, c->min_delta);

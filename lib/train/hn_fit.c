@@ -13,7 +13,7 @@ static void load(struct hn_fit *f, const struct hn_set *set, const uint32_t *ord
 	if (net->task == HN_REGRESS || net->task == HN_FORECAST)
 		hn_run_load_target(&f->run, set->target, order, n);
 	hn_run_load(&f->run, set->x, order, n);
-	for (uint32_t i = 0; f->cfg->loss->labels && i < n; i++)
+	for (uint32_t i = 0; net->task == HN_CLASSIFY && i < n; i++)
 		f->label[i] = set->label[order ? order[i] : i];
 }
 
@@ -41,6 +41,14 @@ static double load_shares(struct hn_fit *f, const struct hn_set *set, const uint
 	return sum;
 }
 
+/* (out_n, lanes) targets of the loaded batch; NULL: it has labels. */
+static const float *target_of(const struct hn_fit *f)
+{
+	const enum hn_task task = f->cfg->net->task;
+
+	return task == HN_AUTOENCODE ? f->run.x : task == HN_CLASSIFY ? NULL : f->run.target;
+}
+
 /* Loss of the loaded batch, weighted by the shares; with its gradient when `dy`. */
 static double batch_loss(struct hn_fit *f, float *dy)
 {
@@ -50,8 +58,9 @@ static double batch_loss(struct hn_fit *f, float *dy)
 
 	f->cfg->loss->run(&(struct hn_loss_pass){
 		.kern = run->kern, .n = run->n, .lanes = run->lanes, .out_n = net->out_n,
-		.y = hn_run_out(run), .target = net->task == HN_AUTOENCODE ? run->x : run->target,
+		.y = hn_run_out(run), .target = target_of(f),
 		.label = f->label, .share = f->share, .smoothing = f->cfg->smoothing,
+		.class_weight = f->cfg->class_weight, .delta = f->cfg->delta,
 		.loss = f->loss, .work = f->work, .dy = dy });
 	for (uint32_t i = 0; i < run->n; i++)
 		sum += (double)f->share[i] * (double)f->loss[i];
@@ -97,10 +106,11 @@ struct hn_score hn_fit_score(struct hn_fit *f, const float *w, const struct hn_s
 		hn_run_forward(&f->run, w);
 		loss += weight * batch_loss(f, NULL);
 		sum += weight;
-		if (f->cfg->loss->labels)
+		if (net->task == HN_CLASSIFY)
 			hits += batch_hits(f);
 	}
-	return (struct hn_score){ loss / sum, f->cfg->loss->labels ? (double)hits / set->n : (double)NAN };
+	return (struct hn_score){ loss / sum,
+		net->task == HN_CLASSIFY ? (double)hits / set->n : (double)NAN };
 }
 
 /* Rate of the next step by the schedule; f->s.lr is the one that roll backs halve. */
@@ -132,7 +142,8 @@ static bool step(struct hn_fit *f)
 	for (struct hn_span s = hn_net_trained(c->net, 0); s.n; s = hn_net_trained(c->net, s.at + s.n))
 		c->optim->step(&(struct hn_optim_step){
 			.kern = f->run.kern, .n = s.n, .step = f->s.step + 1, .lr = (float)rate(f),
-			.weight_decay = c->weight_decay, .scale = scale, .g = f->g + s.at, .w = f->w + s.at,
+			.weight_decay = c->weight_decay, .momentum = c->momentum,
+			.nesterov = c->nesterov, .scale = scale, .g = f->g + s.at, .w = f->w + s.at,
 			.state = f->state + s.at, .stride = f->n_w });
 	hn_run_track(&f->run, f->w);
 	f->s.step++;

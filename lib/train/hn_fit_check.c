@@ -8,7 +8,7 @@ hn_status hn_fit_check_cfg(const struct hn_train_cfg *c, struct hn_err *err)
 {
 	if (!c->net || c->net->n_layers == 0 || !c->loss || !c->optim)
 		return hn_fail(err, HN_EINVAL, "training needs a net, a loss and an optimiser");
-	if (c->loss->labels != (c->net->task == HN_CLASSIFY))
+	if (!(c->net->task == HN_CLASSIFY ? c->loss->labels : c->loss->targets))
 		return hn_fail(err, HN_EINVAL, "loss %s does not fit the task %s", c->loss->name,
 		               hn_task_name(c->net->task));
 	if (c->batch < 1 || c->batch > HN_TRAIN_BATCH_MAX)
@@ -20,6 +20,10 @@ hn_status hn_fit_check_cfg(const struct hn_train_cfg *c, struct hn_err *err)
 	if (!(c->weight_decay >= 0) || !(c->weight_decay * c->lr < 1))
 		return hn_fail(err, HN_EINVAL, "weight decay %g: 0 or more, below 1 / learning rate",
 		               (double)c->weight_decay);
+	if (!(c->momentum >= 0 && c->momentum < 1))
+		return hn_fail(err, HN_EINVAL, "momentum %g: 0 to below 1", (double)c->momentum);
+	if (!(c->delta > 0) || !isfinite(c->delta))
+		return hn_fail(err, HN_EINVAL, "huber delta %g: must be positive", (double)c->delta);
 	if (!(c->smoothing >= 0 && c->smoothing < 1))
 		return hn_fail(err, HN_EINVAL, "label smoothing %g: 0 to below 1", (double)c->smoothing);
 	if (!(c->clip_norm >= 0) || !(c->min_delta >= 0))
@@ -86,6 +90,24 @@ static hn_status check_set(const struct hn_net *net, const struct hn_set *s, con
 	return rc ? rc : check_weights(s, what, err);
 }
 
+/* Targets that the loss can take. */
+static hn_status check_range(const struct hn_train_cfg *c, const struct hn_set *s, const char *what,
+                             struct hn_err *err)
+{
+	const float *v = c->net->task == HN_AUTOENCODE ? s->x : s->target;
+	const float lo = c->loss->target_lo, hi = c->loss->target_hi;
+	const size_t width = c->net->out_n;
+
+	if (c->net->task == HN_CLASSIFY || !(hi > lo))
+		return HN_OK;
+	for (size_t i = 0; i < s->n * width; i++)
+		if (!(v[i] >= lo && v[i] <= hi))
+			return hn_fail(err, HN_ERANGE, "%s: sample %zu, target %zu is %g; loss %s takes %g to %g",
+			               what, i / width, i % width, (double)v[i], c->loss->name, (double)lo,
+			               (double)hi);
+	return HN_OK;
+}
+
 static hn_status check_classes(const struct hn_set *s, struct hn_err *err)
 {
 	for (uint32_t i = 1; i < s->n; i++)
@@ -113,6 +135,10 @@ hn_status hn_fit_check(const struct hn_train_cfg *c, const struct hn_data *data,
 	rc = check_set(c->net, &data->train, "training data", err);
 	if (!rc)
 		rc = check_set(c->net, &data->valid, "held-back data", err);
+	if (!rc)
+		rc = check_range(c, &data->train, "training data", err);
+	if (!rc)
+		rc = check_range(c, &data->valid, "held-back data", err);
 	if (!rc && c->net->task == HN_CLASSIFY)
 		rc = check_classes(&data->train, err);
 	if (!rc && c->net->task == HN_CLASSIFY)

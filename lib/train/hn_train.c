@@ -7,7 +7,8 @@
 void hn_train_defaults(struct hn_train_cfg *cfg, const struct hn_net *net)
 {
 	*cfg = (struct hn_train_cfg){
-		.net = net, .loss = hn_loss_of(net->task), .optim = hn_optim_find("adam"), .seed = 1,
+		.net = net, .loss = hn_loss_of(net->task), .optim = hn_optim_find("adamw"), .seed = 1,
+		.momentum = 0.9f, .delta = 1.0f,
 		.lr = 1e-3f, .min_delta = 1e-4f, .batch = 32, .epochs = 100, .patience = 10 };
 }
 

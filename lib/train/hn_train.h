@@ -35,14 +35,17 @@ enum hn_schedule { HN_CONSTANT = 0, HN_COSINE = 1 };
 struct hn_train_cfg {
 	const struct hn_net *net;
 	const struct hn_loss_type *loss;         /* hn_loss_of(task) by default               */
-	const struct hn_optim_type *optim;       /* Adam by default                           */
+	const struct hn_optim_type *optim;       /* adamw by default                          */
 	const struct hn_kernels *kern;           /* NULL = best of this CPU                   */
 	const float *start;      /* (n_weights,) champion's weights to begin from; NULL = fresh */
 	const float *class_weight;       /* (out_n,) > 0 or NULL                              */
 	uint64_t seed;           /* initial weights and order of the samples                  */
 	float    lr;             /* 1e-3                                                      */
 	enum hn_schedule schedule;       /* HN_CONSTANT                                        */
-	float    weight_decay;   /* decoupled: w -= lr * weight_decay * w; 0                  */
+	float    weight_decay;   /* adamw: w -= lr weight_decay w; adam, sgd: part of the gradient; 0 */
+	float    momentum;       /* sgd, [0, 1); 0.9                                          */
+	bool     nesterov;       /* sgd; false                                                */
+	float    delta;          /* huber: errors from here on count linearly; 1              */
 	float    smoothing;      /* label smoothing [0, 1); 0                                 */
 	float    clip_norm;      /* largest gradient norm, 0 = no limit                       */
 	float    min_delta;      /* improvement of the held-back loss that counts; 1e-4       */

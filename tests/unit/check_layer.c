@@ -212,37 +212,84 @@ struct loss_setting {
 	float y[OUT * LANES], t[OUT * LANES], dy[OUT * LANES], share[LANES], loss[LANES];
 	float work[(OUT + 2) * LANES], smoothing;
 	int32_t label[LANES];
+	bool weighted, by_label;         /* classes have weights; no targets                       */
 };
+
+#define DELTA 0.75
+static const float class_weight[OUT] = { 0.5f, 1, 2, 3, 0.25f };
 
 static void run_loss(const struct hn_loss_type *l, struct loss_setting *s, float *dy)
 {
 	l->run(&(struct hn_loss_pass){ .kern = hn_kernels_best(), .n = USED, .lanes = LANES,
-	       .out_n = OUT, .y = s->y, .target = s->t, .label = s->label, .share = s->share,
-	       .smoothing = s->smoothing, .loss = s->loss, .work = s->work, .dy = dy });
+	       .out_n = OUT, .y = s->y, .target = s->by_label ? NULL : s->t, .label = s->label,
+	       .share = s->share, .smoothing = s->smoothing, .loss = s->loss, .work = s->work, .dy = dy,
+	       .class_weight = s->weighted ? class_weight : NULL, .delta = (float)DELTA });
 }
 
-/* The same losses, from their definitions, in double. */
-static double reference(const struct hn_loss_type *l, const struct loss_setting *s, size_t j)
+/* The same losses, from their definitions, in double: one term of the mean over outputs ... */
+static double mse_term(double y, double t)
 {
+	return (y - t) * (y - t);
+}
+
+static double huber_term(double y, double t)
+{
+	const double d = fabs(y - t);
+
+	return d <= DELTA ? d * d / 2 : DELTA * (d - DELTA / 2);
+}
+
+static double binary_term(double y, double t)
+{
+	return -t * log(1 / (1 + exp(-y))) - (1 - t) * log(1 - 1 / (1 + exp(-y)));
+}
+
+static double mean_term(const struct loss_setting *s, size_t j, double (*term)(double, double))
+{
+	double sum = 0;
+
+	for (size_t c = 0; c < OUT; c++) {
+		const double t = s->by_label ? (int32_t)c == s->label[j] : (double)s->t[c * LANES + j];
+
+		sum += term((double)s->y[c * LANES + j], t) / OUT;
+	}
+	return sum;
+}
+
+/* ... and torch's CrossEntropyLoss(weight, label_smoothing), divided by the weight of the label. */
+static double cross_entropy(const struct loss_setting *s, size_t j)
+{
+	const double even = (double)s->smoothing / OUT;
 	double sum = 0, loss = 0;
 
+	for (size_t c = 0; c < OUT; c++)
+		sum += exp((double)s->y[c * LANES + j]);
 	for (size_t c = 0; c < OUT; c++) {
-		const double d = (double)s->y[c * LANES + j] - (double)s->t[c * LANES + j];
-
-		sum += l->labels ? exp((double)s->y[c * LANES + j]) : d * d / OUT;
-	}
-	if (!l->labels)
-		return sum;
-	for (size_t c = 0; c < OUT; c++) {
-		const double t = (1 - (double)s->smoothing) * ((int32_t)c == s->label[j]) +
-		                 (double)s->smoothing / OUT;
+		const double v = s->weighted ? (double)class_weight[c] : 1;
+		const double of = s->weighted ? (double)class_weight[s->label[j]] : 1;
+		const double t = (1 - (double)s->smoothing) * ((int32_t)c == s->label[j]) + even * v / of;
 
 		loss -= t * ((double)s->y[c * LANES + j] - log(sum));
 	}
 	return loss;
 }
 
-static void fill_loss(struct loss_setting *s, float smoothing)
+static const struct { const char *name; double (*term)(double, double); } references[] = {
+	{ "cross_entropy", NULL }, { "mse", mse_term }, { "huber", huber_term },
+	{ "binary_cross_entropy", binary_term },
+};
+
+static double reference(const struct hn_loss_type *l, const struct loss_setting *s, size_t j)
+{
+	for (size_t i = 0; i < sizeof references / sizeof *references; i++)
+		if (strcmp(references[i].name, l->name) == 0)
+			return references[i].term ? mean_term(s, j, references[i].term)
+			                          : cross_entropy(s, j);
+	ck_abort_msg("no reference for the loss %s", l->name);
+	return 0;
+}
+
+static void fill_loss(const struct hn_loss_type *l, struct loss_setting *s, float smoothing)
 {
 	struct hn_rng rng;
 
@@ -251,6 +298,8 @@ static void fill_loss(struct loss_setting *s, float smoothing)
 	for (size_t i = 0; i < OUT * LANES; i++) {
 		s->y[i] = (float)(2 * hn_rng_normal(&rng));
 		s->t[i] = (float)hn_rng_normal(&rng);
+		if (l->target_hi > l->target_lo)
+			s->t[i] = (float)hn_rng_unit(&rng);
 	}
 	for (size_t j = 0; j < USED; j++) {
 		s->share[j] = (float)hn_rng_unit(&rng) / USED;
@@ -258,14 +307,17 @@ static void fill_loss(struct loss_setting *s, float smoothing)
 	}
 }
 
+/* Bits of the case: smoothing, class weights, labels instead of targets. */
 START_TEST(losses_and_their_gradients_follow_the_definition)
 {
-	static const float smoothings[] = { 0, 0.1f };
-
 	for (int k = 0; hn_losses[k]; k++) {
 		struct loss_setting s;
 
-		fill_loss(&s, smoothings[_i]);
+		fill_loss(hn_losses[k], &s, _i & 1 ? 0.1f : 0);
+		s.weighted = _i & 2;
+		s.by_label = _i & 4 || !hn_losses[k]->targets;
+		if (s.by_label && !hn_losses[k]->labels)
+			continue;
 		run_loss(hn_losses[k], &s, s.dy);
 		for (size_t j = 0; j < USED; j++)
 			ck_assert_double_eq_tol((double)s.loss[j], reference(hn_losses[k], &s, j), 2e-6);
@@ -293,7 +345,7 @@ START_TEST(a_loss_without_gradient_is_the_same_loss)
 	for (int k = 0; hn_losses[k]; k++) {
 		struct loss_setting a, b;
 
-		fill_loss(&a, 0.1f);
+		fill_loss(hn_losses[k], &a, 0.1f);
 		b = a;
 		run_loss(hn_losses[k], &a, a.dy);
 		run_loss(hn_losses[k], &b, NULL);
@@ -308,7 +360,7 @@ START_TEST(a_nan_output_gives_a_nan_loss)
 		for (size_t c = 0; c < OUT; c++) {
 			struct loss_setting s;
 
-			fill_loss(&s, 0);
+			fill_loss(hn_losses[k], &s, 0);
 			s.y[c * LANES + 3] = NAN;
 			run_loss(hn_losses[k], &s, s.dy);
 			ck_assert_msg(isnan(s.loss[3]), "%s, output %zu", hn_losses[k]->name, c);
@@ -317,34 +369,78 @@ START_TEST(a_nan_output_gives_a_nan_loss)
 }
 END_TEST
 
-/* Adam written out in double, as PyTorch documents it. */
-START_TEST(adam_follows_a_double_reference_for_1000_steps)
+/* The optimisers written out in double, as PyTorch documents them. */
+struct reference { double w, m, v, decay, momentum; bool nesterov; };
+
+static const double rate = 0.01;
+
+static void ref_adam(struct reference *r, double g, int t)
 {
-	enum { P = 37 };
-	const struct hn_optim_type *adam = hn_optim_find("adam");
-	const double lr = 0.01, decay = _i ? 0.05 : 0;
-	static float w[P], g[P], state[2 * P];
-	double rw[P], rm[P] = { 0 }, rv[P] = { 0 };
-	struct hn_rng rng;
+	r->m = 0.9 * r->m + 0.1 * g;
+	r->v = 0.999 * r->v + 0.001 * g * g;
+	r->w -= rate * (r->m / (1 - pow(0.9, t))) / (sqrt(r->v / (1 - pow(0.999, t))) + 1e-8);
+}
 
-	hn_rng_seed(&rng, 5);
-	memset(state, 0, sizeof state);
-	for (int i = 0; i < P; i++)
-		rw[i] = (double)(w[i] = (float)hn_rng_normal(&rng));
-	for (int t = 1; t <= 1000; t++) {
+static void ref_adam_l2(struct reference *r, double g, int t)
+{
+	ref_adam(r, g + r->decay * r->w, t);
+}
+
+static void ref_adamw(struct reference *r, double g, int t)
+{
+	r->w -= rate * r->decay * r->w;
+	ref_adam(r, g, t);
+}
+
+static void ref_sgd(struct reference *r, double g, int t)
+{
+	g += r->decay * r->w;
+	r->m = t > 1 ? r->momentum * r->m + g : g;
+	r->w -= rate * (r->nesterov ? g + r->momentum * r->m : r->m);
+}
+
+static const struct {
+	const char *name;
+	void (*step)(struct reference *, double, int);
+} optims[] = {
+	{ "adam", ref_adam_l2 }, { "adamw", ref_adamw }, { "sgd", ref_sgd },
+};
+
+/* Bits of the case: decay and a smaller momentum, nesterov. */
+START_TEST(optimisers_follow_a_double_reference_for_1000_steps)
+{
+	enum { P = 37, N = sizeof optims / sizeof *optims };
+
+	for (size_t k = 0; hn_optims[k]; k++) {
+		const double decay = _i & 1 ? 0.05 : 0, momentum = _i & 1 ? 0.5 : 0.9;
+		float w[P], g[P], state[2 * P] = { 0 };
+		struct reference r[P];
+		struct hn_rng rng;
+		size_t ref = 0;
+
+		while (ref < N && strcmp(optims[ref].name, hn_optims[k]->name) != 0)
+			ref++;
+		ck_assert_msg(ref < N, "no reference for the optimiser %s", hn_optims[k]->name);
+		ck_assert_uint_le(hn_optims[k]->n_state, 2);
+		hn_rng_seed(&rng, 5);
 		for (int i = 0; i < P; i++) {
-			const double gd = (double)(g[i] = (float)(rw[i] + 0.1 * hn_rng_normal(&rng)));
-
-			rw[i] -= lr * decay * rw[i];
-			rm[i] = 0.9 * rm[i] + 0.1 * gd;
-			rv[i] = 0.999 * rv[i] + 0.001 * gd * gd;
-			rw[i] -= lr * (rm[i] / (1 - pow(0.9, t))) / (sqrt(rv[i] / (1 - pow(0.999, t))) + 1e-8);
+			w[i] = (float)hn_rng_normal(&rng);
+			r[i] = (struct reference){ (double)w[i], 0, 0, decay, momentum, _i & 2 };
 		}
-		adam->step(&(struct hn_optim_step){ .kern = hn_kernels_best(), .n = P,
-		           .step = (uint64_t)t, .lr = (float)lr, .weight_decay = (float)decay,
-		           .scale = 1, .g = g, .w = w, .state = state, .stride = P });
-		for (int i = 0; i < P; i++)
-			ck_assert_double_eq_tol((double)w[i], rw[i], 2e-5);
+		for (int t = 1; t <= 1000; t++) {
+			for (int i = 0; i < P; i++) {
+				g[i] = (float)(r[i].w + 0.1 * hn_rng_normal(&rng));
+				optims[ref].step(&r[i], (double)g[i], t);
+				g[i] *= 4;               /* what clipping would take back                      */
+			}
+			hn_optims[k]->step(&(struct hn_optim_step){
+				.kern = hn_kernels_best(), .n = P, .step = (uint64_t)t, .lr = (float)rate,
+				.weight_decay = (float)decay, .momentum = (float)momentum, .nesterov = _i & 2,
+				.scale = 0.25f, .g = g, .w = w, .state = state, .stride = P });
+			for (int i = 0; i < P; i++)
+				ck_assert_msg(fabs((double)w[i] - r[i].w) < 2e-5, "%s, step %d: %g, %g",
+				              hn_optims[k]->name, t, (double)w[i], r[i].w);
+		}
 	}
 }
 END_TEST
@@ -359,10 +455,10 @@ static Suite *suite(void)
 	tcase_add_test(t, every_layer_has_an_example_and_a_number_of_its_own);
 	tcase_add_loop_test(t, gradients_equal_central_differences, 0, N_EXAMPLES);
 	tcase_add_loop_test(t, outputs_do_not_depend_on_batch_or_level, 0, N_EXAMPLES);
-	tcase_add_loop_test(t, losses_and_their_gradients_follow_the_definition, 0, 2);
+	tcase_add_loop_test(t, losses_and_their_gradients_follow_the_definition, 0, 8);
 	tcase_add_test(t, a_loss_without_gradient_is_the_same_loss);
 	tcase_add_test(t, a_nan_output_gives_a_nan_loss);
-	tcase_add_loop_test(t, adam_follows_a_double_reference_for_1000_steps, 0, 2);
+	tcase_add_loop_test(t, optimisers_follow_a_double_reference_for_1000_steps, 0, 4);
 	suite_add_tcase(s, t);
 	return s;
 }

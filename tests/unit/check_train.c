@@ -209,6 +209,8 @@ static const struct bad bads[] = {
 	{ "wrong loss", HN_EINVAL, "does not fit" },
 	{ "bad start", HN_ENUMERIC, "start" },
 	{ "bad class weight", HN_EINVAL, "class 1" },
+	{ "momentum 1", HN_EINVAL, "momentum" },
+	{ "delta 0", HN_EINVAL, "delta" },
 };
 
 static void spoil(const char *what, struct hn_train_cfg *c, struct hn_data *d, float *some)
@@ -241,6 +243,10 @@ static void spoil(const char *what, struct hn_train_cfg *c, struct hn_data *d, f
 		some[2] = NAN, c->start = some;
 	else if (strcmp(what, "bad class weight") == 0)
 		some[0] = 1, c->class_weight = some;
+	else if (strcmp(what, "momentum 1") == 0)
+		c->momentum = 1;
+	else if (strcmp(what, "delta 0") == 0)
+		c->delta = 0;
 }
 
 START_TEST(bad_data_is_refused_with_a_named_error)
@@ -371,6 +377,38 @@ START_TEST(a_sample_of_weight_two_counts_as_two_samples)
 }
 END_TEST
 
+START_TEST(every_optimiser_and_loss_learns_and_a_target_out_of_range_is_refused)
+{
+	const struct hn_net net = t_net("dense 16, tanh, dense 2", HN_REGRESS, 2, 2);
+	static float target[2 * 2 * N];
+	struct hn_train_cfg cfg;
+	struct hn_data data = halves();
+	struct outcome o;
+
+	t_points(T_XOR, SEED, 2 * N, x, label);
+	for (size_t i = 0; i < 2 * N; i++)
+		target[2 * i] = (float)label[i], target[2 * i + 1] = 1 - (float)label[i];
+	data.train.target = target;
+	data.valid.target = target + 2 * N;
+	for (size_t k = 0; hn_losses[k]; k++)
+		for (size_t j = 0; hn_optims[j] && hn_losses[k]->targets; j++) {
+			hn_train_defaults(&cfg, &net);
+			cfg.loss = hn_losses[k];
+			cfg.optim = hn_optims[j];
+			cfg.lr = strcmp(cfg.optim->name, "sgd") == 0 ? 0.2f : 0.02f;
+			cfg.epochs = 60;
+			run(&cfg, &data, NULL, &o);
+			ck_assert_msg(o.rc == HN_OK && o.res.valid_loss < 0.06, "%s, %s: %s %g", cfg.loss->name,
+			              cfg.optim->name, o.err.text, o.res.valid_loss);
+		}
+	cfg.loss = hn_loss_find("binary_cross_entropy");
+	target[2 * N + 7] = 1.5f;
+	run(&cfg, &data, NULL, &o);
+	ck_assert_int_eq(o.rc, HN_ERANGE);
+	ck_assert_msg(strstr(o.err.text, "held-back data: sample 3, target 1 is 1.5"), "%s", o.err.text);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("train");
@@ -389,6 +427,7 @@ static Suite *suite(void)
 	tcase_add_test(t, progress_is_reported_each_epoch_and_may_abort);
 	tcase_add_test(t, early_stopping_returns_the_best_weights_and_warm_start_keeps_them);
 	tcase_add_test(t, a_sample_of_weight_two_counts_as_two_samples);
+	tcase_add_test(t, every_optimiser_and_loss_learns_and_a_target_out_of_range_is_refused);
 	suite_add_tcase(s, t);
 	return s;
 }
