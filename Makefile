@@ -110,6 +110,19 @@ bench-link:
 	$(Q)mkdir -p build/report
 	$(Q)build/release/tests/bench/bench_link build/report/link.json
 
+# Bad lines between gateway and device, in simulated time; the rig is shared by the short test.
+STORM_RIG := $(call obj,$(wildcard tests/fault/storm_*.c))
+$(B)/tests/fault/linkstorm: $(B)/tests/%: $(B)/tests/%.o $(STORM_RIG) $(TEST_UTIL) $(B)/libdaemon.a $(B)/libhone.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_honed) $(LIBS_check)
+$(B)/tests/fault/check_linkstorm: $(STORM_RIG)
+STORM_RUNS ?= 5000
+.PHONY: linkstorm
+linkstorm: all
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/fault/linkstorm
+	$(Q)mkdir -p build/report
+	$(Q)build/release/tests/fault/linkstorm build/report/linkstorm.json $(STORM_RUNS)
+
 # Inference deadlines during swaps, in simulated time; the rig is shared by the short test.
 $(B)/tests/bench/deadlines $(B)/tests/bench/swaps $(B)/tests/bench/parity_device: $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libhone.a
 	@echo "  LINK    $@"
@@ -372,6 +385,7 @@ help:
 	@echo "deadlines   a million inferences while packages come and go, with flash that blocks"
 	@echo "swaps       fifty swaps on each emulated board (QEMU), missed inferences counted"
 	@echo "parity-device  emulated cores and the gateway: the same int8 outputs, layer kind by layer kind"
+	@echo "linkstorm   bad lines, resets and kills between gateway and device, seeded (minutes)"
 	@echo "bench-link  a transfer beside the limit of the wire, in simulated time"
 	@echo "system-boot the service under a real systemd, in a container (HONED_ROOT=a Debian to boot)"
 	@echo "layers lint include rules, banned calls; clang-tidy, cppcheck, shellcheck"

@@ -5,15 +5,19 @@
 #include <string.h>
 
 enum {
-	ASK_US = 250000, UNANSWERED = 3, /* so often asked: HELLO_ASK instead */
-	SEQ_BEHIND = 64, SEQ_AGE_US = 4000000
+	ASK_US = 250000, ASK_MAX_US = 1000000, UNANSWERED = 3, /* so often asked: HELLO_ASK instead */
+	SEQ_BEHIND = 64, SEQ_AGE_US = 4000000,
+	LEAP_US = 1000000,               /* longer than between any two ticks */
+	FRUITLESS_MAX = 2, SESSIONS_BEHIND = 16, GUESS_US = 4000000
 };
 
 static void enter(struct hn_peer *p, enum hn_peer_phase phase)
 {
 	p->phase = phase;
 	p->begun = p->begun && phase != HN_PEER_BEGIN;
+	p->probe_us = 0;
 	p->asked_us = 0;                 /* the next tick speaks at once */
+	p->entered_us = p->now_us;
 	p->asks = 0;
 }
 
@@ -32,7 +36,7 @@ void hn_peer_up(struct hn_peer *p, uint16_t session, uint32_t nonce, int64_t now
 	p->now_us = p->heard_us = now_us;
 	p->has_hello = false;
 	p->seq_us = 0;
-	p->window.srtt_us = p->window.rttvar_us = 0;
+	p->window.srtt_us = p->window.rttvar_us = p->window.least_us = 0;
 	enter(p, HN_PEER_HELLO);
 	(void)hn_peer_tick(p, now_us);
 }
@@ -189,13 +193,19 @@ static enum hn_peer_event on_hello(struct hn_peer *p, const struct hd_frame *f, 
 {
 	struct hd_hello h;
 
-	if (hd_hello_read(&h, f->body, f->len) != HD_OK)
-		return HN_PEER_NOTHING;
+	const uint16_t behind = (uint16_t)(p->session - f->session);
+
+	if (hd_hello_read(&h, f->body, f->len) != HD_OK ||
+	    (f->session != 0 && behind > 0 && behind < SESSIONS_BEHIND))
+		return HN_PEER_NOTHING;  /* a late answer to a session that we gave up */
 	if (f->session != p->session) {
 		on_boot(p, f->session, now_us);
 		return HN_PEER_NOTHING;
 	}
 	learn(p, &h);
+	if (p->fruitless == FRUITLESS_MAX)       /* slower than our patience, perhaps */
+		hn_window_guess(&p->window, now_us - p->entered_us < GUESS_US ? now_us - p->entered_us
+		                                                              : GUESS_US);
 	if (memcmp(h.uid, p->uid, HD_UID_LEN) != 0) {
 		p->has_hello = false;
 		enter(p, HN_PEER_HELLO);
@@ -224,9 +234,16 @@ static void acknowledge(struct hn_peer *p, int64_t now_us)
 /* A package is on its way in.  Too early an order is no refusal: what was missing is repeated. */
 static enum hn_peer_event on_receiving(struct hn_peer *p, int64_t now_us)
 {
-	if (p->report.re == HD_ACTIVATE && p->report.error == HD_ESTATE)
+	if (p->report.re == HD_STATUS_ASK) {
+		hn_window_passed(&p->window, p->probe_us);
+		p->probe_us = 0;
+	}
+	if (p->report.re == HD_ACTIVATE && p->report.error == HD_ESTATE) {
+		hn_window_passed(&p->window, p->ordered_us);
 		p->ordered_us = 0;
-	else if (p->phase == HN_PEER_ACTIVATE && p->report.re == HD_ACTIVATE && p->report.error)
+	}
+	if (p->phase == HN_PEER_ACTIVATE && p->report.re == HD_ACTIVATE && p->report.error &&
+	    p->report.error != HD_ESTATE)
 		return refused(p, HN_PEER_HELLO);
 	if (p->phase == HN_PEER_BEGIN) {
 		hn_window_forget(&p->window);
@@ -260,6 +277,8 @@ static enum hn_peer_event on_progress(struct hn_peer *p, int64_t now_us)
 
 	if (p->phase == HN_PEER_BEGIN && answer && p->report.error)
 		return refused(p, HN_PEER_HELLO);
+	if (p->phase == HN_PEER_BEGIN && answer)
+		hn_window_guess(&p->window, now_us - p->entered_us);
 	p->begun |= p->phase == HN_PEER_BEGIN && answer;
 	if (p->phase == HN_PEER_BEGIN && !p->begun && p->report.state != HD_TRIAL)
 		return HN_PEER_NOTHING;  /* before its answer it may tell of another package */
@@ -294,7 +313,7 @@ static enum hn_peer_event on_report(struct hn_peer *p, const struct hd_frame *f,
 	if (f->session != p->session || !p->has_hello ||
 	    hd_report_read(&p->report, f->body, f->len) != HD_OK)
 		return HN_PEER_NOTHING;
-	p->asks = 0;
+	p->asks = p->fruitless = 0;
 	if (!p->has_package || p->phase == HN_PEER_HELLO)
 		return HN_PEER_NOTHING;  /* before HELLO it may tell of the package before */
 	if (p->phase == HN_PEER_CLEAR) {
@@ -326,12 +345,13 @@ static bool is_stale(struct hn_peer *p, const struct hd_frame *f, int64_t now_us
 	return false;
 }
 
-/* A clock that went back must not make anyone wait until it is there again. */
+/* A clock that went back must not make anyone wait until it is there again; one that leapt, or a
+ * process that was stopped, says nothing about the device. */
 static void follow_clock(struct hn_peer *p, int64_t now_us)
 {
-	if (now_us < p->now_us) {
-		p->heard_us = p->asked_us = p->seq_us = now_us;
-		p->ordered_us = 0;
+	if (now_us < p->now_us || now_us > p->now_us + LEAP_US) {
+		p->heard_us = p->asked_us = p->seq_us = p->entered_us = now_us;
+		p->ordered_us = p->probe_us = 0;
 		hn_window_forget(&p->window);
 	}
 	p->now_us = now_us;
@@ -356,12 +376,14 @@ static void renew(struct hn_peer *p)
 	p->session = (uint16_t)(p->session == UINT16_MAX ? 1 : p->session + 1);
 	p->nonce_gw += 0x9e3779b9u;      /* odd: 2^32 sessions without repetition */
 	p->seq_us = 0;
+	p->fruitless += p->fruitless < FRUITLESS_MAX;
 	enter(p, HN_PEER_HELLO);
 }
 
 static void speak(struct hn_peer *p, int64_t now_us)
 {
-	if (p->asks == UNANSWERED && p->phase != HN_PEER_HELLO)
+	if (p->asks >= UNANSWERED && p->phase != HN_PEER_HELLO &&
+	    now_us - p->heard_us > 2 * p->window.least_us)
 		renew(p);
 	switch (p->phase) {
 	case HN_PEER_HELLO:
@@ -383,6 +405,8 @@ static void speak(struct hn_peer *p, int64_t now_us)
 		command(p, HD_REVERT, p->report.active_version);
 		break;
 	case HN_PEER_SEND: case HN_PEER_TRIAL: case HN_PEER_READY:
+		if (p->probe_us == 0)
+			p->probe_us = now_us;
 		(void)say(p, HD_STATUS_ASK, NULL, 0);
 		break;
 	case HN_PEER_DOWN:
@@ -395,15 +419,15 @@ static void speak(struct hn_peer *p, int64_t now_us)
 /* How long to wait before saying the same again. */
 static int64_t patience(const struct hn_peer *p)
 {
-	const int64_t rto = hn_window_rto(&p->window);
+	const int64_t twice = 2 * p->window.least_us < ASK_MAX_US ? 2 * p->window.least_us : ASK_MAX_US;
+	const int64_t least = twice > ASK_US ? twice : ASK_US;
+	const unsigned slower = p->fruitless + p->asks / 4;
 
 	if (p->phase == HN_PEER_READY)
 		return HN_PEER_SILENCE_US / 3;
-	if (p->phase == HN_PEER_SEND)
-		return 2 * rto;
-	if (p->phase != HN_PEER_HELLO && p->window.srtt_us > ASK_US)
-		return rto;
-	return p->asks > 8 ? 4 * (int64_t)ASK_US : ASK_US;
+	if (p->phase == HN_PEER_SEND)    /* only when it says nothing by itself */
+		return p->heard_us > p->asked_us ? p->heard_us - p->asked_us + least : least;
+	return least << (slower < FRUITLESS_MAX ? slower : FRUITLESS_MAX);
 }
 
 static int64_t silence(const struct hn_peer *p)

@@ -63,11 +63,14 @@ struct hn_peer {
 	uint16_t session;
 	uint32_t nonce_gw;
 	struct hn_window window;
-	int64_t  now_us, heard_us, asked_us, ordered_us; /* ordered: ACTIVATE behind the last chunk */
+	int64_t  now_us, heard_us, asked_us;
+	int64_t  entered_us;             /* this phase                                           */
+	int64_t  ordered_us, probe_us;   /* when ACTIVATE, STATUS_ASK went out, unanswered; or 0 */
 	int64_t  seq_us;                 /* when seq was heard, 0 = never                        */
 	uint8_t  seq;                    /* newest of HELLO and STATUS in this session           */
 	uint64_t bytes_sent;             /* chunk and header bytes, repeats included             */
 	uint32_t asks;                   /* since the device answered                            */
+	uint32_t fruitless;              /* sessions begun since it answered in one              */
 	uint32_t stale;                  /* messages that came late or twice                     */
 };
 

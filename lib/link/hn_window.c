@@ -1,16 +1,18 @@
 /* Selective repeat; see hn_window.h.
  *
- * Timer: RFC 6298 (Jacobson/Karels) with Karn's rule and exponential back-off.  Early repeat: after
- * RFC 8985 (RACK): lost is what was sent a good while before something that has arrived; how long
- * that is grows each time a repeat turns out to have been unnecessary.  Size: a frame of n bytes
+ * Timer: after RFC 6298 (Jacobson/Karels) with Karn's rule and exponential back-off.  A steady line
+ * with telemetry of its own brings the variance near zero: hence twice the mean.  Early repeat:
+ * after RFC 8985 (RACK): lost is what was sent a good while before something that has arrived; how
+ * long that is grows each time a repeat turns out to have been unnecessary: its answer comes sooner
+ * than one can.  Size: a frame of n bytes
  * passes with probability (1 - e)^n; n - o of them are payload; the best n is near sqrt(o / e). */
 #include "hn_window.h"
 
 #include <string.h>
 
 enum {
-	RTO_MIN_US = 60000, RTO_MAX_US = 6000000, RTO_FIRST_US = 300000, BACKOFF_MAX_US = 1000000,
-	BACKOFF_MAX = 6, DISORDER_MAX = 5,
+	RTO_MIN_US = 100000, RTO_MAX_US = 6000000, RTO_FIRST_US = 300000, BACKOFF_MAX_US = 1000000,
+	BACKOFF_MAX = 6, DISORDER_MAX = 5, UNMEASURED_MAX = 16,
 	OVERHEAD = HD_FRAME_HEAD + HD_CHUNK_HEAD + HD_FRAME_CRC + 2,
 	MEMORY_BYTES = 16384, PRIOR_BYTES = 4096
 };
@@ -28,6 +30,7 @@ void hn_window_begin(struct hn_window *w, uint32_t len, uint32_t grain, uint32_t
 	w->most = most;
 	w->next = w->bitmap = 0;
 	w->backoff = 0;
+	w->unmeasured = 0;
 	hn_window_forget(w);
 }
 
@@ -51,21 +54,24 @@ static bool has_at(const struct hn_window *w, uint32_t at)
 
 int64_t hn_window_rto(const struct hn_window *w)
 {
-	const int64_t rtt = w->srtt_us + 4 * w->rttvar_us;
+	const int64_t rtt = 2 * w->srtt_us + 4 * w->rttvar_us;
 	const int64_t t = w->srtt_us == 0 ? RTO_FIRST_US : rtt < RTO_MIN_US ? RTO_MIN_US : rtt;
-	const int64_t most = t > BACKOFF_MAX_US ? t : BACKOFF_MAX_US;
-	const int64_t slow = t << w->backoff < most ? t << w->backoff : most;
+	const int64_t slow = t << w->backoff;
+	const int64_t most = w->srtt_us == 0 ? RTO_MAX_US : t > BACKOFF_MAX_US ? t : BACKOFF_MAX_US;
 
-	return slow > RTO_MAX_US ? RTO_MAX_US : slow;
+	return slow < most ? slow : most < RTO_MAX_US ? most : RTO_MAX_US;
 }
 
 static void measure(struct hn_window *w, int64_t rtt)
 {
 	const int64_t d = rtt > w->srtt_us ? rtt - w->srtt_us : w->srtt_us - rtt;
 
+	w->unmeasured = 0;
+	if (w->least_us == 0 || rtt < w->least_us)
+		w->least_us = rtt;
 	if (w->srtt_us == 0) {
 		w->srtt_us = rtt > 0 ? rtt : 1;
-		w->rttvar_us = rtt / 2;
+		w->rttvar_us = rtt / 4;
 		return;
 	}
 	w->rttvar_us += (d - w->rttvar_us) / 4;
@@ -74,9 +80,30 @@ static void measure(struct hn_window *w, int64_t rtt)
 		w->srtt_us = 1;
 }
 
+/* Was its repeat unnecessary?  Then this answers the first one. */
+static bool is_late(const struct hn_window *w, const struct hn_grain *g, int64_t now_us)
+{
+	return g->again && now_us - g->sent_us < w->least_us / 2;
+}
+
+void hn_window_guess(struct hn_window *w, int64_t rtt_us)
+{
+	if (w->srtt_us != 0)
+		return;
+	w->srtt_us = rtt_us > 0 ? rtt_us : 1;
+	w->least_us = w->srtt_us;
+}
+
+void hn_window_passed(struct hn_window *w, int64_t sent_us)
+{
+	if (sent_us > w->arrived_us)
+		w->arrived_us = sent_us;
+}
+
 void hn_window_ack(struct hn_window *w, uint32_t next, uint32_t bitmap, int64_t now_us)
 {
-	int64_t newest = 0, oldest = INT64_MAX;
+	int64_t newest = 0;
+	bool some = false;
 
 	w->next = next;
 	w->bitmap = bitmap;
@@ -85,21 +112,20 @@ void hn_window_ack(struct hn_window *w, uint32_t next, uint32_t bitmap, int64_t 
 
 		if (g->at == 0 || !has_at(w, g->at - 1))
 			continue;
+		if (is_late(w, g, now_us))
+			w->disorder += w->disorder < DISORDER_MAX;
 		if (!g->again && g->sent_us > newest)
 			newest = g->sent_us;
-		else if (g->again && now_us - g->sent_us < w->srtt_us / 2 && w->disorder < DISORDER_MAX)
-			w->disorder++;           /* the first one has arrived, only late */
-		if (g->first_us < oldest)
-			oldest = g->first_us;
 		g->at = 0;
-		w->backoff = 0;
+		some = true;
 	}
 	if (newest != 0)
 		measure(w, now_us - newest);     /* one sample an answer */
-	else if (w->srtt_us == 0 && oldest != INT64_MAX)
-		measure(w, now_us - oldest);     /* at most: better than never to learn of a slow line */
-	if (newest > w->arrived_us)
-		w->arrived_us = newest;
+	else if (some && ++w->unmeasured == UNMEASURED_MAX)
+		w->srtt_us = w->rttvar_us = 0;   /* a slow line: everything was repeated too early */
+	if (some && w->srtt_us != 0)
+		w->backoff = 0;
+	hn_window_passed(w, newest);
 }
 
 void hn_window_damage(struct hn_window *w, uint32_t count)
@@ -171,8 +197,7 @@ void hn_window_sent(struct hn_window *w, uint32_t at, uint32_t n, int64_t now_us
 	for (uint32_t o = at; o < at + n; o += w->grain) {
 		struct hn_grain *g = place(w, o);
 
-		*g = (struct hn_grain){ .at = o + 1, .sent_us = now_us, .again = g->at == o + 1,
-			.first_us = g->at == o + 1 ? g->first_us : now_us };
+		*g = (struct hn_grain){ .at = o + 1, .sent_us = now_us, .again = g->at == o + 1 };
 	}
 	w->bytes += n + OVERHEAD;
 	if (w->bytes > MEMORY_BYTES) {

@@ -15,8 +15,8 @@ enum { HN_WINDOW_PLACES = 64 };          /* above HD_GRAINS_AHEAD               
 
 struct hn_grain {
 	uint32_t at;                     /* offset + 1; 0 = this place has nothing on the way    */
-	int64_t  sent_us, first_us;      /* last and first time                                  */
-	bool     again;                  /* sent more than once: its time measures little        */
+	int64_t  sent_us;
+	bool     again;                  /* sent more than once: its time measures nothing       */
 };
 
 struct hn_window {
@@ -24,8 +24,10 @@ struct hn_window {
 	uint32_t next, bitmap;           /* as in STATUS                                         */
 	struct hn_grain place[HN_WINDOW_PLACES];
 	int64_t  srtt_us, rttvar_us;     /* 0 = not measured yet                                 */
+	int64_t  least_us;               /* the shortest round trip of this payload; 0 = none    */
 	int64_t  arrived_us;             /* when the latest of what has arrived was sent         */
 	unsigned backoff, disorder;      /* doublings of the timer; patience with reordering     */
+	unsigned unmeasured;             /* answers in a row to repeats only                     */
 	uint32_t damaged_seen;           /* last count of the device                             */
 	uint32_t damaged, bytes;         /* recent frames damaged, of recent bytes sent          */
 	bool     counting;               /* damaged_seen is set                                  */
@@ -40,6 +42,12 @@ void hn_window_forget(struct hn_window *w);
 
 /* STATUS: the first missing byte and the bitmap behind it. */
 void hn_window_ack(struct hn_window *w, uint32_t next, uint32_t bitmap, int64_t now_us);
+
+/* Something else that was sent then has been answered: chunks before it came or are lost. */
+void hn_window_passed(struct hn_window *w, int64_t sent_us);
+
+/* How long the answer to something else took, at most: only until a chunk has been measured. */
+void hn_window_guess(struct hn_window *w, int64_t rtt_us);
 
 /* STATUS: the device's count of damaged frames.  It may begin again. */
 void hn_window_damage(struct hn_window *w, uint32_t count);
