@@ -203,8 +203,8 @@ static int open_signals(struct sim *s)
 static int open_timer(struct sim *s)
 {
 	uint32_t us = s->period_us > WAKE_US ? s->period_us : WAKE_US;
-	struct itimerspec t = { .it_interval = { us / 1000000, us % 1000000 * 1000L },
-	                        .it_value = { us / 1000000, us % 1000000 * 1000L } };
+	const struct timespec each = { (time_t)(us / 1000000), (long)(us % 1000000 * 1000) };
+	const struct itimerspec t = { .it_interval = each, .it_value = each };
 
 	s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (s->timer_fd < 0 || timerfd_settime(s->timer_fd, 0, &t, NULL) != 0)

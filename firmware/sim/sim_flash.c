@@ -53,7 +53,7 @@ static void stall(uint32_t us)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
 	t.tv_sec += us / 1000000;
-	t.tv_nsec += us % 1000000 * 1000L;
+	t.tv_nsec += (long)(us % 1000000 * 1000);
 	if (t.tv_nsec >= 1000000000L) {
 		t.tv_sec++;
 		t.tv_nsec -= 1000000000L;

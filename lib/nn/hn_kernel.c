@@ -1,5 +1,10 @@
 #include "hn_kernel.h"
 #include "hn_kernel_levels.h"
+#if defined(__arm__)
+#include <sys/auxv.h>
+
+enum { HAS_NEON = 1 << 12, HAS_VFPV4 = 1 << 16 };        /* HWCAP bits of Linux on 32-bit ARM */
+#endif
 
 const struct hn_kernels *hn_kernels_at(size_t i)
 {
@@ -16,6 +21,9 @@ const struct hn_kernels *hn_kernels_at(size_t i)
 	}
 #elif defined(__aarch64__)
 	level[n++] = &hn_kernels_neon;
+#elif defined(__arm__)
+	if ((getauxval(AT_HWCAP) & HAS_NEON) != 0 && (getauxval(AT_HWCAP) & HAS_VFPV4) != 0)
+		level[n++] = &hn_kernels_neon;
 #endif
 	return i < n ? level[i] : NULL;
 }

@@ -7,7 +7,7 @@
 extern const struct hn_kernels hn_kernels_base;
 #if defined(__x86_64__)
 extern const struct hn_kernels hn_kernels_avx2, hn_kernels_avx512;
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) || defined(__arm__)
 extern const struct hn_kernels hn_kernels_neon;
 #endif
 #endif
