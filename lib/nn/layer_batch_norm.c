@@ -147,7 +147,7 @@ static void batch_norm_line(const struct hn_layer *l, const float *w, size_t c, 
 
 const struct hn_layer_type hn_layer_batch_norm = {
 	.name = "batch_norm", .id = 16, .usage = "batch_norm",
-	.shape = batch_norm_shape, .init = batch_norm_init, .macs = batch_norm_macs,
+	.biases = 1, .shape = batch_norm_shape, .init = batch_norm_init, .macs = batch_norm_macs,
 	.keep = batch_norm_keep, .forward = batch_norm_forward, .backward = batch_norm_backward,
 	.track = batch_norm_track, .line = batch_norm_line,
 };

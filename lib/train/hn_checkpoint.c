@@ -16,7 +16,7 @@
 #include "hd_crc32c.h"
 #include "hd_sha256.h"
 
-enum { MAGIC = 0x31434e48, FORMAT = 1, HEAD = 48, STAND_MAX = 256, PIECE = 1 << 24 };
+enum { MAGIC = 0x31434e48, FORMAT = 1, HEAD = 48, STAND_MAX = 768, PIECE = 1 << 24 };
 
 /* --- the numbers ------------------------------------------------------------------------------ */
 
@@ -52,6 +52,13 @@ static size_t walk(uint8_t *bytes, struct hn_stand *s, bool write)
 	item(&k, &s->train_loss, sizeof s->train_loss);
 	item(&k, &s->valid_loss, sizeof s->valid_loss);
 	item(&k, &s->valid_score, sizeof s->valid_score);
+	item(&k, s->grad_sum, sizeof s->grad_sum);
+	item(&k, s->ratio_sum, sizeof s->ratio_sum);
+	item(&k, &s->watched, sizeof s->watched);
+	item(&k, &s->drops, sizeof s->drops);
+	item(&k, &s->plateau_wait, sizeof s->plateau_wait);
+	item(&k, &s->plateau_best, sizeof s->plateau_best);
+	item(&k, s->ever, sizeof s->ever);
 	return (size_t)(k.at - bytes);
 }
 
@@ -245,10 +252,16 @@ static void add_cfg(struct hd_sha256 *s, const struct hn_train_cfg *c)
 	add(s, c->loss->name, strlen(c->loss->name));
 	add(s, c->optim->name, strlen(c->optim->name));
 	add(s, c->start, c->net->n_weights * sizeof *c->start);
+	add(s, c->grid, c->net->n_weights * sizeof *c->grid);
 	add(s, c->class_weight, c->net->out_n * sizeof *c->class_weight);
 	add_u32(s, (uint32_t)c->seed);
 	add_u32(s, (uint32_t)(c->seed >> 32));
 	add_u32(s, c->schedule);
+	add_u32(s, c->decay_epochs);
+	add_u32(s, c->warmup);
+	add_u32(s, c->update);
+	add_u32(s, c->last_layers);
+	add_u32(s, c->micro);
 	add_u32(s, c->batch);
 	add_u32(s, c->epochs);
 	add_u32(s, c->patience);
@@ -262,6 +275,10 @@ static void add_cfg(struct hd_sha256 *s, const struct hn_train_cfg *c)
 	add_real(s, c->smoothing);
 	add_real(s, c->clip_norm);
 	add_real(s, c->min_delta);
+	add_real(s, c->decay);
+	add_real(s, c->ema);
+	add_real(s, c->anchor);
+	add_real(s, c->sparse);
 }
 
 void hn_fit_digest(struct hn_fit *f)

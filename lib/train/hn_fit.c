@@ -17,27 +17,25 @@ static void load(struct hn_fit *f, const struct hn_set *set, const uint32_t *ord
 		f->label[i] = set->label[order ? order[i] : i];
 }
 
-/* share[i] = weight of sample i over the sum of the weights; returns the sum. */
-static double load_shares(struct hn_fit *f, const struct hn_set *set, const uint32_t *order,
-                          uint32_t n)
+/* Weight of sample i of `set`. */
+static float weight_of(const struct hn_fit *f, const struct hn_set *set, uint32_t i)
 {
 	const float *by_class = f->cfg->class_weight;
+	const float w = set->weight ? set->weight[i] : 1.0f;
+
+	return by_class ? w * by_class[set->label[i]] : w;
+}
+
+/* Sum of the weights of samples order[0..n). */
+static double weigh(const struct hn_fit *f, const struct hn_set *set, const uint32_t *order,
+                    uint32_t n)
+{
 	double sum = 0;
 
-	memset(f->share, 0, f->run.lanes * sizeof *f->share);
-	if (!set->weight && !by_class) {
-		for (uint32_t i = 0; i < n; i++)
-			f->share[i] = 1.0f / (float)n;
+	if (!set->weight && !f->cfg->class_weight)
 		return n;
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		f->share[i] = set->weight ? set->weight[order ? order[i] : i] : 1.0f;
-		if (by_class)
-			f->share[i] *= by_class[f->label[i]];
-		sum += (double)f->share[i];
-	}
-	for (uint32_t i = 0; sum > 0 && i < n; i++)
-		f->share[i] = (float)((double)f->share[i] / sum);
+	for (uint32_t i = 0; i < n; i++)
+		sum += (double)weight_of(f, set, order ? order[i] : i);
 	return sum;
 }
 
@@ -47,6 +45,15 @@ static const float *target_of(const struct hn_fit *f)
 	const enum hn_task task = f->cfg->net->task;
 
 	return task == HN_AUTOENCODE ? f->run.x : task == HN_CLASSIFY ? NULL : f->run.target;
+}
+
+/* share[i] = weight of sample i over `sum`; lanes behind the n samples get 0. */
+static void load_shares(struct hn_fit *f, const struct hn_set *set, const uint32_t *order,
+                        double sum)
+{
+	memset(f->share, 0, f->run.lanes * sizeof *f->share);
+	for (uint32_t i = 0; i < f->run.n; i++)
+		f->share[i] = (float)((double)weight_of(f, set, order ? order[i] : i) / sum);
 }
 
 /* Loss of the loaded batch, weighted by the shares; with its gradient when `dy`. */
@@ -102,7 +109,8 @@ struct hn_score hn_fit_score(struct hn_fit *f, const float *w, const struct hn_s
 		double weight;
 
 		load(f, &part, NULL, n);
-		weight = load_shares(f, &part, NULL, n);
+		weight = weigh(f, &part, NULL, n);
+		load_shares(f, &part, NULL, weight > 0 ? weight : 1);
 		hn_run_forward(&f->run, w);
 		loss += weight * batch_loss(f, NULL);
 		sum += weight;
@@ -113,63 +121,47 @@ struct hn_score hn_fit_score(struct hn_fit *f, const float *w, const struct hn_s
 		net->task == HN_CLASSIFY ? (double)hits / set->n : (double)NAN };
 }
 
-/* Rate of the next step by the schedule; f->s.lr is the one that roll backs halve. */
-static double rate(const struct hn_fit *f)
+/* Loss and gradient of n samples, parts of a batch whose weights add up to `sum`. */
+static double pass(struct hn_fit *f, const uint32_t *order, uint32_t n, double sum, float *g)
 {
-	const double hold = 0.3, floor_share = 0.05, pi = 3.14159265358979323846;
-	const uint64_t per_epoch = (f->data->train.n + f->cfg->batch - 1) / f->cfg->batch;
-	const double done = (double)f->s.step / ((double)per_epoch * f->cfg->epochs);
+	const struct hn_set *set = &f->data->train;
+	double loss;
 
-	if (f->cfg->schedule != HN_COSINE || done <= hold)
-		return f->s.lr;
-	return f->s.lr * (floor_share + (1 - floor_share) * 0.5 *
-	                (1 + cos(pi * (done - hold) / (1 - hold))));
-}
-
-/* Apply the gradient.  Returns false, and changes nothing, when it is not finite. */
-static bool step(struct hn_fit *f)
-{
-	const struct hn_train_cfg *c = f->cfg;
-	const double norm = sqrt(f->run.kern->sum_sq(f->g, f->n_w));
-	float scale = 1.0f;
-
-	if (!isfinite(norm))
-		return false;
-	if (norm > f->s.norm_max)
-		f->s.norm_max = norm;
-	if (c->clip_norm > 0 && norm > (double)c->clip_norm)
-		scale = (float)((double)c->clip_norm / norm);
-	for (struct hn_span s = hn_net_trained(c->net, 0); s.n; s = hn_net_trained(c->net, s.at + s.n))
-		c->optim->step(&(struct hn_optim_step){
-			.kern = f->run.kern, .n = s.n, .step = f->s.step + 1, .lr = (float)rate(f),
-			.weight_decay = c->weight_decay, .momentum = c->momentum,
-			.nesterov = c->nesterov, .scale = scale, .g = f->g + s.at, .w = f->w + s.at,
-			.state = f->state + s.at, .stride = f->n_w });
-	hn_run_track(&f->run, f->w);
-	f->s.step++;
-	return true;
+	load(f, set, order, n);
+	load_shares(f, set, order, sum);
+	hn_run_forward(&f->run, f->w);
+	hn_fit_watch_units(f);
+	loss = batch_loss(f, f->run.dy);
+	hn_run_backward(&f->run, f->w, g);
+	if (f->cfg->update != HN_SPARSE) /* its statistics would move every folded weight */
+		hn_run_track(&f->run, f->w);
+	return loss;
 }
 
 /* Samples [at, at + n) of the present order; false when a number was not finite. */
 static bool one_step(struct hn_fit *f, uint32_t n)
 {
-	const struct hn_set *set = &f->data->train;
-	double weight, part;
+	const uint32_t *order = f->order + f->s.at;
+	const double sum = weigh(f, &f->data->train, order, n);
+	double loss = 0;
 
-	load(f, set, f->order + f->s.at, n);
-	weight = load_shares(f, set, f->order + f->s.at, n);
-	if (!(weight > 0))
+	if (!(sum > 0))
 		return true;
 	f->run.learning = true;
 	f->run.seed = f->cfg->seed;
 	f->run.step = f->s.step;
-	hn_run_forward(&f->run, f->w);
-	part = batch_loss(f, f->run.dy);
-	hn_run_backward(&f->run, f->w, f->g);
-	if (!isfinite(part) || !step(f))
+	for (uint32_t at = 0; at < n; at += f->micro) {
+		const uint32_t k = n - at < f->micro ? n - at : f->micro;
+
+		f->run.first = at;
+		loss += pass(f, order + at, k, sum, at ? f->part : f->g);
+		for (size_t i = 0; at && i < f->n_w; i++)
+			f->g[i] += f->part[i];
+	}
+	if (!isfinite(loss) || !hn_fit_update(f))
 		return false;
-	f->s.loss_sum += weight * part;
-	f->s.weight_sum += weight;
+	f->s.loss_sum += sum * loss;
+	f->s.weight_sum += sum;
 	f->s.samples += n;
 	return true;
 }

@@ -16,10 +16,21 @@ struct hn_stand {
 	struct hn_rng rng;               /* at the epoch's start: its order follows from it    */
 	double   lr, norm_max;           /* rate that roll backs halve; largest gradient norm  */
 	double   loss_sum, weight_sum;   /* of the epoch so far                                */
+	double   grad_sum[HN_NET_LAYERS_MAX], ratio_sum[HN_NET_LAYERS_MAX];      /* hn_health.c */
+	uint32_t watched;                /* steps in these sums                                */
+	uint32_t drops, plateau_wait;    /* HN_PLATEAU                                         */
+	double   plateau_best;
+	uint8_t  ever[HN_NET_LAYERS_MAX];        /* what ailed each layer in any epoch        */
 	double   train_loss, valid_loss, valid_score;    /* of the best weights                */
 };
 
-enum { HN_FIT_KEPT_MAX = 8 };
+enum { HN_FIT_KEPT_MAX = 8, HN_FIT_PIECE = 1024 };
+
+/* Weights [at, at + n) of a layer that are trained. */
+struct hn_trained { uint32_t at, n; unsigned layer; };
+
+/* A layer in one step: sums of squares of gradient, change and weights. */
+struct hn_moved { double g, by, w; };
 
 struct hn_fit {
 	const struct hn_train_cfg *cfg;
@@ -32,12 +43,21 @@ struct hn_fit {
 	float    *state;                 /* (n_state, n_w) of the optimiser                    */
 	float    *best, *safe;           /* (n_w,) best on held-back data; at the epoch's start */
 	float    *safe_state;            /* (n_state, n_w) at the epoch's start                */
+	float    *ema, *safe_ema;        /* (n_w,) average of w, at the epoch's start; or NULL */
+	float    *part;                  /* (n_w,) gradient of a micro-batch, or NULL          */
+	float    *alive;                 /* (units,) 1: it answered in this epoch              */
+	float    *was;                   /* (HN_FIT_PIECE,) weights before the step            */
+	struct hn_trained span[HN_NET_LAYERS_MAX];
+	unsigned  n_spans;
+	uint32_t  micro;                 /* samples that pass at once                          */
+	struct hn_health health;
 	uint32_t *order;                 /* (train.n,)                                         */
 	float    *share, *loss, *work;   /* (lanes,), (lanes,), (2 + out_n, lanes)             */
 	int32_t  *label;                 /* (batch,)                                           */
 	struct hn_kept { float *v; size_t n; } kept[HN_FIT_KEPT_MAX];    /* what a checkpoint holds */
 	unsigned  n_kept;
 	uint8_t   digest[32];            /* of all that the result depends on                  */
+	bool      full;                  /* the arena is too small                             */
 	bool      left;                  /* after_step said: no more                           */
 };
 
@@ -60,6 +80,28 @@ struct hn_score hn_fit_score(struct hn_fit *f, const float *w, const struct hn_s
 /* The present epoch from f->s.at to its end, or until f->left; false when it diverged: then f->run
  * and f->g still hold the batch that did. */
 bool hn_fit_epoch(struct hn_fit *f);
+
+/* One optimiser step with the gradient f->g; false, and nothing changes, when it is not finite. */
+bool hn_fit_update(struct hn_fit *f);
+
+/* The weights that are evaluated and returned. */
+static inline const float *hn_fit_weights(const struct hn_fit *f)
+{
+	return f->ema ? f->ema : f->w;
+}
+
+/* Spans by the update kind. */
+void hn_fit_choose(struct hn_fit *f);
+
+/* Rate of the next step; an epoch's loss for HN_PLATEAU. */
+double hn_fit_rate(const struct hn_fit *f);
+void hn_fit_watch_plateau(struct hn_fit *f, double loss);
+
+/* Units that may die; what batch and step showed; the verdict of an epoch into f->health. */
+size_t hn_fit_units(const struct hn_net *net);
+void hn_fit_watch_units(struct hn_fit *f);
+void hn_fit_watch_step(struct hn_fit *f, const struct hn_moved moved[HN_NET_LAYERS_MAX]);
+void hn_fit_judge(struct hn_fit *f);
 
 /* Name the layer whose outputs or gradients are not finite. */
 hn_status hn_fit_blame(const struct hn_fit *f, struct hn_err *err);

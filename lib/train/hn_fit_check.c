@@ -4,6 +4,32 @@
 #include <math.h>
 #include "hn_layer.h"
 
+static const char *const update_names[] = { "full", "last", "biases", "sparse", "scaler" };
+_Static_assert(sizeof update_names / sizeof *update_names == HN_UPDATES, "one name each");
+
+const char *hn_update_name(enum hn_update u)
+{
+	return (unsigned)u < HN_UPDATES ? update_names[u] : "unknown";
+}
+
+static hn_status check_update(const struct hn_train_cfg *c, struct hn_err *err)
+{
+	if ((unsigned)c->update >= HN_UPDATES || c->update == HN_SCALER)
+		return hn_fail(err, HN_EINVAL, "update %s: there is nothing to fit", hn_update_name(c->update));
+	if ((c->update != HN_FULL || c->anchor > 0) && !c->start)
+		return hn_fail(err, HN_EINVAL, "update %s%s: there are no weights to start from",
+		               hn_update_name(c->update), c->anchor > 0 ? " with an anchor" : "");
+	if (c->update == HN_LAST && c->last_layers < 1)
+		return hn_fail(err, HN_EINVAL, "update last: at least 1 layer");
+	if (c->update == HN_SPARSE && (!c->grid || c->ema > 0))
+		return hn_fail(err, HN_EINVAL, "update sparse needs a grid and cannot be averaged");
+	if (!(c->anchor >= 0) || !(c->anchor * c->lr < 1) || !(c->sparse >= 0))
+		return hn_fail(err, HN_EINVAL, "anchor and sparse: 0 or more, the anchor below 1 / rate");
+	if (!(c->ema >= 0 && c->ema < 1))
+		return hn_fail(err, HN_EINVAL, "ema %g: 0 to below 1", (double)c->ema);
+	return HN_OK;
+}
+
 hn_status hn_fit_check_cfg(const struct hn_train_cfg *c, struct hn_err *err)
 {
 	if (!c->net || c->net->n_layers == 0 || !c->loss || !c->optim)
@@ -26,9 +52,12 @@ hn_status hn_fit_check_cfg(const struct hn_train_cfg *c, struct hn_err *err)
 		return hn_fail(err, HN_EINVAL, "huber delta %g: must be positive", (double)c->delta);
 	if (!(c->smoothing >= 0 && c->smoothing < 1))
 		return hn_fail(err, HN_EINVAL, "label smoothing %g: 0 to below 1", (double)c->smoothing);
+	if (!(c->decay > 0 && c->decay <= 1) || c->decay_epochs < 1 ||
+	    (unsigned)c->schedule >= HN_SCHEDULES)
+		return hn_fail(err, HN_EINVAL, "schedule: decay above 0 to 1, over 1 epoch or more");
 	if (!(c->clip_norm >= 0) || !(c->min_delta >= 0))
 		return hn_fail(err, HN_EINVAL, "clip norm and min delta: 0 or more");
-	return HN_OK;
+	return check_update(c, err);
 }
 
 static hn_status check_finite(const float *v, size_t n, size_t width, const char *what,

@@ -6,59 +6,92 @@
 /* The arena's fill after each part, for the plan. */
 struct marks { size_t weights, moments, activations; };
 
+static void *take(struct hn_fit *f, struct hn_arena *a, size_t bytes)
+{
+	void *p = hn_arena_take(a, bytes);
+
+	f->full |= !p && !hn_arena_dry(a);
+	return p;
+}
+
+static float *take_floats(struct hn_fit *f, struct hn_arena *a, size_t n)
+{
+	return take(f, a, n * sizeof(float));
+}
+
 /* Floats that a checkpoint holds. */
 static float *keep(struct hn_fit *f, struct hn_arena *a, size_t n)
 {
-	float *v = hn_arena_take(a, n * sizeof *v);
+	float *v = take_floats(f, a, n);
 
 	f->kept[f->n_kept++] = (struct hn_kept){ v, n };
 	return v;
 }
 
-static hn_status take_all(struct hn_fit *f, struct hn_arena *a, struct marks *m)
+static void take_weights(struct hn_fit *f, struct hn_arena *a)
 {
-	const struct hn_train_cfg *c = f->cfg;
-	const size_t n_w = f->n_w, n_s = n_w * c->optim->n_state;
-	hn_status rc;
+	const size_t n_w = f->n_w;
 
 	f->w = keep(f, a, n_w);
 	f->best = keep(f, a, n_w);
 	f->safe = keep(f, a, n_w);
-	f->g = hn_arena_take(a, n_w * sizeof *f->g);
+	f->ema = f->cfg->ema > 0 ? keep(f, a, n_w) : NULL;
+	f->safe_ema = f->cfg->ema > 0 ? keep(f, a, n_w) : NULL;
+	f->alive = keep(f, a, hn_fit_units(f->cfg->net));
+	f->g = take_floats(f, a, n_w);
+	f->part = f->micro < f->cfg->batch ? take_floats(f, a, n_w) : NULL;
+	f->was = take_floats(f, a, n_w < HN_FIT_PIECE ? n_w : HN_FIT_PIECE);
+}
+
+static hn_status take_batch(struct hn_fit *f, struct hn_arena *a)
+{
+	const struct hn_train_cfg *c = f->cfg;
+	const unsigned flags = HN_RUN_TRAIN | (c->fake ? HN_RUN_FAKE : 0u);
+	const hn_status rc = hn_run_init(&f->run, c->net, f->micro, flags, a);
+
+	if (rc)
+		return rc;
+	f->run.fake = c->fake;
+	if (c->kern)
+		f->run.kern = c->kern;
+	f->share = take_floats(f, a, f->run.lanes);
+	f->loss = take_floats(f, a, f->run.lanes);
+	f->work = take_floats(f, a, (2 + (size_t)c->net->out_n) * f->run.lanes);
+	f->label = take(f, a, f->micro * sizeof *f->label);
+	return HN_OK;
+}
+
+static hn_status take_all(struct hn_fit *f, struct hn_arena *a, struct marks *m)
+{
+	const size_t n_s = f->n_w * f->cfg->optim->n_state;
+	hn_status rc;
+
+	take_weights(f, a);
 	m->weights = a->used;
 	f->state = keep(f, a, n_s);
 	f->safe_state = keep(f, a, n_s);
 	m->moments = a->used;
-	rc = hn_run_init(&f->run, c->net, c->batch, HN_RUN_TRAIN | (c->fake ? HN_RUN_FAKE : 0u), a);
+	rc = take_batch(f, a);
+	m->activations = a->used;
+	f->order = take(f, a, f->data->train.n * sizeof *f->order);
 	if (rc)
 		return rc;
-	f->share = hn_arena_take(a, f->run.lanes * sizeof *f->share);
-	f->loss = hn_arena_take(a, f->run.lanes * sizeof *f->loss);
-	f->work = hn_arena_take(a, (2 + (size_t)c->net->out_n) * f->run.lanes * sizeof *f->work);
-	f->label = hn_arena_take(a, c->batch * sizeof *f->label);
-	m->activations = a->used;
-	f->order = hn_arena_take(a, f->data->train.n * sizeof *f->order);
-	if (!hn_arena_dry(a) && (!f->w || !f->g || !f->best || !f->safe || !f->state ||
-	    !f->safe_state || !f->share || !f->loss || !f->work || !f->label || !f->order))
-		return HN_ENOMEM;
-	return HN_OK;
+	return f->full ? HN_ENOMEM : HN_OK;
 }
 
 static hn_status init(struct hn_fit *f, struct hn_arena *a, struct marks *m, struct hn_err *err)
 {
-	hn_status rc = hn_fit_check_cfg(f->cfg, err);
+	const struct hn_train_cfg *c = f->cfg;
+	hn_status rc = hn_fit_check_cfg(c, err);
 
 	if (rc)
 		return rc;
-	f->n_w = f->cfg->net->n_weights;
-	f->s.lr = (double)f->cfg->lr;
+	f->n_w = c->net->n_weights;
+	f->s.lr = (double)c->lr;
+	f->micro = c->micro && c->micro < c->batch ? c->micro : c->batch;
+	hn_fit_choose(f);
 	rc = take_all(f, a, m);
-	if (rc)
-		return hn_fail(err, rc, "training: %s", hn_status_text(rc));
-	f->run.fake = f->cfg->fake;
-	if (f->cfg->kern)
-		f->run.kern = f->cfg->kern;
-	return HN_OK;
+	return rc ? hn_fail(err, rc, "training: %s", hn_status_text(rc)) : HN_OK;
 }
 
 hn_status hn_fit_init(struct hn_fit *f, const struct hn_train_cfg *cfg, const struct hn_data *data,
@@ -86,4 +119,29 @@ hn_status hn_fit_plan(const struct hn_train_cfg *cfg, const struct hn_data *data
 	                          .activations = m.activations - m.moments,
 	                          .order = dry.peak - m.activations, .total = dry.peak };
 	return HN_OK;
+}
+
+hn_status hn_train_shrink(struct hn_train_cfg *cfg, const struct hn_data *data, size_t budget,
+                          size_t *least, struct hn_err *err)
+{
+	struct hn_train_cfg c = *cfg;
+	size_t smallest = SIZE_MAX;
+
+	for (c.micro = c.batch;; c.micro = (c.micro / 2 + HN_LANES - 1) / HN_LANES * HN_LANES) {
+		struct hn_plan plan;
+		const hn_status rc = hn_fit_plan(&c, data, &plan, err);
+
+		if (rc)
+			return rc;
+		if (plan.total <= budget) {
+			cfg->micro = c.micro;
+			return HN_OK;
+		}
+		smallest = plan.total < smallest ? plan.total : smallest;
+		if (c.micro <= HN_LANES)
+			break;
+	}
+	*least = smallest;
+	return hn_fail(err, HN_ENOMEM, "training needs %zu bytes at least, %zu are allowed", smallest,
+	               budget);
 }

@@ -8,8 +8,8 @@ void hn_train_defaults(struct hn_train_cfg *cfg, const struct hn_net *net)
 {
 	*cfg = (struct hn_train_cfg){
 		.net = net, .loss = hn_loss_of(net->task), .optim = hn_optim_find("adamw"), .seed = 1,
-		.momentum = 0.9f, .delta = 1.0f,
-		.lr = 1e-3f, .min_delta = 1e-4f, .batch = 32, .epochs = 100, .patience = 10 };
+		.lr = 1e-3f, .decay = 0.5f, .decay_epochs = 10, .momentum = 0.9f, .delta = 1.0f,
+		.min_delta = 1e-4f, .batch = 32, .epochs = 100, .patience = 10, .last_layers = 1 };
 }
 
 hn_status hn_train_plan(const struct hn_train_cfg *cfg, const struct hn_data *data,
@@ -58,6 +58,8 @@ static void save(struct hn_fit *f)
 {
 	copy(f->safe, f->w, f->n_w);
 	copy(f->safe_state, f->state, f->n_w * f->cfg->optim->n_state);
+	if (f->ema)
+		copy(f->safe_ema, f->ema, f->n_w);
 	f->s.safe_step = f->s.step;
 }
 
@@ -66,12 +68,18 @@ static void rewind_epoch(struct hn_fit *f)
 {
 	f->s.at = 0;
 	f->s.loss_sum = f->s.weight_sum = 0;
+	f->s.watched = 0;
+	memset(f->s.grad_sum, 0, sizeof f->s.grad_sum);
+	memset(f->s.ratio_sum, 0, sizeof f->s.ratio_sum);
+	memset(f->alive, 0, hn_fit_units(f->cfg->net) * sizeof *f->alive);
 }
 
 static void roll_back(struct hn_fit *f)
 {
 	copy(f->w, f->safe, f->n_w);
 	copy(f->state, f->safe_state, f->n_w * f->cfg->optim->n_state);
+	if (f->ema)
+		copy(f->ema, f->safe_ema, f->n_w);
 	f->s.step = f->s.safe_step;
 	f->s.lr /= 2;
 	f->s.rollbacks++;
@@ -100,7 +108,7 @@ static hn_status safe_epoch(struct hn_fit *f, struct hn_epoch *e, struct hn_err 
 			return HN_OK;
 		e->train_loss = f->s.loss_sum / f->s.weight_sum;
 		if (held && finite)
-			s = hn_fit_score(f, f->w, &f->data->valid);
+			s = hn_fit_score(f, hn_fit_weights(f), &f->data->valid);
 		e->valid_loss = s.loss;
 		e->valid_score = s.accuracy;
 		if (finite && isfinite(e->train_loss) && (!held || isfinite(s.loss)))
@@ -109,9 +117,12 @@ static hn_status safe_epoch(struct hn_fit *f, struct hn_epoch *e, struct hn_err 
 			return hn_fit_blame(f, err);
 		roll_back(f);
 	}
+	hn_fit_judge(f);
+	hn_fit_watch_plateau(f, held ? e->valid_loss : e->train_loss);
 	e->epoch = f->s.epoch;
+	e->health = &f->health;
 	e->rollbacks = f->s.rollbacks;
-	e->lr = f->s.lr;
+	e->lr = hn_fit_rate(f);
 	e->grad_norm_max = f->s.norm_max;
 	return HN_OK;
 }
@@ -119,7 +130,7 @@ static hn_status safe_epoch(struct hn_fit *f, struct hn_epoch *e, struct hn_err 
 /* The weights of this epoch are the best so far. */
 static void keep(struct hn_fit *f, const struct hn_epoch *e)
 {
-	copy(f->best, f->w, f->n_w);
+	copy(f->best, hn_fit_weights(f), f->n_w);
 	f->s.best_epoch = e->epoch;
 	f->s.train_loss = e->train_loss;
 	f->s.valid_loss = e->valid_loss;
@@ -131,12 +142,14 @@ static void begin(struct hn_fit *f)
 	const struct hn_train_cfg *c = f->cfg;
 	struct hn_score s = { (double)INFINITY, (double)NAN };
 
-	f->s = (struct hn_stand){ .lr = (double)c->lr };
+	f->s = (struct hn_stand){ .lr = (double)c->lr, .plateau_best = (double)INFINITY };
 	memset(f->state, 0, f->n_w * c->optim->n_state * sizeof *f->state);
 	if (c->start)
 		copy(f->w, c->start, f->n_w);
 	else
 		hn_net_init(c->net, c->seed, f->w);
+	if (f->ema)
+		copy(f->ema, f->w, f->n_w);
 	if (f->data->valid.n)
 		s = hn_fit_score(f, f->w, &f->data->valid);
 	/* The starting point is the one to beat: a champion may already be the best there is. */
@@ -226,7 +239,8 @@ hn_status hn_train_run(const struct hn_train_job *job, struct hn_train_result *r
 	*res = (struct hn_train_result){ .weights = f.best, .stop = stop, .epochs = f.s.epoch,
 		.best_epoch = f.s.best_epoch, .rollbacks = f.s.rollbacks, .steps = f.s.step,
 		.samples = f.s.samples, .train_loss = f.s.train_loss, .valid_loss = f.s.valid_loss,
-		.valid_score = f.s.valid_score, .grad_norm_max = f.s.norm_max, .lr = f.s.lr };
+		.valid_score = f.s.valid_score, .grad_norm_max = f.s.norm_max, .lr = f.s.lr,
+		.health = f.health };
 out:
 	if (rc)
 		hn_arena_reset(job->arena, mark);

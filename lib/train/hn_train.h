@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include "hn_arena.h"
+#include "hn_health.h"
 #include "hn_fake.h"
 #include "hn_kernel.h"
 #include "hn_loss.h"
@@ -28,9 +29,15 @@ struct hn_set {
 
 struct hn_data { struct hn_set train, valid; };  /* valid.n == 0: no early stopping          */
 
-/* Rate over the run: constant, or constant for the first 30 % of the steps and then half a cosine
- * down to 5 % (Loshchilov & Hutter 2017, arXiv:1608.03983, one cycle). */
-enum hn_schedule { HN_CONSTANT = 0, HN_COSINE = 1 };
+/* Rate over the run: hn_schedule.c. */
+enum hn_schedule { HN_CONSTANT = 0, HN_COSINE = 1, HN_STEP = 2, HN_PLATEAU = 3, HN_SCHEDULES };
+const char *hn_schedule_name(enum hn_schedule s);
+
+/* Which weights a run changes.  HN_SCALER is an update without a fit: a run refuses it. */
+enum hn_update {
+	HN_FULL = 0, HN_LAST = 1, HN_BIASES = 2, HN_SPARSE = 3, HN_SCALER = 4, HN_UPDATES
+};
+const char *hn_update_name(enum hn_update u);
 
 struct hn_train_cfg {
 	const struct hn_net *net;
@@ -42,6 +49,16 @@ struct hn_train_cfg {
 	uint64_t seed;           /* initial weights and order of the samples                  */
 	float    lr;             /* 1e-3                                                      */
 	enum hn_schedule schedule;       /* HN_CONSTANT                                        */
+	float    decay;          /* factor of HN_STEP and HN_PLATEAU, (0, 1]; 0.5              */
+	uint32_t decay_epochs;   /* epochs from one of their steps to the next; 10            */
+	uint32_t warmup;         /* steps over which the rate rises from 0; 0                 */
+	float    ema;            /* exponential average of the weights: share that a step keeps,
+	                            [0, 1); it is what is evaluated and returned; 0 = none    */
+	enum hn_update update;   /* HN_FULL; all others need `start`                          */
+	uint32_t last_layers;    /* HN_LAST: layers with weights that are trained; 1          */
+	float    anchor;         /* pull towards `start`: w -= lr anchor (w - start); 0       */
+	float    sparse;         /* HN_SPARSE: loss of one grid step away from `start`         */
+	const float *grid;       /* HN_SPARSE: (n_weights,) grid step of each weight, 0 = free */
 	float    weight_decay;   /* adamw: w -= lr weight_decay w; adam, sgd: part of the gradient; 0 */
 	float    momentum;       /* sgd, [0, 1); 0.9                                          */
 	bool     nesterov;       /* sgd; false                                                */
@@ -50,6 +67,7 @@ struct hn_train_cfg {
 	float    clip_norm;      /* largest gradient norm, 0 = no limit                       */
 	float    min_delta;      /* improvement of the held-back loss that counts; 1e-4       */
 	uint32_t batch;          /* 32                                                        */
+	uint32_t micro;          /* samples that pass at once, their gradients added up; 0 = batch */
 	uint32_t epochs;         /* 100                                                       */
 	uint32_t patience;       /* epochs without improvement before the end, 0 = never; 10  */
 	const struct hn_fake *fake;      /* train for int8: what rounds (hn_quant.h); NULL = float */
@@ -66,6 +84,7 @@ struct hn_epoch {
 	double   valid_score;            /* classify: accuracy 0..1; otherwise NAN             */
 	double   grad_norm_max, lr;
 	uint32_t best_epoch, rollbacks;
+	const struct hn_health *health;  /* of this epoch                                      */
 };
 
 /* Return false to stop: hn_train_run then keeps the best weights and reports HN_STOP_ABORT. */
@@ -86,18 +105,26 @@ struct hn_train_result {
 	uint64_t steps, samples; /* optimiser steps, samples seen                             */
 	double   train_loss, valid_loss, valid_score;    /* of the weights returned           */
 	double   grad_norm_max, lr;                      /* lr at the end                     */
+	struct hn_health health;         /* of the last epoch, and what was ever wrong         */
 };
 
 /* What the bytes are for; the parts add up to total. */
 struct hn_plan {
 	size_t weights;          /* present, best and last safe ones, and the gradient        */
 	size_t moments;          /* state of the optimiser, present and last safe             */
-	size_t activations;      /* buffers of one batch                                      */
+	size_t activations;      /* buffers of one (micro-)batch                              */
 	size_t order;            /* order of the samples                                      */
 	size_t total;
 };
 hn_status hn_train_plan(const struct hn_train_cfg *cfg, const struct hn_data *data,
                         struct hn_plan *plan, struct hn_err *err);
+
+/* Largest cfg->micro whose plan fits into `budget` bytes: the batch itself, else half of it as
+ * often as needed, down to HN_LANES.  The gradient stays that of the batch up to rounding, except
+ * for layers that look at the batch as a whole (batch_norm sees the micro-batch).
+ * Errors: HN_ENOMEM, *least is then the smallest budget that would do; as hn_train_plan. */
+hn_status hn_train_shrink(struct hn_train_cfg *cfg, const struct hn_data *data, size_t budget,
+                          size_t *least, struct hn_err *err);
 
 /* Exact bytes that hn_train_run takes from its arena.  Only the sizes of `data` are read.
  * Errors as hn_train_run for the config. */
