@@ -285,7 +285,7 @@ bool rig_is_done(const struct storm_rig *g)
 	const struct hn_peer *p = &g->gw[0].peer;
 	const struct hd_device *d = &g->dev[0].dev;
 
-	return g->at == 0 && d->active && d->state != HD_TRIAL &&
+	return g->at == 0 && d->active && d->report.state != HD_TRIAL &&
 	       memcmp(d->active + HD_PACKAGE_HEADER, g->sets[OURS].payload, g->sets[OURS].len) == 0 &&
 	       p->phase == HN_PEER_READY && !p->has_package && p->has_hello &&
 	       p->session == d->session &&
