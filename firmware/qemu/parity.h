@@ -4,9 +4,9 @@
  *   LOAD  u32 offset, bytes      a piece of an image; answered by DONE with the bytes so far
  *   RUN   u32 len, u32 seed, u32 first, u32 count
  *         open the image of `len` bytes and run windows first .. first + count - 1
- *   DONE  u32 status (an hd_status, 0 = fine), u32 value: CRC-32C over all outputs of a RUN
+ *   DONE  u32 status (an hd_status), u32 value: CRC-32C over all outputs of a RUN
  *
- * Both sides make the windows themselves: raw counts by parity_raw(), through the image's scaler. */
+ * Both sides make the windows themselves: raw counts by parity_raw(), through the scaler. */
 #ifndef PARITY_H
 #define PARITY_H
 

@@ -2,8 +2,8 @@
  *
  * For each kind of layer (hd_ops, and each form of the convolutions) random networks that end with
  * a layer of that kind: what it puts out is compared, not what later layers make of it.  Both sides
- * make the windows (firmware/qemu/parity.h); a checksum a hundred windows is compared, and where two
- * differ the window is looked for.
+ * make the windows (firmware/qemu/parity.h); a checksum of a hundred windows is compared, and where
+ * two differ the window is looked for.
  * Arguments: the report to write, the folder of the firmware.  Fails on any difference. */
 #include <errno.h>
 #include <poll.h>
@@ -18,8 +18,8 @@
 #include "parity.h"
 #include "t_hd_net.h"
 
-enum { WINDOWS = 10000, NETS = 25, BATCH = 100, SEED = 20250613, TRIES = 100000, PATIENCE_MS = 60000,
-       IMAGE_MAX = 60000, PIECE = 232, KINDS_MAX = 32 };
+enum { WINDOWS = 10000, NETS = 25, BATCH = 100, SEED = 20250613, TRIES = 100000,
+       PATIENCE_MS = 60000, IMAGE_MAX = 60000, PIECE = 232, KINDS_MAX = 32 };
 
 /* A form of a convolution; NULL = any. */
 enum form { FORM_ANY, FORM_PLAIN, FORM_PADDED, FORM_STRIDED, FORM_DILATED };
