@@ -168,7 +168,7 @@ static void first_set(struct storm_rig *g)
 	g->gw[0].set = &g->sets[0];
 	rig_start(g, 0);
 	for (const int64_t end = g->now_us + CLEAN_LIMIT_US; g->now_us < end; rig_turn(g))
-		if (g->dev[0].dev.state == HD_IDLE && g->dev[0].dev.slots.floor == 1 &&
+		if (g->dev[0].dev.report.state == HD_IDLE && g->dev[0].dev.slots.floor == 1 &&
 		    g->gw[0].peer.phase == HN_PEER_READY && !g->gw[0].peer.has_package)
 			break;
 	for (const int64_t end = g->now_us + 500000; g->now_us < end; )
