@@ -1,5 +1,6 @@
 /* Our training beside PyTorch's, from the same weights and data: see gen_torch.py. */
 #include <check.h>
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +12,16 @@ struct golden {
 	enum hn_task task;
 	uint16_t len, ch;
 	uint32_t n;                      /* samples                                            */
-	float decay, smoothing;
-	double loss[2];                  /* mean of the first and second epoch                 */
+	const char *loss, *optim;
+	struct { float lr, decay, momentum, smoothing, delta; } real;
+	bool nesterov, weighted;
+	double mean[2];                  /* loss of the first and second epoch                 */
 };
 
 #include "golden_torch.h"
 
 enum { N_MAX = 4096, N_GOLDEN = sizeof golden / sizeof *golden, X_MAX = N_MAX * 384,
-       W_MAX = 1 << 17 };
+       W_MAX = 1 << 17, T_MAX = 1 << 16 };
 
 static uint32_t next(uint32_t *s)
 {
@@ -48,19 +51,67 @@ static void draw(uint32_t *s, float *w, size_t n, size_t in_out)
 		w[j] = ldexpf(unit(s), -k);
 }
 
-/* The last layer->out.ch weights of a layer are its bias: zero, except in a gru. */
+/* The last layer->out.ch weights of a layer are its bias: zero, except in a gru.  A norm starts as
+ * it always does. */
 static void draw_weights(const struct hn_net *net, uint32_t *s, float *w)
 {
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		const struct hn_layer *l = &net->layer[i];
 		const size_t n = l->n_w ? l->n_w - l->out.ch : 0, in = n / l->out.ch;
+		const bool depthwise = strcmp(l->type->name, "dwconv1d") == 0;
 		const size_t out = l->n_args > 1 ? (size_t)(l->arg[0] * l->arg[1]) : l->out.ch;
 
-		if (strcmp(l->type->name, "gru") == 0)
+		if (l->n_state)
+			l->type->init(l, 1, NULL, w + l->w_at);
+		else if (depthwise)
+			draw(s, w + l->w_at, n, 2 * in);
+		else if (strcmp(l->type->name, "gru") == 0)
 			draw(s, w + l->w_at, l->n_w, 2 * (size_t)l->out.ch);
 		else
 			draw(s, w + l->w_at, n, in + out);
 	}
+}
+
+static void draw_answers(const struct golden *g, const struct hn_net *net, uint32_t *s,
+                         struct hn_set *set)
+{
+	static float target[T_MAX];
+	static int32_t label[N_MAX];
+
+	if (g->task == HN_CLASSIFY)
+		set->label = label;
+	else if (g->task == HN_REGRESS)
+		set->target = target;
+	ck_assert_uint_le(set->target ? g->n * net->out_n : 0, T_MAX);
+	for (size_t i = 0; set->label && i < g->n; i++)
+		label[i] = (int32_t)((next(s) >> 16) % net->out_n);
+	for (size_t i = 0; set->target && i < g->n * net->out_n; i++) {
+		target[i] = unit(s);
+		if (strcmp(g->loss, "binary_cross_entropy") == 0)
+			target[i] = (target[i] + 1) / 2;
+	}
+}
+
+static void configure(const struct golden *g, const struct hn_net *net, struct hn_train_cfg *cfg)
+{
+	static float weight[HN_NET_OUT_MAX];
+
+	hn_train_defaults(cfg, net);
+	cfg->in_order = true;
+	cfg->epochs = 2;
+	cfg->loss = hn_loss_find(g->loss);
+	cfg->optim = hn_optim_find(g->optim);
+	ck_assert_ptr_nonnull(cfg->loss);
+	ck_assert_ptr_nonnull(cfg->optim);
+	cfg->lr = g->real.lr;
+	cfg->weight_decay = g->real.decay;
+	cfg->momentum = g->real.momentum;
+	cfg->smoothing = g->real.smoothing;
+	cfg->delta = g->real.delta;
+	cfg->nesterov = g->nesterov;
+	for (size_t c = 0; g->weighted && c < net->out_n; c++)
+		weight[c] = 0.5f + (float)c;
+	cfg->class_weight = g->weighted ? weight : NULL;
 }
 
 struct record { double loss[2]; };
@@ -76,9 +127,8 @@ static bool note(void *ctx, const struct hn_epoch *e)
 START_TEST(losses_follow_torch_to_five_digits)
 {
 	static float x[X_MAX], w[W_MAX];
-	static int32_t label[N_MAX];
 	const struct golden *g = &golden[_i];
-	struct hn_data data = { .train = { .n = g->n, .x = x, .label = label } };
+	struct hn_data data = { .train = { .n = g->n, .x = x } };
 	struct hn_train_result res;
 	struct hn_train_cfg cfg;
 	struct hn_err err = { HN_OK, "" };
@@ -93,14 +143,9 @@ START_TEST(losses_follow_torch_to_five_digits)
 	draw_weights(&net, &s, w);
 	for (size_t i = 0; i < g->n * hn_size(net.in); i++)
 		x[i] = unit(&s);
-	for (size_t i = 0; i < g->n; i++)
-		label[i] = (int32_t)((next(&s) >> 16) % net.out_n);
-	hn_train_defaults(&cfg, &net);
+	draw_answers(g, &net, &s, &data.train);
+	configure(g, &net, &cfg);
 	cfg.start = w;
-	cfg.in_order = true;
-	cfg.epochs = 2;
-	cfg.weight_decay = g->decay;
-	cfg.smoothing = g->smoothing;
 	for (size_t k = 0; hn_kernels_at(k); k++) {
 		cfg.kern = hn_kernels_at(k);
 		ck_assert_int_eq(hn_train_need(&cfg, &data, &need, &err), HN_OK);
@@ -110,10 +155,36 @@ START_TEST(losses_follow_torch_to_five_digits)
 		              .arena = &arena, .progress = note, .ctx = &r }, &res, &err) == HN_OK,
 		              "%s", err.text);
 		for (int e = 0; e < 2; e++)
-			ck_assert_msg(fabs(r.loss[e] / g->loss[e] - 1) < 5e-6, "%s, %s, epoch %d: %.9g, "
-			              "torch %.9g", g->name, cfg.kern->name, e + 1, r.loss[e], g->loss[e]);
+			ck_assert_msg(fabs(r.loss[e] / g->mean[e] - 1) < 5e-6, "%s, %s, epoch %d: %.9g, "
+			              "torch %.9g", g->name, cfg.kern->name, e + 1, r.loss[e], g->mean[e]);
 		free(mem);
 	}
+}
+END_TEST
+
+/* Does any net, loss or optimiser of the table have this name? */
+static bool recorded(const char *name)
+{
+	const size_t n = strlen(name);
+
+	for (size_t i = 0; i < N_GOLDEN; i++) {
+		if (strcmp(golden[i].loss, name) == 0 || strcmp(golden[i].optim, name) == 0)
+			return true;
+		for (const char *at = strstr(golden[i].text, name); at; at = strstr(at + 1, name))
+			if ((at == golden[i].text || at[-1] == ' ') && !isalnum((unsigned char)at[n]) && at[n] != '_')
+				return true;
+	}
+	return false;
+}
+
+START_TEST(every_layer_loss_and_optimiser_is_recorded_once_at_least)
+{
+	for (size_t i = 0; hn_layers[i]; i++)
+		ck_assert_msg(recorded(hn_layers[i]->name), "layer %s", hn_layers[i]->name);
+	for (size_t i = 0; hn_losses[i]; i++)
+		ck_assert_msg(recorded(hn_losses[i]->name), "loss %s", hn_losses[i]->name);
+	for (size_t i = 0; hn_optims[i]; i++)
+		ck_assert_msg(recorded(hn_optims[i]->name), "optimiser %s", hn_optims[i]->name);
 }
 END_TEST
 
@@ -126,6 +197,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, losses_follow_torch_to_five_digits, 0, N_GOLDEN);
+	tcase_add_test(t, every_layer_loss_and_optimiser_is_recorded_once_at_least);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
