@@ -66,6 +66,11 @@ hn_status hn_image_start(struct hn_image_walk *w, const struct hn_export *x, str
 	w->row = w->net.layers;
 	w->layer.constants = w->net.constants;
 	w->room = x->image_len - (uint32_t)(w->net.constants - x->image);
+	if (hn_quant_copies_input(x->net)) {     /* the image's first layer is none of the net */
+		w->row += HD_LAYER_ENTRY;
+		w->layer.constants += 4;
+		w->room -= 4;
+	}
 	return HN_OK;
 }
 
@@ -77,7 +82,7 @@ hn_status hn_image_next(struct hn_image_walk *w, unsigned i, struct hn_err *err)
 
 	if (!w->x->image)
 		return HN_OK;
-	if (r > w->net.layers) {                 /* step over the constants of the one before */
+	if (d->op) {                             /* step over the constants of the one before */
 		const uint32_t took = hd_op_find(d->op)->check(d, w->room);
 
 		d->constants += took;

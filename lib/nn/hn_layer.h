@@ -35,8 +35,8 @@ struct hn_pass {
 struct hn_layer_q {
 	const struct hn_layer *l;
 	const float *w;
-	double  in_scale, out_scale;
-	int8_t  in_zp, out_zp, act_min, act_max;
+	double  in_scale, in2_scale, out_scale;  /* in2: second input of a layer with two     */
+	int8_t  in_zp, in2_zp, out_zp, act_min, act_max;
 	const uint8_t *frozen;   /* constants of this layer in an image whose weight scales are to be
 	                            used again, or NULL                                        */
 	uint8_t *out;            /* (image_bytes,) constants, zeroed, 4-byte aligned          */
@@ -130,6 +130,10 @@ size_t hn_gru_bytes(const struct hn_layer *l);
 uint32_t hn_gru_pq(const struct hn_layer *l);
 hn_status hn_gru_quantise(const struct hn_layer_q *q);
 void hn_gru_steps(const struct hn_layer_q *q, float *step);
+
+/* That of softmax: layer_softmax_int8.c. */
+size_t hn_softmax_bytes(const struct hn_layer *l);
+hn_status hn_softmax_quantise(const struct hn_layer_q *q);
 
 /* m = mult * 2^(shift - 31), mult in [2^30, 2^31) or 0.  Source: TFLite QuantizeMultiplier. */
 void hn_quant_mult(double m, int32_t *mult, int8_t *shift);

@@ -1,6 +1,8 @@
 /* softmax: over the channels of each frame, y_c = exp(x_c - max) / sum_k exp(x_k - max). */
 #include "hn_layer.h"
 
+#include "hd_image.h"
+
 extern const struct hn_layer_type hn_layer_softmax;
 
 enum { WORK = 2 };               /* largest input and sum of each lane                        */
@@ -34,4 +36,6 @@ const struct hn_layer_type hn_layer_softmax = {
 	.name = "softmax", .id = 14, .usage = "softmax", .in_place = true, .keeps_y = true,
 	.shape = hn_layer_same_shape, .keep = softmax_keep,
 	.forward = softmax_forward, .backward = softmax_backward,
+	.op = HD_OP_SOFTMAX, .image_bytes = hn_softmax_bytes, .quantise = hn_softmax_quantise,
+	.out_lo = 0.0, .out_hi = 255.0 / 256.0,
 };

@@ -37,6 +37,19 @@ static void compare_layer(struct compare *c, unsigned i, size_t j, const int8_t 
 	}
 }
 
+/* The next layer of the image; returns its output. */
+static const int8_t *run_layer(const struct compare *c, struct hd_walk *w, const int8_t *x)
+{
+	int8_t *y;
+
+	(void)hd_walk_next(w);
+	y = w->last ? c->out : (int8_t *)c->arena + w->at;
+	w->l.kept = (const int8_t *)c->arena + w->kept_at;
+	w->l.work = (int16_t *)(void *)(c->arena + w->work_at);
+	w->l.constants = w->op->run(&w->l, x, y);
+	return y;
+}
+
 /* Sample j of the loaded batch through the image, as hd_net_run does it. */
 static void run_sample(struct compare *c, size_t j)
 {
@@ -51,18 +64,13 @@ static void run_sample(struct compare *c, size_t j)
 		c->in[k] = (int8_t)fmax(-128, fmin(127, q));
 	}
 	hd_walk_begin(&w, &c->image);
+	if (hn_quant_copies_input(net))
+		x = run_layer(c, &w, x);
 	for (unsigned i = 0; i < net->n_layers; i++) {
-		int8_t *y;
-
 		if (hn_quant_skips(net, i))
 			continue;
-		(void)hd_walk_next(&w);
-		y = w.last ? c->out : (int8_t *)c->arena + w.at;
-		w.l.kept = (const int8_t *)c->arena + w.kept_at;
-		w.l.work = (int16_t *)(void *)(c->arena + w.work_at);
-		w.l.constants = w.op->run(&w.l, x, y);
-		compare_layer(c, i, j, y);
-		x = y;
+		x = run_layer(c, &w, x);
+		compare_layer(c, i, j, x);
 	}
 }
 
@@ -157,6 +165,10 @@ static hn_status open_image(struct compare *c)
 	if (hd_net_open(&c->image, c->job->image, c->job->image_len) != HD_OK)
 		return HN_EFORMAT;
 	row = c->image.layers;
+	if (hn_quant_copies_input(net)) {
+		row += HD_LAYER_ENTRY;
+		n++;
+	}
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		if (hn_quant_skips(net, i))
 			continue;
@@ -172,7 +184,7 @@ static hn_status open_image(struct compare *c)
 static hn_status take_buffers(struct compare *c, struct hn_arena *arena)
 {
 	const struct hn_net *net = c->job->cfg->net;
-	size_t all = 0;                          /* no image of this net needs more: every output */
+	size_t all = hn_size(net->in) + 4;       /* no image of this net needs more: every output */
 
 	for (unsigned i = 0; i < net->n_layers; i++)
 		all += hn_size(net->layer[i].out) + 4u * net->layer[i].out.ch + 4;

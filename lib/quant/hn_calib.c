@@ -74,18 +74,6 @@ static void walk(struct pass *p, struct hn_samples s)
 	}
 }
 
-bool hn_quant_fused(const struct hn_net *net, unsigned i)
-{
-	if (i == 0 || i >= net->n_layers)
-		return false;
-	return net->layer[i].type->clamp && net->layer[i - 1].type->bounds;
-}
-
-bool hn_quant_skips(const struct hn_net *net, unsigned i)
-{
-	return hn_quant_fused(net, i) || net->layer[i].type->only_shape;
-}
-
 static void set_grids(const struct hn_net *net, struct hn_calib *c)
 {
 	c->grid[0] = hn_calib_grid((double)c->lo[0], (double)c->hi[0]);

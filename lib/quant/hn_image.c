@@ -10,10 +10,13 @@
 /* No net needs more arena: two tensors, the kept ones, and work. */
 enum { NEED_MAX = HD_VALUES_MAX * (HD_KEPT_MAX + 3) };
 
+/* The input cannot be kept, it is the caller's: a pool of single frames copies it. */
+enum { COPY = 4 };
+
 /* Layers that appear in the image. */
 static unsigned emitted(const struct hn_net *net)
 {
-	unsigned n = 0;
+	unsigned n = hn_quant_copies_input(net);
 
 	for (unsigned i = 0; i < net->n_layers; i++)
 		n += !hn_quant_skips(net, i);
@@ -29,8 +32,10 @@ static bool representable(const struct hn_layer *l)
 size_t hn_image_need(const struct hn_net *net)
 {
 	size_t n = HD_IMAGE_HEADER + (size_t)HD_SCALER_ENTRY * net->in.ch +
-	           (size_t)HD_LAYER_ENTRY * emitted(net);
+	           (size_t)HD_LAYER_ENTRY * emitted(net) + (hn_quant_copies_input(net) ? COPY : 0);
 
+	if (hn_quant_unordered(net))
+		return 0;
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		const struct hn_layer *l = &net->layer[i];
 
@@ -96,8 +101,10 @@ static struct hn_layer_q layer_q(const struct hn_quant_cfg *cfg, const struct hn
 {
 	const struct hn_net *net = cfg->net;
 	const struct hn_grid in = calib->grid[i], to = calib->grid[i + 1];
+	const struct hn_grid in2 = calib->grid[net->layer[i].from];
 	struct hn_layer_q q = { .l = &net->layer[i], .w = cfg->weights + net->layer[i].w_at,
 	                        .in_scale = (double)in.scale, .out_scale = (double)to.scale,
+	                        .in2_scale = (double)in2.scale, .in2_zp = in2.zp,
 	                        .in_zp = in.zp, .out_zp = to.zp, .act_min = -128, .act_max = 127,
 	                        .frozen = cfg->frozen ? cfg->frozen + at : NULL };
 
@@ -106,10 +113,11 @@ static struct hn_layer_q layer_q(const struct hn_quant_cfg *cfg, const struct hn
 	return q;
 }
 
+/* Of the layers of the net: behind those of the copy. */
 static size_t constants_at(const struct hn_net *net)
 {
 	return HD_IMAGE_HEADER + (size_t)HD_SCALER_ENTRY * net->in.ch +
-	       (size_t)HD_LAYER_ENTRY * emitted(net);
+	       (size_t)HD_LAYER_ENTRY * emitted(net) + (hn_quant_copies_input(net) ? COPY : 0);
 }
 
 static hn_status put_constants(const struct hn_quant_cfg *cfg, const struct hn_calib *calib,
@@ -127,7 +135,7 @@ static hn_status put_constants(const struct hn_quant_cfg *cfg, const struct hn_c
 		q.out = out + at;
 		if (l->type->quantise(&q))
 			return hn_fail(err, HN_ENUMERIC, "int8: layer %u '%s' has weights that are not finite"
-			               " or outside their grid", i + 1, l->text);
+			               " or outside their grid", l->number, l->text);
 		at += l->type->image_bytes(l);
 	}
 	return HN_OK;
@@ -135,11 +143,16 @@ static hn_status put_constants(const struct hn_quant_cfg *cfg, const struct hn_c
 
 static hn_status fail_form(const struct hn_net *net, struct hn_err *err)
 {
+	const unsigned add = hn_quant_unordered(net);
 	unsigned i = 0;
 
+	if (add)
+		return hn_fail(err, HN_EINVAL, "int8: layer %u '%s': the image keeps an output for one add, "
+		               "and adds take them in reverse order, at most %d at a time",
+		               net->layer[add - 1].number, net->layer[add - 1].text, HD_KEPT_MAX);
 	while (hn_quant_skips(net, i) || representable(&net->layer[i]))
 		i++;
-	return hn_fail(err, HN_EINVAL, "int8: layer %u '%s' has no int8 form", i + 1,
+	return hn_fail(err, HN_EINVAL, "int8: layer %u '%s' has no int8 form", net->layer[i].number,
 	               net->layer[i].text);
 }
 
@@ -160,14 +173,31 @@ static hn_status check(const struct hn_quant_cfg *cfg, size_t need, size_t cap, 
 	return HN_OK;
 }
 
+static void put_copy(struct hn_shape in, uint8_t *row, uint8_t *constants)
+{
+	const uint16_t field[] = { in.len, in.ch, in.len, in.ch, 1, 1 };
+
+	row[0] = HD_OP_MAX_POOL;
+	row[1] = 1;
+	for (size_t i = 0; i < sizeof field / sizeof *field; i++)
+		hd_put16(row + 4 + 2 * i, field[i]);
+	constants[0] = (uint8_t)-128;
+	constants[1] = 127;
+}
+
 static void put_table(const struct hn_net *net, uint8_t *out)
 {
 	uint8_t *row = out + HD_IMAGE_HEADER + (size_t)HD_SCALER_ENTRY * net->in.ch;
 
+	if (hn_quant_copies_input(net)) {
+		put_copy(net->in, row, out + constants_at(net) - COPY);
+		row += HD_LAYER_ENTRY;
+	}
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		if (hn_quant_skips(net, i))
 			continue;
 		put_layer(&net->layer[i], row);
+		row[1] = hn_quant_readers(net, i + 1) > 0;
 		row += HD_LAYER_ENTRY;
 	}
 	hd_put32(out + 8, hd_image_arch(out));

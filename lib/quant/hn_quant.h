@@ -48,11 +48,20 @@ struct hn_samples { const float *x; uint32_t n; };
 hn_status hn_calibrate(const struct hn_quant_cfg *cfg, struct hn_samples s, struct hn_arena *arena,
                        struct hn_calib *calib, struct hn_err *err);
 
-/* True when layer i is a bound (relu) that the product or pool before it applies by itself. */
+/* True when layer i is a bound (relu) that the product, pool or add before it applies by itself. */
 bool hn_quant_fused(const struct hn_net *net, unsigned i);
 
 /* True when layer i does not appear in the image: fused, or a change of shape only. */
 bool hn_quant_skips(const struct hn_net *net, unsigned i);
+
+/* Adds that take the tensor (0: input, k: output of layer k - 1) as it lies in the image; the image
+ * keeps it for them, and begins with a copy of the input when that is one. */
+unsigned hn_quant_readers(const struct hn_net *net, unsigned tensor);
+bool hn_quant_copies_input(const struct hn_net *net);
+
+/* 0, or i + 1 of the layer where adds do not take what was kept in reverse order, each once, at
+ * most HD_KEPT_MAX at a time. */
+unsigned hn_quant_unordered(const struct hn_net *net);
 
 /* Bytes of the image of `net`, 0 when a layer has no int8 form. */
 size_t hn_image_need(const struct hn_net *net);

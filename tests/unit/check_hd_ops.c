@@ -6,6 +6,7 @@
 #include <string.h>
 #include "hd_image.h"
 #include "hd_ops.h"
+#include "hn_layer.h"
 #include "t_hd_net.h"
 
 enum { CONSTANTS_MAX = 4096, SEED = 20261124 };
@@ -222,6 +223,53 @@ START_TEST(softmax_is_within_a_step_of_the_real_one_and_equals_the_reference)
 }
 END_TEST
 
+/* The gateway's table of a softmax whose input has this scale, into c. */
+static void quantise(double scale, uint16_t ch)
+{
+	const struct hn_net_io io = { HN_REGRESS, 1, ch, ch };
+	struct hn_net net;
+	struct hn_layer_q q = { .in_scale = scale, .in_zp = 4, .out = c };
+
+	ck_assert_int_eq(hn_net_parse(&net, "softmax", &io, NULL), HN_OK);
+	q.l = &net.layer[0];
+	memset(c, 0, sizeof c);
+	ck_assert_int_eq(q.l->type->quantise(&q), HN_OK);
+}
+
+/* gemmlowp's series is 3e-7 off at the ends of a quarter. */
+START_TEST(the_table_of_exponentials_is_exact_to_six_digits)
+{
+	static const double scales[] = { 1e-7, 0.001, 0.0117, 0.1, 0.15, 0.5, 3, 20, 1e4 };
+
+	for (size_t k = 0; k < sizeof scales / sizeof *scales; k++) {
+		quantise(scales[k], 6);
+		for (int d = 0; d < 256; d++) {
+			const double want = exp(-d * scales[k]), got = hd_get32(c + 4 * d) / 2147483648.0;
+
+			/* what is further than 31 below the largest is nothing */
+			ck_assert_msg(fabs(got - want) < 4e-7, "scale %g, %d steps: %.12f, not %.12f", scales[k],
+			              d, got, want);
+		}
+	}
+}
+END_TEST
+
+/* Logits and probabilities of one network as TFLite Micro, TFLite and Armnn give them. */
+START_TEST(softmax_gives_the_numbers_of_other_runtimes)
+{
+	static const int8_t x[6] = { -59, -12, 57, 85, 42, -102 };
+	static const int8_t want[6] = { -128, -128, -124, 124, -128, -128 };
+	struct hd_layer l = { .op = HD_OP_SOFTMAX, .in_len = 1, .in_ch = 6, .out_len = 1, .out_ch = 6,
+	                      .constants = c };
+	int8_t y[6];
+
+	quantise(0.15, 6);
+	ck_assert_uint_eq(hd_softmax.check(&l, 1024), 1024);
+	(void)hd_softmax.run(&l, x, y);
+	ck_assert_mem_eq(y, want, sizeof y);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("hd_ops");
@@ -236,6 +284,8 @@ int main(void)
 	                    sizeof keeps / sizeof keeps[0]);
 	tcase_add_test(t, add_brings_both_terms_to_one_grid);
 	tcase_add_test(t, softmax_is_within_a_step_of_the_real_one_and_equals_the_reference);
+	tcase_add_test(t, the_table_of_exponentials_is_exact_to_six_digits);
+	tcase_add_test(t, softmax_gives_the_numbers_of_other_runtimes);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

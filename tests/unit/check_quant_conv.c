@@ -31,7 +31,11 @@ static const char *const texts[] = {
 	"conv1d 8x3 same, maxpool 3 stride 2, relu, conv1d 8x3, avgpool 2, relu6, flatten, dense 4",
 	"conv1d 8x7 same dilation 2, leaky_relu, globalavgpool, flatten, dense 12, relu, dense 4",
 	"avgpool 1, conv1d 12x5, tanh, flatten, relu, dense 4",
-	"gru 12, dense 4", "conv1d 6x3 stride 2, gru 8 seq, gru 8, dense 4",
+	"gru 12, dense 4",
+	"dwconv1d 5 same, add 1, conv1d 8x3, relu, separable 8x3 same, relu, add 3, "
+		"globalavgpool, dense 4",
+	"conv1d 4x7 stride 3, tanh, conv1d 4x3 same, add 1, relu, gru 8, softmax, dense 12, relu, dense 4",
+	"conv1d 6x3 stride 2, gru 8 seq, gru 8, dense 4",
 };
 enum { N_TEXTS = sizeof texts / sizeof *texts };
 
@@ -196,7 +200,7 @@ static int layer_text(struct hn_rng *r, char *out, size_t cap)
 	static const char *const plain[] = { "relu", "relu6", "tanh", "sigmoid", "leaky_relu 0.3",
 		"flatten", "globalavgpool" };
 
-	switch (pick(r, 0, 7)) {
+	switch (pick(r, 0, 10)) {
 	case 0:
 	case 1:
 		return snprintf(out, cap, "conv1d %ux%u stride %u dilation %u%s, ", pick(r, 1, 9),
@@ -207,6 +211,14 @@ static int layer_text(struct hn_rng *r, char *out, size_t cap)
 	case 3:
 		return snprintf(out, cap, "%s, ", pick(r, 0, 5) ? "relu" : "dense 9");
 	case 4:
+		return snprintf(out, cap, "dwconv1d %u stride %u dilation %u same, add 1, ", pick(r, 1, 5),
+		                pick(r, 0, 3) ? 1 : 2, pick(r, 1, 3));
+	case 5:
+		return snprintf(out, cap, "separable %ux%u same, relu, add %u, ", pick(r, 1, 6), pick(r, 1, 4),
+		                pick(r, 1, 3));
+	case 6:
+		return snprintf(out, cap, "%s, ", pick(r, 0, 2) ? "relu6, add 1, relu" : "softmax");
+	case 7:
 		return snprintf(out, cap, "gru %u%s, ", pick(r, 1, 9), pick(r, 0, 2) ? " seq" : "");
 	default:
 		return snprintf(out, cap, "%s, ", plain[pick(r, 0, 6)]);
@@ -226,7 +238,7 @@ static void random_net(struct hn_rng *r, struct hn_net *net, char text[512])
 		for (unsigned k = pick(r, 1, 6); k > 0; k--)
 			n += (size_t)layer_text(r, text + n, 512 - n);
 		(void)snprintf(text + n, 512 - n, "dense %u", pick(r, 1, 9));
-	} while (hn_net_parse(net, text, &io, NULL) != HN_OK);
+	} while (hn_net_parse(net, text, &io, NULL) != HN_OK || hn_image_need(net) == 0);
 }
 
 static void random_numbers(struct hn_rng *r, const struct hn_net *net)
@@ -300,10 +312,12 @@ START_TEST(random_nets_equal_the_formulas_and_keep_the_signal)
 		least = fmin(least, a.snr_db[a.worst]);
 	}
 	printf("quant_conv: %d random nets, least %.1f dB; %u dense, %u conv1d, %u max pool, %u average "
-	       "pool, %u lut, %u gru; seed %d\n", NETS, least, kinds[HD_OP_DENSE], kinds[HD_OP_CONV1D],
+	       "pool, %u lut, %u gru, %u depthwise, %u add, %u softmax; seed %d\n", NETS, least,
+	       kinds[HD_OP_DENSE], kinds[HD_OP_CONV1D],
 	       kinds[HD_OP_MAX_POOL], kinds[HD_OP_AVG_POOL], kinds[HD_OP_LUT], kinds[HD_OP_GRU],
-	       SEED);
-	ck_assert_uint_gt(kinds[HD_OP_CONV1D], NETS / 4);
+	       kinds[HD_OP_DWCONV1D], kinds[HD_OP_ADD], kinds[HD_OP_SOFTMAX], SEED);
+	for (unsigned op = 1; op < HD_OP_END; op++)
+		ck_assert_uint_gt(kinds[op], NETS / 16);
 }
 END_TEST
 
@@ -329,8 +343,9 @@ static void example(const struct hn_layer_type *t, char *out)
 	for (const char *u = t->usage; *u && *u != '['; u++) {
 		if (!isupper((unsigned char)*u))
 			*out++ = *u;
-		else if (!isupper((unsigned char)u[1]))
+		else if (!isupper((unsigned char)u[1]) && u[1] != '_')
 			*out++ = '4';
+		u += isupper((unsigned char)*u) && u[1] == '_';
 	}
 	*out = '\0';
 }
@@ -350,9 +365,9 @@ START_TEST(each_row_with_an_int8_form_keeps_the_signal)
 		if (!hn_layers[i]->op)
 			continue;
 		example(hn_layers[i], layer);
-		/* four layers of one shape before it, in case it reaches back */
-		(void)snprintf(text, sizeof text, "conv1d 4x3 same, tanh, conv1d 4x3 same, tanh, %s, dense 4",
-		               layer);
+		/* layers of one shape before it, in case it reaches back */
+		(void)snprintf(text, sizeof text, "conv1d 4x3 same, conv1d 4x3 same, tanh, conv1d 4x3 same, "
+		               "tanh, %s, dense 4", layer);
 		const struct hn_net net = parse(text);
 		const struct hn_quant_cfg cfg = { .net = &net, .weights = weights, .scaler = &s };
 
@@ -362,18 +377,24 @@ START_TEST(each_row_with_an_int8_form_keeps_the_signal)
 		compare_reference(&r, len, text);
 		ck_assert_int_eq(hn_agree(&(struct hn_agree_job){ &cfg, &calib, image, len, { x, RANDOM_N } },
 		                 &arena, &a), HN_OK);
-		printf("quant_conv: %-14s %.1f dB\n", layer, a.snr_db[4]);
+		printf("quant_conv: %-14s %.1f dB\n", layer, a.snr_db[5]);
 		ck_assert_msg(a.snr_db[a.worst] > 20, "%s: layer %u: %g dB", text, a.worst + 1,
 		              a.snr_db[a.worst]);
 		n++;
 	}
-	ck_assert_int_ge(n, 10);
+	ck_assert_int_ge(n, 14);
 }
 END_TEST
 
 START_TEST(parameters_that_the_image_cannot_hold_are_refused_by_name)
 {
 	static const struct { const char *text, *layer; } rows[] = {
+		{ "dense 8, dense 8, dense 8, add 2, dense 8, add 3, dense 4", "layer 4 'add 2'" },
+		{ "dense 8, dense 8, add 1, dense 8, add 3, dense 4", "layer 1 'dense 8'" },
+		{ "conv1d 3x3 same, add 1, conv1d 3x3 same, add 3, dense 4", "layer 1 'conv1d 3x3 same'" },
+		{ "dense 8, batch_norm, dense 4", "layer 2 'batch_norm'" },
+		{ "dense 8, dense 8, dense 8, dense 8, dense 8, dense 8, add 1, add 3, add 5, add 7, add 9, "
+		  "dense 4", "layer 5 'dense 8'" },
 		{ "dense 8, conv1d 2x256 same, dense 4", "layer 2 'conv1d 2x256 same'" },
 		{ "conv1d 2x1 stride 256 same, dense 4", "layer 1 'conv1d 2x1 stride 256 same'" },
 		{ "conv1d 2x2 dilation 256 same, dense 4", "layer 1 'conv1d 2x2 dilation 256 same'" },
