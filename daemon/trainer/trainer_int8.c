@@ -50,7 +50,7 @@ hn_status trainer_int8_need(struct fit *f, const struct hn_data *data, size_t *t
 static hn_status tune(struct fit *f, const struct hn_data *data, struct hn_err *err)
 {
 	struct hn_quant_cfg q = quant_cfg(f);
-	struct hn_fake fake;
+	struct hn_fake fake = { .cfg = NULL };
 	struct hn_train_result before = f->result;
 	const struct hn_train_cfg cfg = tune_cfg(f, &fake);
 	hn_status rc = hn_fake_init(&fake, &q, &f->choice.calib);
