@@ -52,11 +52,12 @@ static hn_status tune(struct fit *f, const struct hn_data *data, struct hn_err *
 	struct hn_quant_cfg q = quant_cfg(f);
 	struct hn_fake fake = { .cfg = NULL };
 	struct hn_train_result before = f->result;
-	const struct hn_train_cfg cfg = tune_cfg(f, &fake);
+	struct hn_train_cfg cfg;
 	hn_status rc = hn_fake_init(&fake, &q, &f->choice.calib);
 
 	if (rc != HN_OK)
 		return rc;
+	cfg = tune_cfg(f, &fake);
 	memcpy(f->start, f->result.weights, f->net.n_weights * sizeof *f->start);
 	hn_arena_reset(&f->arena, f->fit_mark);
 	rc = hn_train_run(&(struct hn_train_job){ .cfg = &cfg, .data = data, .arena = &f->arena },
