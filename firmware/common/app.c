@@ -1,10 +1,19 @@
 #include "app.h"
 
+static hd_status on_order(void *ctx, const struct hd_frame *f)
+{
+	return hd_sketch_order(ctx, f);
+}
+
 hd_status app_init(struct app *a, const struct app_config *cfg)
 {
 	a->cfg = *cfg;
 	a->cfg.device.arena = (uint8_t *)a->arena;
 	a->cfg.device.arena_bytes = sizeof a->arena;
+	a->cfg.device.order = on_order;
+	a->cfg.device.order_ctx = &a->sketch;
+	hd_sketch_init(&a->sketch, a->channel, APP_CHANNELS);
+	a->served = 0;
 	a->start_us = a->tail = a->missed = a->overruns = a->longest_us = 0;
 	if (a->cfg.deadline_us == 0)
 		a->cfg.deadline_us = APP_WINDOW * cfg->period_us;
@@ -73,16 +82,44 @@ static uint8_t infer(struct app *a, const struct hd_net *net, uint8_t *margin)
 	return hd_argmax(out, net->out_n, margin);
 }
 
+/* --- what is reported ------------------------------------------------------------------------- */
+
+/* A frame that does not fit in the send queue is counted by the device.  Frames first: the gateway
+ * knows the time of a prediction by that of its frames. */
+static void send_samples(struct app *a)
+{
+	(void)hd_send_samples(&a->device, tick_of(a, a->tail), a->cfg.period_us, a->tail, APP_CHANNELS,
+	                      APP_WINDOW, a->raw);
+}
+
+static void send_answer(struct app *a, const struct app_window *w)
+{
+	if (w->class_index != APP_NO_CLASS)
+		(void)hd_send_prediction(&a->device, w->tick_us, w->count, (uint8_t)w->class_index,
+		                         w->margin);
+}
+
+static void send_sketch(struct app *a, const struct app_window *w)
+{
+	const struct hd_sketch_stamp stamp = { w->tick_us, w->count, w->model_version };
+	uint8_t body[HD_SKETCH_BODY_MAX];
+
+	for (uint8_t c = 0; c < APP_CHANNELS; c += HD_SKETCH_CHANNELS)
+		(void)hd_send(&a->device, HD_SKETCH, body, hd_sketch_write(&a->sketch, &stamp, c, body));
+	hd_sketch_clear(&a->sketch);
+}
+
+/* --- inference -------------------------------------------------------------------------------- */
+
 /* An inference is due: do it if its frames are `here` and there is time, and account for it. */
 static void serve(struct app *a, const struct hd_net *net, bool here, struct app_window *w)
 {
 	uint32_t deadline = w->tick_us + a->cfg.deadline_us, before, left;
-	uint8_t margin = 0;
 	bool missed = true;
 
 	before = until(a, deadline);
 	if (here && shape_fits(net) && before > 0) {
-		w->class_index = infer(a, net, &margin);
+		w->class_index = infer(a, net, &w->margin);
 		left = until(a, deadline);
 		missed = left == 0;
 		if (before - left > a->longest_us)
@@ -90,15 +127,16 @@ static void serve(struct app *a, const struct hd_net *net, bool here, struct app
 	}
 	a->missed += missed;
 	hd_inference_done(&a->device, missed);
-	/* A frame that does not fit in the send queue is counted by the device. */
+	if (w->model_version != a->served)
+		hd_sketch_swapped(&a->sketch);
+	a->served = w->model_version;
 	if (w->class_index != APP_NO_CLASS)
-		(void)hd_send_prediction(&a->device, w->tick_us, w->count,
-		                         (uint8_t)w->class_index, margin);
+		hd_sketch_answer(&a->sketch, (uint8_t)w->class_index, w->margin);
 }
 
 static void window_next(struct app *a)
 {
-	bool here = window_take(a);
+	bool here = window_take(a), raw = false, late = false, due;
 	uint32_t last = a->tail + APP_WINDOW - 1;
 	struct app_window w = {
 		.count = last, .tick_us = tick_of(a, last), .state = a->state[last % APP_RING],
@@ -106,16 +144,23 @@ static void window_next(struct app *a)
 	};
 	const struct hd_net *net = hd_service(&a->device, &w.model_version);
 
-	/* Frames first: the gateway knows the time of a prediction by that of its frames. */
 	if (here)
-		(void)hd_send_samples(&a->device, tick_of(a, a->tail), a->cfg.period_us, a->tail,
-		                      APP_CHANNELS, APP_WINDOW, a->raw);
+		raw = hd_sketch_window(&a->sketch, a->raw, APP_WINDOW);
 	else
 		a->overruns += APP_WINDOW;
+	if (raw)
+		send_samples(a);
 	if (net)
 		serve(a, net, here, &w);
 	else
 		w.model_version = 0;
+	due = hd_sketch_is_due(&a->sketch, &late);
+	if (late && here && !raw)
+		send_samples(a);
+	if (raw || (late && here))
+		send_answer(a, &w);
+	if (due)
+		send_sketch(a, &w);
 	a->tail += APP_WINDOW;
 	w.missed = a->missed;
 	if (here && a->cfg.on_window)

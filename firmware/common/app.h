@@ -2,7 +2,8 @@
  *
  * The port's timer (or DMA) puts one frame a period into a ring: app_sample().  The main loop
  * calls app_poll(): for each complete window it takes the network in service, scales, infers,
- * reports, and then gives the rest of the time to the link.
+ * reports, and then gives the rest of the time to the link.  What it reports is the gateway's
+ * choice (hd_sketch.h): each window and its answer, or sketches and the windows asked for.
  *
  * Frame n is sampled at tick start_us + n . period_us of the port's free running microsecond clock
  * (it wraps).  A window is complete at the tick of its last frame: then its inference is due, if
@@ -19,6 +20,7 @@
 
 #include <stdatomic.h>
 #include "hd_device.h"
+#include "hd_sketch.h"
 
 enum {
 	APP_CHANNELS = 3,
@@ -35,6 +37,7 @@ struct app_window {
 	uint32_t count, tick_us;    /* of its last frame; count = frames since boot        */
 	uint8_t  state;             /* true state, as app_sample was told                  */
 	int16_t  class_index;       /* predicted, or APP_NO_CLASS                          */
+	uint8_t  margin;
 	uint32_t model_version;     /* 0 when no network is in service                     */
 	uint32_t missed;            /* inferences since boot                               */
 };
@@ -44,7 +47,8 @@ struct app_config {
 	uint32_t period_us;
 	uint32_t deadline_us;       /* from a window's last frame to its answer, at most one
 	                             * window; 0 = one window                              */
-	void (*on_window)(void *ctx, const struct app_window *w);   /* device.ctx; may be NULL */
+	/* ctx is device.ctx; may be NULL.  device.ctx and device.send are the port's. */
+	void (*on_window)(void *ctx, const struct app_window *w);
 };
 
 struct app {                        /* private: use the functions                          */
@@ -58,6 +62,9 @@ struct app {                        /* private: use the functions               
 	int16_t  ring[APP_RING][APP_CHANNELS];
 	uint8_t  state[APP_RING];
 	int16_t  raw[APP_WINDOW * APP_CHANNELS];
+	struct hd_sketch sketch;
+	struct hd_sketch_channel channel[APP_CHANNELS];
+	uint32_t served;            /* model version of the last answer                    */
 	uint32_t arena[APP_ARENA / 4];
 };
 

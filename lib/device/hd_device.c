@@ -42,7 +42,7 @@ static HD_NOINLINE void say_hello(struct hd_device *d)
 	h->arena_bytes = d->cfg.arena_bytes;
 	h->erase_us = f->erase_us;
 	h->boots = d->slots.boots;
-	h->flags = d->want != NULL;
+	h->flags = (uint8_t)((d->want != NULL) | (d->cfg.order != NULL) << 1);
 	h->body = HD_BODY_MAX / 4;
 	h->build = d->cfg.build;
 	say(d, HD_HELLO, m.head, sizeof *h);
@@ -120,11 +120,13 @@ static int obey(struct hd_device *d, uint32_t idle_us)
 		meet(d);
 	if (type <= HD_HELLO_ASK || f->session == 0 || f->session != d->session)
 		return HD_OK;
-	if (type > HD_TIME) {
+	if (type > (d->cfg.order ? HD_PULL : HD_TIME)) {
 		d->report.overruns++;
 		return HD_OK;
 	}
-	if (type == HD_BEGIN)
+	if (type > HD_TIME)
+		rc = (int)d->cfg.order(d->cfg.order_ctx, f);
+	else if (type == HD_BEGIN)
 		rc = hd_stage_begin(d);
 	else if (type == HD_CHUNK)
 		rc = hd_stage_chunk(d);
@@ -258,4 +260,12 @@ bool hd_send_prediction(struct hd_device *d, uint32_t tick_us, uint32_t count,
 	word[6] = due >> 16 | missed << 16;
 	word[7] = missed >> 16;
 	return say(d, HD_PREDICTION, word, 22);
+}
+
+bool hd_send(struct hd_device *d, uint8_t type, const uint8_t *body, size_t n)
+{
+	uint32_t word[(3 + HD_WIRE_MAX + 3) / 4];
+
+	memcpy(word + 2, body, n);
+	return say(d, type, word, n);
 }

@@ -39,6 +39,9 @@ struct hd_config {
 	 * header?  `more` (n,) is what BEGIN carries behind the header, such as a signature; without
 	 * a verify nothing may be there.  It may call hd_package_auth, too. */
 	bool   (*verify)(void *ctx, const uint8_t *header, const uint8_t *more, size_t n);
+	/* TELEMETRY and PULL: hd_sketch_order.  NULL: this device knows neither. */
+	hd_status (*order)(void *order_ctx, const struct hd_frame *f);
+	void    *order_ctx;
 };
 
 struct hd_device;                        /* see below: caller's storage */
@@ -66,11 +69,14 @@ const struct hd_net *hd_service(struct hd_device *d, uint32_t *model_version);
 /* Count one inference that was due (done in time or missed).  Drives the trial. */
 void hd_inference_done(struct hd_device *d, bool missed);
 
-/* Telemetry.  Both return false when the frame did not fit in the send queue (counted). */
+/* Telemetry.  All three return false when the frame did not fit in the send queue (counted). */
 bool hd_send_samples(struct hd_device *d, uint32_t tick_us, uint32_t period_us, uint32_t count,
                      uint8_t n_ch, uint8_t n, const int16_t *raw);
 bool hd_send_prediction(struct hd_device *d, uint32_t tick_us, uint32_t count,
                         uint8_t class_index, uint8_t margin);
+
+/* Any other message to the gateway: n <= HD_BODY_MAX. */
+bool hd_send(struct hd_device *d, uint8_t type, const uint8_t *body, size_t n);
 
 struct hd_device {                       /* private: use the functions; small and hot first */
 	struct hd_report report;         /* what STATUS says: state, progress, counters    */

@@ -14,6 +14,9 @@
  *   REVERT      u32 version, u8 tag[8]: end the trial of `version`, back to the other slot
  *   STATUS_ASK  empty
  *   TIME        u64 gateway time, us since 1970: the device may show it; it never steers inference
+ *   TELEMETRY   u8 mode (0 raw, 1 sketch, 2 exception), u8 lambda, u16 heartbeat [windows], u16
+ *               raw_every [windows, 0 = none], u16 zero; devices with sketches only (hd_sketch.h)
+ *   PULL        u16 n: send the next n windows raw
  *               `tag` = first 8 bytes of HMAC-SHA256(device key, "honed" type session nonce_dev
  *               nonce_gw version), integers little-endian
  * From the device
@@ -23,7 +26,8 @@
  *               u32 count of the first frame (frames since boot: gaps show as jumps)
  *   PREDICTION  u32 tick_us of the window's last frame, u32 count of that frame, u32 model_version,
  *               u8 class, u8 margin, u32 due, u32 missed (inferences since boot)
- *   EVENT       u8 code, u32 argument: reboot cause, revert, flash error */
+ *   EVENT       u8 code, u32 argument: reboot cause, revert, flash error
+ *   SKETCH      see hd_sketch.h */
 #ifndef HD_MSG_H
 #define HD_MSG_H
 
@@ -47,7 +51,9 @@ enum {
 enum hd_msg {
 	HD_HELLO_ASK = 0x01, HD_BEGIN = 0x02, HD_CHUNK = 0x03, HD_ACTIVATE = 0x04,
 	HD_CONFIRM = 0x05, HD_REVERT = 0x06, HD_STATUS_ASK = 0x07, HD_TIME = 0x08,
-	HD_HELLO = 0x81, HD_STATUS = 0x82, HD_SAMPLES = 0x90, HD_PREDICTION = 0x91, HD_EVENT = 0x92
+	HD_TELEMETRY = 0x09, HD_PULL = 0x0a,
+	HD_HELLO = 0x81, HD_STATUS = 0x82, HD_SAMPLES = 0x90, HD_PREDICTION = 0x91, HD_EVENT = 0x92,
+	HD_SKETCH = 0x93
 };
 
 /* Code of an EVENT.  Permanent. */
@@ -76,7 +82,8 @@ struct hd_hello {               /* body of HELLO, 68 bytes in this order        
 	uint8_t  active_digest[8], staged_digest[8];
 	uint32_t slot_bytes, arena_bytes, erase_us;
 	uint16_t boots;         /* boot attempts left of the trial */
-	uint8_t  flags, body;   /* bit 0: an image is active; longest body taken, /4; 0 = 240 */
+	uint8_t  flags, body;   /* bit 0: an image is active, bit 1: knows TELEMETRY and PULL;
+	                         * longest body taken, /4; 0 = 240                      */
 	uint32_t build;
 };
 
