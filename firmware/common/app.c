@@ -14,6 +14,7 @@ hd_status app_init(struct app *a, const struct app_config *cfg)
 	a->cfg.device.order_ctx = &a->sketch;
 	hd_sketch_init(&a->sketch, a->channel, APP_CHANNELS);
 	a->served = 0;
+	a->serving = false;
 	a->start_us = a->tail = a->missed = a->overruns = a->longest_us = 0;
 	if (a->cfg.deadline_us == 0)
 		a->cfg.deadline_us = APP_WINDOW * cfg->period_us;
@@ -150,10 +151,12 @@ static void window_next(struct app *a)
 		a->overruns += APP_WINDOW;
 	if (raw)
 		send_samples(a);
-	if (net)
+	/* A first network may find a window whose time is over: nothing was due then. */
+	if (net && (a->serving || until(a, w.tick_us + a->cfg.deadline_us) > 0))
 		serve(a, net, here, &w);
 	else
 		w.model_version = 0;
+	a->serving = net != NULL;
 	due = hd_sketch_is_due(&a->sketch, &late);
 	if (late && here && !raw)
 		send_samples(a);

@@ -65,6 +65,7 @@ struct app {                        /* private: use the functions               
 	struct hd_sketch sketch;
 	struct hd_sketch_channel channel[APP_CHANNELS];
 	uint32_t served;            /* model version of the last answer                    */
+	bool     serving;           /* a network was in service at the last window         */
 	uint32_t arena[APP_ARENA / 4];
 };
 
