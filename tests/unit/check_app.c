@@ -215,11 +215,23 @@ END_TEST
 START_TEST(an_inference_that_takes_too_long_is_reported_and_missed)
 {
 	power_on(&board, APP_WINDOW, 0);
+	run(&board, APP_WINDOW, false);
 	run(&board, APP_WINDOW, true);
 	board.look_us = APP_WINDOW * PERIOD / 2 + 1;    /* in time before it, late after it */
 	app_poll(&board.app);
-	ck_assert_uint_eq(board.n_predictions, 1);
+	ck_assert_uint_eq(board.n_predictions, 2);
 	ck_assert_uint_eq(board.last.missed, 1);
+}
+END_TEST
+
+START_TEST(a_first_network_owes_nothing_for_a_window_whose_time_was_over)
+{
+	power_on(&board, APP_WINDOW, 0);
+	run(&board, 2 * APP_WINDOW + 1, true);  /* the first is over, the second is not */
+	app_poll(&board.app);
+	ck_assert_uint_eq(board.n_windows, 2);
+	ck_assert_uint_eq(board.n_predictions, 1);
+	ck_assert_uint_eq(board.last.missed, 0);
 }
 END_TEST
 
@@ -293,6 +305,7 @@ int main(void)
 	tcase_add_test(t, without_an_image_nothing_is_due);
 	tcase_add_test(t, a_window_is_missed_when_the_next_is_complete_first);
 	tcase_add_test(t, an_inference_that_takes_too_long_is_reported_and_missed);
+	tcase_add_test(t, a_first_network_owes_nothing_for_a_window_whose_time_was_over);
 	tcase_add_test(t, a_stall_longer_than_the_ring_loses_whole_windows_and_counts_them);
 	tcase_add_test(t, an_image_of_another_window_length_is_never_run);
 	tcase_add_test(t, the_flash_rules_refuse_what_a_part_cannot_do);
