@@ -315,20 +315,6 @@ void hn_net_init(const struct hn_net *net, uint64_t seed, float *weights)
 	}
 }
 
-struct hn_span hn_net_trained(const struct hn_net *net, uint32_t at)
-{
-	for (unsigned i = 0; i < net->n_layers; i++) {
-		const struct hn_layer *l = &net->layer[i];
-		const uint32_t end = l->w_at + l->n_w, state = end - l->n_state;
-
-		if (state > at && l->n_state)
-			return (struct hn_span){ at, state - at };
-		if (end > at && l->n_state)
-			at = end;
-	}
-	return (struct hn_span){ at, net->n_weights - at };
-}
-
 uint64_t hn_net_macs(const struct hn_net *net)
 {
 	uint64_t n = 0;

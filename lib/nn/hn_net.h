@@ -3,7 +3,7 @@
  * A net is a plain value: shapes and sizes only, no weights, no memory.  Its weights are one float
  * vector, layer after layer; inside a layer in the order that its file documents (dense: the
  * matrix [out][in], then the bias [out]).  Nothing in that vector depends on the CPU.  Some layers
- * end with state, which training carries along but does not train: hn_net_trained. */
+ * end with state (n_state), which training carries along but does not train. */
 #ifndef HN_NET_H
 #define HN_NET_H
 
@@ -64,10 +64,6 @@ hn_status hn_net_parse(struct hn_net *net, const char *text, const struct hn_net
  * zero.  Same seed, same bits on every machine.
  * Source: He et al. 2015, arXiv:1502.01852; Glorot & Bengio 2010, AISTATS. */
 void hn_net_init(const struct hn_net *net, uint64_t seed, float *weights);
-
-/* The first run of trained weights that starts at `at` or behind it; n = 0: there is none. */
-struct hn_span { uint32_t at, n; };
-struct hn_span hn_net_trained(const struct hn_net *net, uint32_t at);
 
 /* The net as it is outside training, without dropout and batch_norm: a batch_norm goes into the
  * weights of the product before it, or becomes a depthwise convolution with one tap where there is

@@ -132,23 +132,6 @@ START_TEST(a_norm_that_cannot_be_folded_is_named)
 }
 END_TEST
 
-START_TEST(trained_weights_are_all_but_the_state)
-{
-	const struct hn_net net = parse("batch_norm, batch_norm, dense 4, batch_norm, tanh");
-	const struct hn_span expected[] = { { 0, 6 }, { 12, 6 }, { 24, 4 * 25 + 8 }, { 140, 0 } };
-	uint32_t at = 0;
-
-	for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-		const struct hn_span s = hn_net_trained(&net, at);
-
-		ck_assert_uint_eq(s.at, expected[i].at);
-		ck_assert_uint_eq(s.n, expected[i].n);
-		at = s.at + s.n;
-	}
-	ck_assert_uint_eq(net.n_weights, 140);
-}
-END_TEST
-
 /* Mean and variance over samples and frames, in double. */
 static void moments(const float *v, size_t n, size_t c, double m_v[2])
 {
@@ -320,7 +303,6 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, the_folded_net_gives_the_same_outputs, 0, n);
 	tcase_add_loop_test(t, folding_a_folded_net_changes_nothing, 0, n);
 	tcase_add_test(t, a_norm_that_cannot_be_folded_is_named);
-	tcase_add_test(t, trained_weights_are_all_but_the_state);
 	tcase_add_test(t, running_statistics_follow_the_batches_only);
 	tcase_add_test(t, a_channel_far_from_zero_is_normalised_as_well);
 	tcase_add_test(t, a_batch_of_one_number_gives_beta_and_no_gradient_of_x);
