@@ -72,6 +72,34 @@ START_TEST(every_layer_has_an_example_and_a_number_of_its_own)
 }
 END_TEST
 
+/* A row of a table in docs/networks.md begins with "| `what` |". */
+static bool documented(const char *what)
+{
+	static char text[32768];
+	char row[120];
+	FILE *f = fopen("docs/networks.md", "re");
+	size_t n;
+
+	ck_assert_msg(f != NULL, "docs/networks.md: run this from the root of the tree");
+	n = fread(text, 1, sizeof text - 1, f);
+	(void)fclose(f);                         /* read only */
+	ck_assert_uint_lt(n, sizeof text - 1);
+	text[n] = '\0';
+	(void)snprintf(row, sizeof row, "\n| `%s` |", what);
+	return strstr(text, row) != NULL;
+}
+
+START_TEST(every_layer_loss_and_optimiser_is_in_the_documentation)
+{
+	for (size_t i = 0; hn_layers[i]; i++)
+		ck_assert_msg(documented(hn_layers[i]->usage), "%s", hn_layers[i]->usage);
+	for (size_t i = 0; hn_losses[i]; i++)
+		ck_assert_msg(documented(hn_losses[i]->name), "%s", hn_losses[i]->name);
+	for (size_t i = 0; hn_optims[i]; i++)
+		ck_assert_msg(documented(hn_optims[i]->name), "%s", hn_optims[i]->name);
+}
+END_TEST
+
 /* The layer first, in the middle and last, behind layers that keep their output or not.
  * False when it does not fit there. */
 static bool net_around(const char *text, int place, struct hn_net *net)
@@ -453,6 +481,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, every_layer_has_an_example_and_a_number_of_its_own);
+	tcase_add_test(t, every_layer_loss_and_optimiser_is_in_the_documentation);
 	tcase_add_loop_test(t, gradients_equal_central_differences, 0, N_EXAMPLES);
 	tcase_add_loop_test(t, outputs_do_not_depend_on_batch_or_level, 0, N_EXAMPLES);
 	tcase_add_loop_test(t, losses_and_their_gradients_follow_the_definition, 0, 8);
