@@ -25,9 +25,9 @@ hn_status hn_export_write(const struct hn_export *x, struct hn_bytes out, size_t
 
 /* --- geometry ------------------------------------------------------------------------------- */
 
-static struct hn_taps pool_taps(const struct hn_layer *l)
+static struct hn_window pool_taps(const struct hn_layer *l)
 {
-	struct hn_taps t = { .kernel = l->in.len, .dilation = 1 };
+	struct hn_window t = { .kernel = l->in.len, .dilation = 1 };
 
 	if (l->n_args)
 		t.kernel = (int32_t)l->arg[0];
@@ -35,14 +35,14 @@ static struct hn_taps pool_taps(const struct hn_layer *l)
 	return t;
 }
 
-struct hn_taps hn_taps_of(const struct hn_layer *l)
+struct hn_window hn_window_of(const struct hn_layer *l)
 {
-	struct hn_taps t = { .kernel = 1, .stride = 1, .dilation = 1 };
+	struct hn_window t = { .kernel = 1, .stride = 1, .dilation = 1 };
 	int32_t over;
 
 	if (strstr(l->type->name, "pool"))
 		return pool_taps(l);
-	t.kernel = (int32_t)l->arg[1];
+	t.kernel = (int32_t)l->arg[strcmp(l->type->name, "dwconv1d") == 0 ? 0 : 1];
 	t.stride = (int32_t)l->opt[0];
 	t.dilation = (int32_t)l->opt[1];
 	t.same = l->opt[2] > 0;

@@ -7,8 +7,8 @@
 #include "hn_layer.h"
 
 /* Frames that one output frame of a convolution or pool sees. */
-struct hn_taps { int32_t kernel, stride, dilation, pad_front, pad_back; bool same; };
-struct hn_taps hn_taps_of(const struct hn_layer *l);
+struct hn_window { int32_t kernel, stride, dilation, pad_front, pad_back; bool same; };
+struct hn_window hn_window_of(const struct hn_layer *l);
 
 /* The image's layers beside those of the net. */
 struct hn_image_walk {

@@ -82,6 +82,10 @@ static hn_status op_softmax(struct walk *w)
 
 	if (rc)
 		return rc;
+	if (v.rank == 0)
+		return walk_refuse(w, "a value without axes");
+	if (v.len > 1 && v.axis[w->n->axis < 0 ? v.rank - 1 : w->n->axis % v.rank] != AX_CH)
+		return walk_refuse(w, "not over the channels");
 	if (w->task != HN_CLASSIFY)
 		rc = walk_layer(w, "softmax");
 	walk_result(w, &v);
@@ -193,17 +197,43 @@ static hn_status scale_product(struct walk *w, const struct affine *a)
 	return HN_OK;
 }
 
+/* Elsewhere it is a depthwise convolution of its own, with one tap. */
+static hn_status scale_alone(struct walk *w, const struct affine *a, const struct val *v)
+{
+	const size_t first = w->n_w;
+	hn_status rc = v->mixed ? walk_refuse(w, "scales values whose channels are mixed with frames")
+	                        : walk_layer(w, "dwconv1d 1");
+
+	for (size_t c = 0; c < v->ch && !rc; c++)
+		rc = walk_put(w, (float)part(a->mul, a->mul1, c));
+	for (size_t c = 0; c < v->ch && !rc; c++)
+		rc = walk_put(w, (float)part(a->add, a->add1, c));
+	w->product = w->n_layers - 1;
+	w->product_at = first;
+	w->product_row = 1;
+	w->product_out = v->ch;
+	return rc;
+}
+
+/* What was there before a scaling that has gone into it is there no more. */
+static void forget(struct walk *w)
+{
+	for (uint32_t i = 0; i < w->g->n_tensors; i++)
+		if (w->val[i].layer == w->n_layers - 1)
+			w->val[i].known = false;
+}
+
 static hn_status apply(struct walk *w, const struct affine *a, struct val *v)
 {
+	const bool product = w->product >= 0 && w->product == w->n_layers - 1;
 	hn_status rc;
 
-	if (w->n_layers == 0 && v->ch <= 128)
-		rc = scale_input(w, a, v);
-	else if (w->product >= 0 && w->product == w->n_layers - 1)
-		rc = scale_product(w, a);
-	else
-		return walk_refuse(w, "scales by constants, which can be read behind the input, a product "
-		                   "or a convolution only");
+	if (product || (w->n_layers == 0 && v->ch <= 128)) {
+		forget(w);
+		rc = product ? scale_product(w, a) : scale_input(w, a, v);
+	} else {
+		rc = scale_alone(w, a, v);
+	}
 	if (!rc)
 		walk_result(w, v);
 	return rc ? rc : walk_act(w, w->n->act);
@@ -238,6 +268,31 @@ static void invert(const struct walk *w, const struct hn_gtensor *t, uint8_t *to
 	}
 }
 
+/* Two values: the last one and one from further back. */
+static hn_status join(struct walk *w)
+{
+	struct val v[2];
+	unsigned back;
+	hn_status rc;
+
+	if (w->n->op != HN_G_ADD || w->n->n_in != 2 || w->n->in[0] < 0 || w->n->in[1] < 0)
+		return walk_refuse(w, "joins two values; only their sum can be read");
+	back = w->val[w->n->in[0]].layer == w->n_layers - 1;
+	rc = walk_value(w, !back, &v[0]);
+	v[1] = w->val[w->n->in[back]];
+	if (rc)
+		return rc;
+	if (!v[1].known || v[1].layer == v[0].layer || v[0].len != v[1].len || v[0].ch != v[1].ch ||
+	    v[0].mixed != v[1].mixed || v[0].rank != v[1].rank ||
+	    memcmp(v[0].axis, v[1].axis, v[0].rank) != 0)
+		return walk_refuse(w, "adds two values that are not of the same shape and order");
+	rc = walk_layer(w, "add %d", v[0].layer - v[1].layer);
+	if (rc)
+		return rc;
+	walk_result(w, &v[0]);
+	return walk_act(w, w->n->act);
+}
+
 static hn_status op_arithmetic(struct walk *w)
 {
 	const unsigned k = walk_is_constant(w, 0) ? 0 : 1;
@@ -249,7 +304,7 @@ static hn_status op_arithmetic(struct walk *w)
 	hn_status rc;
 
 	if (!walk_is_constant(w, k))
-		return walk_refuse(w, "joins two values: branches cannot be read");
+		return join(w);
 	rc = walk_value(w, 1 - k, &v);
 	if (!rc)
 		rc = walk_constant(w, k, 0, &t);

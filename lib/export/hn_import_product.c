@@ -151,6 +151,20 @@ static hn_status bias(const struct walk *w, struct product *p)
 	return rc;
 }
 
+/* One filter for each channel: (1, taps, ch) with the channels last, else (ch, 1, taps). */
+static hn_status depth_weights(const struct walk *w, const struct val *v, struct product *p)
+{
+	const unsigned at = w->g->channels_last ? v->rank - 1u : 0;
+
+	if (p->w->dim[at] != v->ch || p->w->count != v->ch * p->taps)
+		return walk_refuse(w, "%u weights for %u channels; only one filter each can be read",
+		                   p->w->count, v->ch);
+	p->out = v->ch;
+	p->ch = 1;
+	p->at = w->g->channels_last ? (struct order){ 1, v->ch, 0 } : (struct order){ p->taps, 1, 0 };
+	return HN_OK;
+}
+
 static hn_status conv_weights(const struct walk *w, const struct val *v, struct product *p,
                               int32_t kernel[2])
 {
@@ -171,7 +185,7 @@ static hn_status conv_weights(const struct walk *w, const struct val *v, struct 
 	return HN_OK;
 }
 
-static hn_status conv_layer(struct walk *w, const struct span *s, size_t out)
+static hn_status conv_layer(struct walk *w, const struct span *s, size_t out, bool deep)
 {
 	char options[32];
 	int at = 0;
@@ -181,6 +195,8 @@ static hn_status conv_layer(struct walk *w, const struct span *s, size_t out)
 		at += snprintf(options, sizeof options, " stride %d", s->stride);
 	if (s->dilation > 1)
 		(void)snprintf(options + at, sizeof options - (size_t)at, " dilation %d", s->dilation);
+	if (deep)
+		return walk_layer(w, "dwconv1d %d%s%s", s->kernel, options, s->same ? " same" : "");
 	return walk_layer(w, "conv1d %zux%d%s%s", out, s->kernel, options, s->same ? " same" : "");
 }
 
@@ -190,18 +206,22 @@ static hn_status op_conv(struct walk *w)
 	int32_t kernel[2] = { 1, 1 };
 	struct val v;
 	struct span s;
+	bool deep;
 	hn_status rc = walk_value(w, 0, &v);
 
 	if (!rc)
 		rc = conv_weights(w, &v, &p, kernel);
 	if (!rc)
 		rc = span_of(w, &v, kernel, &s);
-	if (!rc && (w->n->group != 1 || p.ch != v.ch))
+	deep = !rc && (w->n->op == HN_G_DEPTHWISE || (w->n->group > 1 && w->n->group == v.ch));
+	if (deep)
+		rc = depth_weights(w, &v, &p);
+	else if (!rc && (w->n->group != 1 || p.ch != v.ch))
 		return walk_refuse(w, "%d groups, %zu channels for %u", w->n->group, p.ch, v.ch);
 	if (!rc)
 		rc = bias(w, &p);
 	if (!rc)
-		rc = conv_layer(w, &s, p.out);
+		rc = conv_layer(w, &s, p.out, deep);
 	if (rc)
 		return rc;
 	rc = put_product(w, &p);

@@ -297,6 +297,8 @@ static hn_status read_node(struct reader *r, struct hn_pb m)
 		n->alpha = -3.4e38f;
 		n->beta = 3.4e38f;
 	}
+	if (n->op == HN_G_SOFTMAX)
+		n->axis = -1;
 	if (n->op == HN_G_LEAKY)
 		n->alpha = 0.01f;
 	if (n->name.len == 0 && n->out[0] >= 0)

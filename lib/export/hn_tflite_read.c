@@ -204,6 +204,9 @@ static void read_options(const struct reader *r, uint32_t table, struct hn_gnode
 		n->act = act_of(hn_fb_i8(&r->b, o, 0, 0));
 		n->trans_b = true;               /* weights (out, in) */
 		break;
+	case HN_G_SOFTMAX:
+		n->axis = -1;
+		break;
 	case HN_G_LEAKY:
 		n->alpha = hn_fb_f32(&r->b, o, 0, 0);
 		break;

@@ -28,8 +28,18 @@ static const char *const texts[] = {
 	"conv1d 4x3 dilation 3, sigmoid, maxpool 3 stride 2, relu, flatten, dense 7, sigmoid",
 	"maxpool 2, conv1d 5x4, tanh, conv1d 5x1, globalavgpool", "avgpool 2, relu, flatten, dense 2",
 	"tanh, conv1d 2x2 stride 3, flatten, relu, dense 3",
+	"dwconv1d 3 same, relu, conv1d 4x1, dwconv1d 4 stride 2, globalavgpool",
 };
 enum { N_TEXTS = sizeof texts / sizeof *texts };
+
+/* Layers that one of the formats, or the int8 form, lacks. */
+static const struct { const char *text; bool tflite; } more[] = {
+	{ "gru 5, dense 3", false }, { "conv1d 4x3, gru 6 seq, gru 3 seq, flatten, dense 2", false },
+	{ "conv1d 6x3 same, tanh, conv1d 6x3 same, add 2, avgpool 2, dense 4", true },
+	{ "relu, add 1, dense 8, relu, dense 8, add 2, relu, dense 8, add 3", true },
+	{ "separable 5x3 same, softmax, globalavgpool, dense 4, softmax", true },
+};
+enum { N_MORE = sizeof more / sizeof *more };
 
 struct made { struct hn_net net; struct hn_calib calib; struct hn_scaler scaler; size_t len[2]; };
 
@@ -58,7 +68,7 @@ static void quantise(struct made *m, const float *w, int which)
 	              &m->len[which], &err) == HN_OK, "%s", err.text);
 }
 
-static struct made make(const char *text)
+static struct made make(const char *text, bool int8)
 {
 	const struct hn_net_io io = io_of();
 	struct made m = { .scaler = { .n_ch = CH } };
@@ -77,8 +87,11 @@ static struct made make(const char *text)
 	}
 	for (size_t i = 0; i < N * hn_size(m.net.in); i++)
 		x[i] = (float)hn_rng_normal(&r);
-	ck_assert_int_eq(hn_calibrate(&cfg, (struct hn_samples){ x, N }, &arena, &m.calib, &err), HN_OK);
-	quantise(&m, weights, 0);
+	if (int8) {
+		ck_assert_int_eq(hn_calibrate(&cfg, (struct hn_samples){ x, N }, &arena, &m.calib, &err),
+		                 HN_OK);
+		quantise(&m, weights, 0);
+	}
 	return m;
 }
 
@@ -128,36 +141,57 @@ static void same_outputs(const struct made *m, const struct hn_import *got)
 		       (double)y[1][i], (double)y[0][i]);
 }
 
+static void round_trip(const struct made *m, enum hn_format f)
+{
+	const struct hn_net_io io = io_of(), open = { .task = HN_REGRESS };
+	const size_t len = export(m, f, false), mark = arena.used;
+	struct hn_err err = { HN_OK, "" };
+	struct hn_import got;
+
+	ck_assert_msg(import(len, &io, &got, &err) == HN_OK, "%s", err.text);
+	same_outputs(m, &got);
+	ck_assert_uint_eq(got.parsed.n_weights, m->net.n_weights);
+	ck_assert_mem_eq(got.weights, weights, m->net.n_weights * sizeof *weights);
+	ck_assert(got.noted && !got.int8);
+	for (int c = 0; c < CH; c++) {
+		ck_assert(fabsf(got.scaler.mean[c] - m->scaler.mean[c]) < 1e-6f);
+		ck_assert(fabsf(got.scaler.std[c] - m->scaler.std[c]) < 1e-6f);
+	}
+	hn_arena_reset(&arena, mark);
+	ck_assert_msg(import(len, &open, &got, &err) == HN_OK, "%s", err.text);
+	ck_assert_uint_eq(got.parsed.in.len, LEN);
+	hn_arena_reset(&arena, mark);
+}
+
 START_TEST(a_float_net_comes_back_as_it_was)
 {
-	const struct made m = make(texts[_i]);
+	const struct made m = make(texts[_i], true);
 
-	for (int f = 0; f < 2; f++) {
-		const struct hn_net_io io = io_of(), open = { .task = HN_REGRESS };
-		const size_t len = export(&m, (enum hn_format)f, false), mark = arena.used;
-		struct hn_err err = { HN_OK, "" };
-		struct hn_import got;
+	round_trip(&m, HN_FORMAT_ONNX);
+	round_trip(&m, HN_FORMAT_TFLITE);
+}
+END_TEST
 
-		ck_assert_msg(import(len, &io, &got, &err) == HN_OK, "%s: %s", texts[_i], err.text);
-		same_outputs(&m, &got);
-		ck_assert_uint_eq(got.parsed.n_weights, m.net.n_weights);
-		ck_assert_mem_eq(got.weights, weights, m.net.n_weights * sizeof *weights);
-		ck_assert(got.noted && !got.int8);
-		for (int c = 0; c < CH; c++) {
-			ck_assert(fabsf(got.scaler.mean[c] - m.scaler.mean[c]) < 1e-6f);
-			ck_assert(fabsf(got.scaler.std[c] - m.scaler.std[c]) < 1e-6f);
-		}
-		hn_arena_reset(&arena, mark);
-		ck_assert_msg(import(len, &open, &got, &err) == HN_OK, "%s", err.text);
-		ck_assert_uint_eq(got.parsed.in.len, LEN);
-		hn_arena_reset(&arena, mark);
+START_TEST(a_net_with_branches_or_memory_comes_back_where_the_format_has_it)
+{
+	const struct made m = make(more[_i].text, false);
+	struct hn_export e = { .format = HN_FORMAT_TFLITE, .net = &m.net, .weights = weights };
+	struct hn_err err = { HN_OK, "" };
+	size_t len;
+
+	round_trip(&m, HN_FORMAT_ONNX);
+	if (more[_i].tflite) {
+		round_trip(&m, HN_FORMAT_TFLITE);
+		return;
 	}
+	ck_assert_int_eq(hn_export_write(&e, (struct hn_bytes){ NULL, 0 }, &len, &err), HN_EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.text, "gru"));
 }
 END_TEST
 
 START_TEST(an_int8_net_comes_back_to_the_same_outputs)
 {
-	struct made m = make(texts[_i]), back;
+	struct made m = make(texts[_i], true), back;
 	const struct hn_net_io io = io_of();
 
 	for (int f = 0; f < 2; f++) {
@@ -191,7 +225,7 @@ END_TEST
 /* Every prefix is refused or read, and never more than the bytes are touched. */
 START_TEST(a_file_that_is_cut_off_is_refused)
 {
-	const struct made m = make(texts[3]);
+	const struct made m = make(texts[3], true);
 	const struct hn_net_io io = io_of();
 	const size_t len = export(&m, (enum hn_format)(_i / 2), _i % 2), mark = arena.used;
 	int refused = 0;
@@ -212,7 +246,7 @@ END_TEST
 
 START_TEST(changed_bytes_do_no_harm)
 {
-	const struct made m = make(texts[4]);
+	const struct made m = make(texts[4], true);
 	const struct hn_net_io io = io_of();
 	const size_t len = export(&m, (enum hn_format)(_i / 2), _i % 2), mark = arena.used;
 	struct hn_rng r;
@@ -237,7 +271,7 @@ END_TEST
 
 START_TEST(a_net_that_does_not_fit_is_refused_with_the_layer)
 {
-	const struct made m = make(texts[1]);
+	const struct made m = make(texts[1], true);
 	const struct hn_net_io other = { .task = HN_REGRESS, .in_len = LEN, .in_ch = CH + 1 };
 	const struct hn_net_io outs = { .task = HN_CLASSIFY, .in_len = LEN, .in_ch = CH, .out_n = 5 };
 	struct hn_err err = { HN_OK, "" };
@@ -257,7 +291,7 @@ END_TEST
 
 START_TEST(an_image_of_another_net_is_not_exported)
 {
-	const struct made m = make(texts[1]);
+	const struct made m = make(texts[1], true);
 	struct hn_calib other = m.calib;
 	struct hn_export e = { .format = (enum hn_format)_i, .net = &m.net, .weights = weights,
 		.calib = &other, .image = image[0], .image_len = (uint32_t)m.len[0] };
@@ -281,6 +315,8 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, a_float_net_comes_back_as_it_was, 0, N_TEXTS);
+	tcase_add_loop_test(t, a_net_with_branches_or_memory_comes_back_where_the_format_has_it, 0,
+	                    N_MORE);
 	tcase_add_loop_test(t, an_int8_net_comes_back_to_the_same_outputs, 0, N_TEXTS);
 	tcase_add_loop_test(t, a_file_that_is_cut_off_is_refused, 0, 4);
 	tcase_add_loop_test(t, changed_bytes_do_no_harm, 0, 4);
