@@ -22,11 +22,12 @@ static void take_arrays(struct fit *f, struct hn_arena *a)
 		f->y[p] = hn_arena_take(a, f->n[p] * sizeof(int32_t));
 	}
 	f->weight = hn_arena_take(a, f->n[HN_TRAIN] * sizeof(float));
-	f->image = hn_arena_take(a, hn_image_need(&f->net));
-	f->blob_cap = hn_image_need(&f->net) + f->net.n_weights * sizeof(float) + FIT_SLACK;
+	f->folded_w = hn_arena_take(a, f->net.n_weights * sizeof *f->folded_w);
+	f->image = hn_arena_take(a, hn_image_need(&f->folded));
+	f->blob_cap = hn_image_need(&f->folded) + f->net.n_weights * sizeof(float) + FIT_SLACK;
 	f->blob = hn_arena_take(a, f->blob_cap);
 	if (f->job->quantise == TRAINER_QAT)
-		f->start = hn_arena_take(a, f->net.n_weights * sizeof *f->start);
+		f->tuned = hn_arena_take(a, f->net.n_weights * sizeof *f->tuned);
 	f->fit_mark = a->used;
 }
 
@@ -40,7 +41,7 @@ static hn_status make_plan(struct fit *f, struct hn_err *err)
 {
 	struct hn_arena dry;
 	struct hn_data data;
-	size_t train = 0, tune = 0, after = 0;
+	size_t train = 0;
 	hn_status rc;
 
 	hn_arena_init(&dry, NULL, 0);
@@ -48,8 +49,8 @@ static hn_status make_plan(struct fit *f, struct hn_err *err)
 	data = (struct hn_data){ set_of(f, HN_TRAIN), set_of(f, HN_VALID) };
 	rc = hn_train_need(&f->cfg, &data, &train, err);
 	if (rc == HN_OK)
-		rc = trainer_int8_need(f, &data, &tune, &after, err);
-	f->plan = dry.used + (train > tune ? train : tune) + after;
+		rc = trainer_int8_need(f, &data, &train, err);
+	f->plan = dry.used + train;
 	return rc;
 }
 
@@ -203,8 +204,11 @@ static hn_status open_net(struct fit *f, struct hn_err *err)
 
 	if (rc != HN_OK)
 		return rc;
-	if (hn_image_need(&f->net) == 0)
-		return hn_fail(err, HN_EINVAL, "network '%s' has a layer without an int8 form", job->net);
+	rc = hn_net_fold(&f->net, NULL, &f->folded, NULL, err);
+	if (rc == HN_OK)
+		rc = hn_image_check(&f->folded, err);
+	if (rc != HN_OK)
+		return rc;
 	hn_train_defaults(&f->cfg, &f->net);
 	f->cfg.seed = job->seed;
 	f->cfg.lr = (float)job->rate;

@@ -9,7 +9,8 @@
 struct fit {
 	const struct trainer_job *job;
 	const struct trainer_data *d;
-	struct hn_net net;
+	struct hn_net net, folded;       /* as trained; as the device has it                      */
+	float *folded_w;                 /* (folded.n_weights,)                                   */
 	struct hn_scaler scaler;
 	struct hn_train_cfg cfg;
 	struct hn_arena arena;
@@ -28,7 +29,7 @@ struct fit {
 	struct hn_train_result result;
 	struct trainer_keep *keep;
 	int64_t said_us;                 /* last progress message                                 */
-	float *start;                    /* (n_weights,) to train for int8: where that begins     */
+	float *tuned;                    /* (net.n_weights,) trained for int8                     */
 	size_t fit_mark;                 /* of the arena, before the fit                          */
 	uint32_t tuned_epochs;           /* trained for int8                                      */
 	struct hn_choice choice;
@@ -48,8 +49,8 @@ hn_status trainer_compare(struct fit *f, const struct trainer_champion *champion
  * so: then f->result.weights are those. */
 hn_status trainer_int8(struct fit *f, const struct hn_data *data, struct hn_err *err);
 
-/* Bytes that it takes: `tune` in place of the fit's, 0 when it does not train; `after` beside. */
-hn_status trainer_int8_need(struct fit *f, const struct hn_data *data, size_t *tune, size_t *after,
+/* Bytes of the fit and of what comes after it, when the fit takes *bytes. */
+hn_status trainer_int8_need(struct fit *f, const struct hn_data *data, size_t *bytes,
                             struct hn_err *err);
 
 json_t *trainer_int8_json(const struct fit *f);          /* for the report */

@@ -9,7 +9,7 @@ enum { COMPARE_MAX = 1024 };
 
 static struct hn_quant_cfg quant_cfg(const struct fit *f)
 {
-	return (struct hn_quant_cfg){ .net = &f->net, .weights = f->result.weights, .scaler = &f->scaler,
+	return (struct hn_quant_cfg){ .net = &f->folded, .weights = f->folded_w, .scaler = &f->scaler,
 	                              .tail = 1e-4, .compare_max = COMPARE_MAX };
 }
 
@@ -18,30 +18,42 @@ static struct hn_train_cfg tune_cfg(const struct fit *f, const struct hn_fake *f
 {
 	struct hn_train_cfg cfg = f->cfg;
 
+	cfg.net = &f->folded;
 	cfg.fake = fake;
-	cfg.start = f->start;
+	cfg.start = f->folded_w;
 	cfg.schedule = HN_COSINE;
 	cfg.epochs = (cfg.epochs + 1) / 2;
 	return cfg;
 }
 
-hn_status trainer_int8_need(struct fit *f, const struct hn_data *data, size_t *tune, size_t *after,
+static size_t larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+hn_status trainer_int8_need(struct fit *f, const struct hn_data *data, size_t *bytes,
                             struct hn_err *err)
 {
 	const struct hn_quant_cfg q = quant_cfg(f);
+	const struct hn_agree_job agree = { .cfg = &q };
+	const struct hn_samples none = { NULL, 0 };
 	const struct hn_fake any = { .cfg = NULL };
 	const struct hn_train_cfg cfg = tune_cfg(f, &any);
-	struct hn_arena dry;
+	struct hn_arena choose, after;
+	size_t tune = 0;
 	hn_status rc;
 
-	hn_arena_init(&dry, NULL, 0);
-	rc = hn_calib_choose(&q, (struct hn_samples){ NULL, 0 }, &dry, &f->choice, err);
+	hn_arena_init(&choose, NULL, 0);
+	hn_arena_init(&after, NULL, 0);
+	rc = hn_calib_choose(&q, none, &choose, &f->choice, err);
 	if (rc == HN_OK)
-		rc = hn_quant_hurts(&q, &f->choice.calib, (struct hn_samples){ NULL, 0 }, &dry, &f->hurts);
-	*after = dry.peak;
-	*tune = 0;
+		rc = hn_quant_hurts(&q, &f->choice.calib, none, &after, &f->hurts);
 	if (rc == HN_OK && f->job->quantise == TRAINER_QAT)
-		rc = hn_train_need(&cfg, data, tune, err);
+		rc = hn_train_need(&cfg, data, &tune, err);
+	if (rc == HN_OK && tune > 0)
+		rc = hn_agree(&agree, &after, &f->choice.agreement);
+	if (rc == HN_OK)
+		*bytes = larger(*bytes + choose.peak, (tune > 0 ? tune : *bytes) + after.peak);
 	return rc;
 }
 
@@ -58,14 +70,15 @@ static hn_status tune(struct fit *f, const struct hn_data *data, struct hn_err *
 	if (rc != HN_OK)
 		return rc;
 	cfg = tune_cfg(f, &fake);
-	memcpy(f->start, f->result.weights, f->net.n_weights * sizeof *f->start);
 	hn_arena_reset(&f->arena, f->fit_mark);
 	rc = hn_train_run(&(struct hn_train_job){ .cfg = &cfg, .data = data, .arena = &f->arena },
 	                  &f->result, err);
 	if (rc != HN_OK)
 		return rc;
+	memcpy(f->folded_w, f->result.weights, f->folded.n_weights * sizeof *f->folded_w);
+	hn_net_unfold(&f->net, &f->folded, f->folded_w, f->tuned);
 	f->tuned_epochs = f->result.epochs;
-	before.weights = f->result.weights;      /* the report is about the fit */
+	before.weights = f->tuned;               /* the report is about the fit */
 	f->result = before;
 	return HN_OK;
 }
@@ -74,15 +87,15 @@ static hn_status write_version(struct fit *f, const struct hn_quant_cfg *q, stru
 {
 	struct hn_model m = { .task = (uint8_t)f->job->task, .in_len = (uint16_t)f->job->window,
 		.in_ch = f->d->ch, .out_n = f->net.out_n, .seed = f->job->seed, .scaler = f->scaler,
-		.weights = q->weights, .n_weights = f->net.n_weights, .image = f->image };
+		.weights = f->result.weights, .n_weights = f->net.n_weights, .image = f->image };
 	hn_status rc = hn_image_write(q, &f->choice.calib,
-	                              (struct hn_bytes){ f->image, hn_image_need(&f->net) },
+	                              (struct hn_bytes){ f->image, hn_image_need(&f->folded) },
 	                              &f->image_len, err);
 
 	if (rc != HN_OK)
 		return hn_fail(err, rc, "quantisation: %s", hn_status_text(rc));
 	(void)snprintf(m.net, sizeof m.net, "%s", f->job->net);
-	hn_calib_keep(&f->choice.calib, &f->net, &m);
+	hn_calib_keep(&f->choice.calib, &f->folded, &m);
 	m.image_len = (uint32_t)f->image_len;
 	rc = hn_model_write(&m, f->blob, f->blob_cap, &f->blob_len);
 	return rc == HN_OK ? rc : hn_fail(err, rc, "version: %s", hn_status_text(rc));
@@ -91,12 +104,13 @@ static hn_status write_version(struct fit *f, const struct hn_quant_cfg *q, stru
 hn_status trainer_int8(struct fit *f, const struct hn_data *data, struct hn_err *err)
 {
 	const struct hn_samples all = { data->train.x, data->train.n };
-	struct hn_quant_cfg q = quant_cfg(f);
-	hn_status rc = hn_calib_choose(&q, all, &f->arena, &f->choice, err);
+	const struct hn_quant_cfg q = quant_cfg(f);
+	hn_status rc = hn_net_fold(&f->net, f->result.weights, &f->folded, f->folded_w, err);
 
+	if (rc == HN_OK)
+		rc = hn_calib_choose(&q, all, &f->arena, &f->choice, err);
 	if (rc == HN_OK && f->job->quantise == TRAINER_QAT)
 		rc = tune(f, data, err);
-	q.weights = f->result.weights;
 	if (rc == HN_OK)
 		rc = write_version(f, &q, err);
 	if (rc == HN_OK && f->tuned_epochs > 0)
@@ -109,7 +123,7 @@ hn_status trainer_int8(struct fit *f, const struct hn_data *data, struct hn_err 
 
 static json_t *layer_json(const struct fit *f, unsigned i)
 {
-	return json_pack("{ss sf sf}", "layer", f->net.layer[i].text, "snr_db",
+	return json_pack("{ss sf sf}", "layer", f->folded.layer[i].text, "snr_db",
 	                 f->choice.agreement.snr_db[i], "alone_db", f->hurts.snr_db[i + 1]);
 }
 
@@ -120,11 +134,11 @@ json_t *trainer_int8_json(const struct fit *f)
 	const unsigned most = f->hurts.most;
 	json_t *layers = json_array();
 
-	for (unsigned i = 0; i < f->net.n_layers; i++)
-		if (!hn_quant_skips(&f->net, i))
+	for (unsigned i = 0; i < f->folded.n_layers; i++)
+		if (!hn_quant_skips(&f->folded, i))
 			json_array_append_new(layers, layer_json(f, i));
 	return json_pack("{ss ss si si si sf ss so}", "method", f->tuned_epochs ? "qat" : "ptq",
 		"calibration", rules[f->choice.rule], "tuned_epochs", (int)f->tuned_epochs,
 		"compared", (int)a->n, "same", (int)a->same_argmax, "input_alone_db", f->hurts.snr_db[0],
-		"hurts_most", most ? f->net.layer[most - 1].text : "input", "layers", layers);
+		"hurts_most", most ? f->folded.layer[most - 1].text : "input", "layers", layers);
 }

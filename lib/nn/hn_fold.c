@@ -121,3 +121,34 @@ hn_status hn_net_fold(const struct hn_net *net, const float *w, struct hn_net *f
 		*folded = to;
 	return rc;
 }
+
+/* The convolution that stands for a norm, or the norm that became part of a product. */
+static void set_norm(const struct hn_layer *norm, const struct hn_layer *stands, const float *from,
+                     float *w)
+{
+	for (size_t c = 0; c < norm->out.ch; c++) {
+		const double line[2] = { stands ? (double)from[c] : 1.0,
+		                         stands ? (double)from[norm->out.ch + c] : 0.0 };
+
+		norm->type->set_line(norm, w, c, line);
+	}
+}
+
+void hn_net_unfold(const struct hn_net *net, const struct hn_net *folded, const float *folded_w,
+                   float *w)
+{
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < net->n_layers; i++) {
+		const struct hn_layer *l = &net->layer[i];
+		const struct hn_layer *to = k < folded->n_layers ? &folded->layer[k] : NULL;
+		const bool same = to && to->number == l->number &&
+		                  (to->type == l->type || (l->type->line && to->type == &hn_layer_dwconv1d));
+
+		if (l->type->line)
+			set_norm(l, same ? to : NULL, folded_w + (same ? to->w_at : 0), w + l->w_at);
+		else if (same)
+			memcpy(w + l->w_at, folded_w + to->w_at, l->n_w * sizeof *w);
+		k += same;
+	}
+}

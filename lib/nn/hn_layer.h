@@ -82,6 +82,7 @@ struct hn_layer_type {
 	void (*track)(const struct hn_pass *p, float *w);
 	/* Layers that outside training are y = scale x + offset, channel by channel: that of c. */
 	void (*line)(const struct hn_layer *l, const float *w, size_t c, double scale_offset[2]);
+	void (*set_line)(const struct hn_layer *l, float *w, size_t c, const double scale_offset[2]);
 	/* Bytes of the constants, a multiple of 4; 0 when the image cannot hold this one. */
 	size_t (*image_bytes)(const struct hn_layer *l);
 	/* Fields p and q of the image's layer table, p + (q << 16).  NULL = 0. */

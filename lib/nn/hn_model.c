@@ -176,7 +176,7 @@ static hn_status read_numbers(struct hn_model *m, const uint8_t *scaler, struct 
 static hn_status read_net(const struct hn_model *m, struct hn_err *err)
 {
 	const struct hn_net_io io = { (enum hn_task)m->task, m->in_len, m->in_ch, m->out_n };
-	struct hn_net net;
+	struct hn_net net, folded;
 	struct hd_net image;
 	hn_status rc = hn_net_parse(&net, m->net, &io, err);
 	hd_status bad;
@@ -186,9 +186,12 @@ static hn_status read_net(const struct hn_model *m, struct hn_err *err)
 	if (net.n_weights != m->n_weights)
 		return hn_fail(err, HN_EFORMAT, "model: net needs %u weights, has %u", net.n_weights,
 		               m->n_weights);
-	if (m->n_grids && m->n_grids != net.n_layers + 1)
+	rc = hn_net_fold(&net, NULL, &folded, NULL, err);
+	if (rc)
+		return HN_EFORMAT;
+	if (m->n_grids && m->n_grids != folded.n_layers + 1)
 		return hn_fail(err, HN_EFORMAT, "model: %u int8 grids for %u layers", m->n_grids,
-		               net.n_layers);
+		               folded.n_layers);
 	bad = hd_net_open(&image, m->image, m->image_len);
 	if (bad)
 		return hn_fail(err, HN_EFORMAT, "model: image refused (code %d)", (int)bad);

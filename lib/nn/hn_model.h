@@ -5,7 +5,7 @@
  * borrows from the blob):
  *
  *   0  u32 magic "HNM1"     4  u32 len, multiple of 4     8  u32 CRC-32C over bytes [12, len)
- *  12  u16 format 1        14  u8 task                   15  u8 n_grids: 0 or layers + 1
+ *  12  u16 format 1        14  u8 task                   15  u8 n_grids, see below
  *  16  u16 in_len          18  u16 in_ch     20  u16 out_n     22  u16 n_ch of the scaler
  *  24  u64 seed
  *  32  f32 in_scale        36  f32 out_scale
@@ -40,8 +40,8 @@ struct hn_model {
 	uint32_t       n_weights;
 	float          in_scale, out_scale;    /* real value of one int8 step                  */
 	int8_t         in_zp, out_zp;
-	uint8_t        n_grids;          /* 0 in a version that was made before there were any */
-	float          grid_scale[HN_NET_LAYERS_MAX + 1];  /* input, output of each layer      */
+	uint8_t        n_grids;          /* layers of the folded net + 1; 0 in versions of old */
+	float          grid_scale[HN_NET_LAYERS_MAX + 1];  /* input, output of each folded layer */
 	int8_t         grid_zp[HN_NET_LAYERS_MAX + 1];
 	const uint8_t *image;            /* (image_len,) hd_image                              */
 	uint32_t       image_len;

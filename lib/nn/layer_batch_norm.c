@@ -145,9 +145,20 @@ static void batch_norm_line(const struct hn_layer *l, const float *w, size_t c, 
 	line[1] = (double)w[ch + c] - line[0] * (double)w[2 * ch + c];
 }
 
+/* With mean 0 and variance 1. */
+static void batch_norm_set_line(const struct hn_layer *l, float *w, size_t c, const double line[2])
+{
+	const size_t ch = l->in.ch;
+
+	w[c] = (float)(line[0] * sqrt(1.0 + (double)eps));
+	w[ch + c] = (float)line[1];
+	w[2 * ch + c] = 0;
+	w[3 * ch + c] = 1;
+}
+
 const struct hn_layer_type hn_layer_batch_norm = {
 	.name = "batch_norm", .id = 16, .usage = "batch_norm",
 	.biases = 1, .shape = batch_norm_shape, .init = batch_norm_init, .macs = batch_norm_macs,
 	.keep = batch_norm_keep, .forward = batch_norm_forward, .backward = batch_norm_backward,
-	.track = batch_norm_track, .line = batch_norm_line,
+	.track = batch_norm_track, .line = batch_norm_line, .set_line = batch_norm_set_line,
 };

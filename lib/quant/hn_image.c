@@ -156,6 +156,11 @@ static hn_status fail_form(const struct hn_net *net, struct hn_err *err)
 	               net->layer[i].text);
 }
 
+hn_status hn_image_check(const struct hn_net *net, struct hn_err *err)
+{
+	return hn_image_need(net) > 0 ? HN_OK : fail_form(net, err);
+}
+
 static hn_status check(const struct hn_quant_cfg *cfg, size_t need, size_t cap, struct hn_err *err)
 {
 	const struct hn_scaler *s = cfg->scaler;

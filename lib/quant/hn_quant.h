@@ -63,8 +63,10 @@ bool hn_quant_copies_input(const struct hn_net *net);
  * most HD_KEPT_MAX at a time. */
 unsigned hn_quant_unordered(const struct hn_net *net);
 
-/* Bytes of the image of `net`, 0 when a layer has no int8 form. */
+/* Bytes of the image of `net`, which is folded (hn_net_fold); 0 when a layer has no int8 form: the
+ * second says which and why (HN_EINVAL). */
 size_t hn_image_need(const struct hn_net *net);
+hn_status hn_image_check(const struct hn_net *net, struct hn_err *err);
 
 /* Write the image into out (cap,), 4-byte aligned, cap >= hn_image_need.
  * The scaler's mean is rounded to whole counts: fit it so.
@@ -79,8 +81,8 @@ struct hn_bytes { uint8_t *p; size_t cap; };
 hn_status hn_image_write(const struct hn_quant_cfg *cfg, const struct hn_calib *calib,
                          struct hn_bytes out, size_t *len, struct hn_err *err);
 
-/* The grids of a version.  Errors: HN_ENOENT (made before versions kept them), HN_EINVAL (another
- * net). */
+/* The grids of a version; `net` is folded (hn_net_fold).  Errors: HN_ENOENT (made before versions
+ * kept them), HN_EINVAL (another net). */
 hn_status hn_calib_of(const struct hn_model *m, const struct hn_net *net, struct hn_calib *calib);
 
 /* Keep the grids in a version that is about to be written: all fields of hn_model about int8 but

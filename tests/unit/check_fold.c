@@ -117,6 +117,25 @@ START_TEST(folding_a_folded_net_changes_nothing)
 }
 END_TEST
 
+START_TEST(unfolded_weights_fold_to_the_same_again)
+{
+	const struct hn_net net = parse(folds[_i].text);
+	static float again[W_MAX];
+	struct hn_net folded;
+
+	random_weights(&net);
+	ck_assert_int_eq(hn_net_fold(&net, w, &folded, folded_w, NULL), HN_OK);
+	for (uint32_t i = 0; i < net.n_weights; i++)
+		w[i] = NAN;
+	hn_net_unfold(&net, &folded, folded_w, w);
+	ck_assert_int_eq(hn_net_fold(&net, w, &folded, again, NULL), HN_OK);
+	for (uint32_t i = 0; i < folded.n_weights; i++)
+		ck_assert_msg(fabsf(again[i] - folded_w[i]) <= 1e-6f * fabsf(folded_w[i]) + 1e-6f,
+		              "%s: weight %u: %g, not %g", folds[_i].text, i, (double)again[i],
+		              (double)folded_w[i]);
+}
+END_TEST
+
 START_TEST(a_norm_that_cannot_be_folded_is_named)
 {
 	const struct hn_net net = parse("dense 4, batch_norm"), nothing = parse("dropout 0.5");
@@ -302,6 +321,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, the_folded_net_gives_the_same_outputs, 0, n);
 	tcase_add_loop_test(t, folding_a_folded_net_changes_nothing, 0, n);
+	tcase_add_loop_test(t, unfolded_weights_fold_to_the_same_again, 0, n);
 	tcase_add_test(t, a_norm_that_cannot_be_folded_is_named);
 	tcase_add_test(t, running_statistics_follow_the_batches_only);
 	tcase_add_test(t, a_channel_far_from_zero_is_normalised_as_well);
