@@ -46,6 +46,7 @@ struct hn_adam_args {
 	float b1, b2, c1, c2, eps;       /* c = 1 - b, rounded once                        */
 	float rate;              /* lr / (1 - b1^t)                                           */
 	float v_norm;            /* 1 / sqrt(1 - b2^t)                                        */
+	double *change, *norm;   /* out: sums of squares of the change, and of w after it     */
 };
 
 /* g' = g_scale g + l2 w;  m = momentum m + g';  w -= rate (by_m m + by_g g') */
@@ -54,6 +55,7 @@ struct hn_sgd_args {
 	float *w, *m;            /* (n,) */
 	const float *g;
 	float g_scale, l2, momentum, rate, by_m, by_g;
+	double *change, *norm;   /* as for Adam                                               */
 };
 
 /* Losses by targets, means over m. */
@@ -135,8 +137,6 @@ struct hn_kernels {
 	/* out[i] = sum over lanes of x[i][.]; x (m, lanes). */
 	void (*row_sums)(const float *x, size_t m, size_t lanes, float *out);
 	double (*sum_sq)(const float *x, size_t n);
-	/* out[0] += sum of (w - was)^2, out[1] += sum of w^2. */
-	void (*moved)(const float *w, const float *was, size_t n, double out[2]);
 	/* n is a multiple of HN_LANES in all that follow; y may be x, dx may be dy. */
 	void (*relu)(const float *x, float *y, size_t n);
 	void (*relu_back)(const float *y, const float *dy, float *dx, size_t n);

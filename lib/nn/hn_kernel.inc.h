@@ -39,7 +39,6 @@ typedef uint32_t vu __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 const struct hn_kernels FN(hn_kernels) = {
 	.name = K_TEXT,
 	.gemm = FN(gemm), .transpose = FN(transpose), .row_sums = FN(row_sums), .sum_sq = FN(sum_sq),
-	.moved = FN(moved),
 	.relu = FN(relu), .relu_back = FN(relu_back), .tanh = FN(tanh), .tanh_back = FN(tanh_back),
 	.exp = FN(exp), .log = FN(log), .softmax = FN(softmax), .mse = FN(mse),
 	.huber = FN(huber), .binary = FN(binary),

@@ -128,37 +128,3 @@ K_FN static double FN(sum_sq)(const float *x, size_t n)
 		s[i] += s[i + HN_LANES];
 	return (double)FN(fold)(s) + tail;
 }
-
-K_FN static void FN(moved)(const float *w, const float *was, size_t n, double out[2])
-{
-	enum { SIDE = 2 * HN_LANES };
-	vf by[SIDE / VL] = { { 0 } }, sum[SIDE / VL] = { { 0 } };
-	float d[SIDE], s[SIDE];
-	size_t i = 0;
-
-	for (; i + SIDE <= n; i += SIDE) {
-#pragma GCC unroll 8
-		for (size_t v = 0; v < SIDE / VL; v++) {
-			const vf now = LD(w + i + v * VL), step = now - LD(was + i + v * VL);
-
-			by[v] = K_FMA(step, step, by[v]);
-			sum[v] = K_FMA(now, now, sum[v]);
-		}
-	}
-	for (size_t v = 0; v < SIDE / VL; v++) {
-		ST(d + v * VL, by[v]);
-		ST(s + v * VL, sum[v]);
-	}
-	for (size_t j = 0; i < n; i++, j++) {
-		const float step = w[i] - was[i];
-
-		d[j] += step * step;
-		s[j] += w[i] * w[i];
-	}
-	for (i = 0; i < HN_LANES; i++) {
-		d[i] += d[i + HN_LANES];
-		s[i] += s[i + HN_LANES];
-	}
-	out[0] += (double)FN(fold)(d);
-	out[1] += (double)FN(fold)(s);
-}

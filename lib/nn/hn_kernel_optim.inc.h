@@ -1,5 +1,28 @@
 /* hn_kernel_optim.inc.h - part of hn_kernel.inc.h: optimisers. */
 
+/* Lanes that sum up what a step does: squares of the change, and of the weights after it. */
+struct FN(did) { vf change, norm; };
+
+INLINE void FN(store)(struct FN(did) *s, float *w, vf now)
+{
+	const vf by = now - LD(w);
+
+	s->change = K_FMA(by, by, s->change);
+	s->norm = K_FMA(now, now, s->norm);
+	ST(w, now);
+}
+
+INLINE double FN(total)(vf v)
+{
+	float s[VL];
+	double sum = 0;
+
+	ST(s, v);
+	for (int i = 0; i < VL; i++)
+		sum += (double)s[i];
+	return sum;
+}
+
 /* --- Adam: torch's form, eps outside the root ------------------------------------------------- */
 
 /* Moments of one vector; returns the denominator. */
@@ -16,16 +39,16 @@ INLINE vf FN(moments)(const struct hn_adam_args *q, const float *g, const float 
 
 /* 2 * HN_LANES weights.  Root and division share one slow unit: weights i and i + HN_LANES take one
  * division together, x / a = x b / (a b). */
-INLINE void FN(adam_block)(const struct hn_adam_args *q, const float *g, float *w, float *m,
-                           float *v)
+INLINE void FN(adam_block)(const struct hn_adam_args *q, struct FN(did) *s, const float *g,
+                           float *w, float *m, float *v)
 {
 	for (size_t i = 0, j = HN_LANES; i < HN_LANES; i += VL, j += VL) {
 		const vf a = FN(moments)(q, g + i, w + i, m + i, v + i);
 		const vf b = FN(moments)(q, g + j, w + j, m + j, v + j);
 		const vf rate = q->rate / (a * b);
 
-		ST(w + i, LD(w + i) * q->decay - LD(m + i) * (rate * b));
-		ST(w + j, LD(w + j) * q->decay - LD(m + j) * (rate * a));
+		FN(store)(s, w + i, LD(w + i) * q->decay - LD(m + i) * (rate * b));
+		FN(store)(s, w + j, LD(w + j) * q->decay - LD(m + j) * (rate * a));
 	}
 }
 
@@ -33,10 +56,11 @@ K_FN static void FN(adam)(const struct hn_adam_args *args)
 {
 	enum { BLOCK = 2 * HN_LANES };
 	const struct hn_adam_args copy = *args, *const q = &copy;        /* stays in registers */
+	struct FN(did) did = { { 0 }, { 0 } };
 	size_t i = 0;
 
 	for (; i + BLOCK <= q->n; i += BLOCK)
-		FN(adam_block)(q, q->g + i, q->w + i, q->m + i, q->v + i);
+		FN(adam_block)(q, &did, q->g + i, q->w + i, q->m + i, q->v + i);
 	if (i < q->n) {
 		const size_t left = (q->n - i) * sizeof(float);
 		float g[BLOCK] = { 0 }, w[BLOCK] = { 0 }, m[BLOCK] = { 0 }, v[BLOCK] = { 0 };
@@ -45,30 +69,34 @@ K_FN static void FN(adam)(const struct hn_adam_args *args)
 		memcpy(w, q->w + i, left);
 		memcpy(m, q->m + i, left);
 		memcpy(v, q->v + i, left);
-		FN(adam_block)(q, g, w, m, v);
+		FN(adam_block)(q, &did, g, w, m, v);
 		memcpy(q->w + i, w, left);
 		memcpy(q->m + i, m, left);
 		memcpy(q->v + i, v, left);
 	}
+	*q->change = FN(total)(did.change);
+	*q->norm = FN(total)(did.norm);
 }
 
 /* --- SGD -------------------------------------------------------------------------------------- */
 
-INLINE void FN(sgd1)(const struct hn_sgd_args *q, const float *g, float *w, float *m)
+INLINE void FN(sgd1)(const struct hn_sgd_args *q, struct FN(did) *s, const float *g, float *w,
+                     float *m)
 {
 	const vf grad = K_FMA(LD(w), SPLAT(q->l2), LD(g) * q->g_scale);
 	const vf m1 = K_FMA(LD(m), SPLAT(q->momentum), grad);
 
 	ST(m, m1);
-	ST(w, LD(w) - q->rate * K_FMA(m1, SPLAT(q->by_m), grad * q->by_g));
+	FN(store)(s, w, LD(w) - q->rate * K_FMA(m1, SPLAT(q->by_m), grad * q->by_g));
 }
 
 K_FN static void FN(sgd)(const struct hn_sgd_args *q)
 {
+	struct FN(did) did = { { 0 }, { 0 } };
 	size_t i = 0;
 
 	for (; i + VL <= q->n; i += VL)
-		FN(sgd1)(q, q->g + i, q->w + i, q->m + i);
+		FN(sgd1)(q, &did, q->g + i, q->w + i, q->m + i);
 	if (i < q->n) {
 		const size_t left = (q->n - i) * sizeof(float);
 		float g[VL] = { 0 }, w[VL] = { 0 }, m[VL] = { 0 };
@@ -76,8 +104,10 @@ K_FN static void FN(sgd)(const struct hn_sgd_args *q)
 		memcpy(g, q->g + i, left);
 		memcpy(w, q->w + i, left);
 		memcpy(m, q->m + i, left);
-		FN(sgd1)(q, g, w, m);
+		FN(sgd1)(q, &did, g, w, m);
 		memcpy(q->w + i, w, left);
 		memcpy(q->m + i, m, left);
 	}
+	*q->change = FN(total)(did.change);
+	*q->norm = FN(total)(did.norm);
 }

@@ -15,14 +15,25 @@ static const float eps = 1e-8f;
 static void step(const struct hn_optim_step *s, float l2, float decay)
 {
 	const double t = (double)s->step;
-
-	s->kern->adam(&(struct hn_adam_args){
-		.n = s->n, .w = s->w, .m = s->state, .v = s->state + s->stride, .g = s->g,
+	struct hn_adam_args a = {
 		.g_scale = s->scale, .l2 = l2, .decay = 1.0f - s->lr * decay,
 		.b1 = (float)beta1, .b2 = (float)beta2, .eps = eps,
 		.c1 = (float)(1.0 - beta1), .c2 = (float)(1.0 - beta2),
 		.rate = (float)((double)s->lr / (1.0 - pow(beta1, t))),
-		.v_norm = (float)(1.0 / sqrt(1.0 - pow(beta2, t))) });
+		.v_norm = (float)(1.0 / sqrt(1.0 - pow(beta2, t))) };
+
+	for (unsigned i = 0; i < s->n_parts; i++) {
+		struct hn_optim_part *p = &s->part[i];
+
+		a.n = p->n;
+		a.w = s->w + p->at;
+		a.m = s->state + p->at;
+		a.v = a.m + s->n;
+		a.g = s->g + p->at;
+		a.change = &p->change;
+		a.norm = &p->norm;
+		s->kern->adam(&a);
+	}
 }
 
 static void adam_step(const struct hn_optim_step *s)

@@ -8,10 +8,22 @@ extern const struct hn_optim_type hn_optim_sgd;
 
 static void sgd_step(const struct hn_optim_step *s)
 {
-	s->kern->sgd(&(struct hn_sgd_args){
-		.n = s->n, .w = s->w, .m = s->state, .g = s->g, .g_scale = s->scale,
+	struct hn_sgd_args a = {
+		.g_scale = s->scale,
 		.l2 = s->weight_decay, .momentum = s->momentum, .rate = s->lr,
-		.by_m = s->nesterov ? s->momentum : 1, .by_g = s->nesterov ? 1 : 0 });
+		.by_m = s->nesterov ? s->momentum : 1, .by_g = s->nesterov ? 1 : 0 };
+
+	for (unsigned i = 0; i < s->n_parts; i++) {
+		struct hn_optim_part *p = &s->part[i];
+
+		a.n = p->n;
+		a.w = s->w + p->at;
+		a.m = s->state + p->at;
+		a.g = s->g + p->at;
+		a.change = &p->change;
+		a.norm = &p->norm;
+		s->kern->sgd(&a);
+	}
 }
 
 const struct hn_optim_type hn_optim_sgd = { .name = "sgd", .n_state = 1, .step = sgd_step };

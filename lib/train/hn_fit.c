@@ -51,8 +51,12 @@ static const float *target_of(const struct hn_fit *f)
 static void load_shares(struct hn_fit *f, const struct hn_set *set, const uint32_t *order,
                         double sum)
 {
+	const bool even = !set->weight && !f->cfg->class_weight;
+
 	memset(f->share, 0, f->run.lanes * sizeof *f->share);
-	for (uint32_t i = 0; i < f->run.n; i++)
+	for (uint32_t i = 0; even && i < f->run.n; i++)
+		f->share[i] = 1.0f / (float)sum;
+	for (uint32_t i = 0; !even && i < f->run.n; i++)
 		f->share[i] = (float)((double)weight_of(f, set, order ? order[i] : i) / sum);
 }
 

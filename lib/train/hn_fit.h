@@ -24,13 +24,7 @@ struct hn_stand {
 	double   train_loss, valid_loss, valid_score;    /* of the best weights                */
 };
 
-enum { HN_FIT_KEPT_MAX = 8, HN_FIT_PIECE = 1024 };
-
-/* Weights [at, at + n) of a layer that are trained. */
-struct hn_trained { uint32_t at, n; unsigned layer; };
-
-/* A layer in one step: sums of squares of gradient, change and weights. */
-struct hn_moved { double g, by, w; };
+enum { HN_FIT_KEPT_MAX = 8 };
 
 struct hn_fit {
 	const struct hn_train_cfg *cfg;
@@ -46,9 +40,10 @@ struct hn_fit {
 	float    *ema, *safe_ema;        /* (n_w,) average of w, at the epoch's start; or NULL */
 	float    *part;                  /* (n_w,) gradient of a micro-batch, or NULL          */
 	float    *alive;                 /* (units,) 1: it answered in this epoch              */
-	float    *was;                   /* (HN_FIT_PIECE,) weights before the step            */
-	struct hn_trained span[HN_NET_LAYERS_MAX];
-	unsigned  n_spans;
+	struct hn_optim_part part_of[HN_NET_LAYERS_MAX];         /* weights that are trained   */
+	uint8_t   layer_of[HN_NET_LAYERS_MAX];   /* of each part                               */
+	double    grad_sq[HN_NET_LAYERS_MAX];    /* of each part, this step                    */
+	unsigned  n_parts;
 	uint32_t  micro;                 /* samples that pass at once                          */
 	struct hn_health health;
 	uint32_t *order;                 /* (train.n,)                                         */
@@ -81,7 +76,7 @@ struct hn_score hn_fit_score(struct hn_fit *f, const float *w, const struct hn_s
  * and f->g still hold the batch that did. */
 bool hn_fit_epoch(struct hn_fit *f);
 
-/* One optimiser step with the gradient f->g; false, and nothing changes, when it is not finite. */
+/* One optimiser step with the gradient f->g; false when gradient or new weights are not finite. */
 bool hn_fit_update(struct hn_fit *f);
 
 /* The weights that are evaluated and returned. */
@@ -100,7 +95,7 @@ void hn_fit_watch_plateau(struct hn_fit *f, double loss);
 /* Units that may die; what batch and step showed; the verdict of an epoch into f->health. */
 size_t hn_fit_units(const struct hn_net *net);
 void hn_fit_watch_units(struct hn_fit *f);
-void hn_fit_watch_step(struct hn_fit *f, const struct hn_moved moved[HN_NET_LAYERS_MAX]);
+void hn_fit_watch_step(struct hn_fit *f);
 void hn_fit_judge(struct hn_fit *f);
 
 /* Name the layer whose outputs or gradients are not finite. */

@@ -40,7 +40,6 @@ static void take_weights(struct hn_fit *f, struct hn_arena *a)
 	f->alive = keep(f, a, hn_fit_units(f->cfg->net));
 	f->g = take_floats(f, a, n_w);
 	f->part = f->micro < f->cfg->batch ? take_floats(f, a, n_w) : NULL;
-	f->was = take_floats(f, a, n_w < HN_FIT_PIECE ? n_w : HN_FIT_PIECE);
 }
 
 static hn_status take_batch(struct hn_fit *f, struct hn_arena *a)

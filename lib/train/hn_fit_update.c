@@ -1,4 +1,4 @@
-/* One optimiser step over what this update kind trains, in pieces that stay in the first cache.
+/* One optimiser step over what this update kind trains.
  *
  * Decoupled from the optimiser, as its weight decay is:
  *   anchor   w -= rate anchor (w - start)
@@ -13,10 +13,12 @@
 
 /* --- what is trained -------------------------------------------------------------------------- */
 
-static void add_span(struct hn_fit *f, unsigned layer, uint32_t at, uint32_t n)
+static void add_part(struct hn_fit *f, unsigned layer, uint32_t at, uint32_t n)
 {
-	if (n)
-		f->span[f->n_spans++] = (struct hn_trained){ at, n, layer };
+	if (n == 0)
+		return;
+	f->layer_of[f->n_parts] = (uint8_t)layer;
+	f->part_of[f->n_parts++] = (struct hn_optim_part){ .at = at, .n = n };
 }
 
 void hn_fit_choose(struct hn_fit *f)
@@ -32,9 +34,9 @@ void hn_fit_choose(struct hn_fit *f)
 			continue;
 		left--;
 		if (f->cfg->update == HN_BIASES)
-			add_span(f, i, l->w_at + l->n_w - l->n_state - b, b);
+			add_part(f, i, l->w_at + l->n_w - l->n_state - b, b);
 		else
-			add_span(f, i, l->w_at, l->n_w - l->n_state);
+			add_part(f, i, l->w_at, l->n_w - l->n_state);
 	}
 }
 
@@ -78,25 +80,17 @@ static float ema_share(const struct hn_fit *f)
 	return (float)fmin((double)f->cfg->ema, (1 + t) / (10 + t));
 }
 
-static void piece(struct hn_fit *f, const struct hn_optim_step *all, size_t at, size_t n,
-                  double moved[2])
+/* What follows the optimiser's own step on weights [at, at + n). */
+static void settle(const struct hn_fit *f, size_t at, size_t n, float rate)
 {
 	const struct hn_train_cfg *c = f->cfg;
-	struct hn_optim_step s = *all;
 
-	memcpy(f->was, f->w + at, n * sizeof *f->was);
-	s.n = n;
-	s.g = f->g + at;
-	s.w = f->w + at;
-	s.state = f->state + at;
-	c->optim->step(&s);
 	if (c->anchor > 0)
-		pull(f, at, n, s.lr * c->anchor);
+		pull(f, at, n, rate * c->anchor);
 	if (c->update == HN_SPARSE)
-		shrink(f, at, n, s.lr * c->sparse);
+		shrink(f, at, n, rate * c->sparse);
 	if (f->ema)
 		average(f, at, n, ema_share(f));
-	s.kern->moved(f->w + at, f->was, n, moved);
 }
 
 /* State is an average already. */
@@ -110,16 +104,16 @@ static void copy_state(const struct hn_fit *f)
 	}
 }
 
-/* Gradient norms by layer into `moved`; the norm over all. */
-static double norms(const struct hn_fit *f, struct hn_moved *moved)
+/* Sums of squares of the gradient by part; the norm over all. */
+static double norms(struct hn_fit *f)
 {
 	double sum = 0;
 
-	for (unsigned i = 0; i < f->n_spans; i++) {
-		const double sq = f->run.kern->sum_sq(f->g + f->span[i].at, f->span[i].n);
+	for (unsigned i = 0; i < f->n_parts; i++) {
+		const struct hn_optim_part *q = &f->part_of[i];
 
-		moved[f->span[i].layer].g += sq;
-		sum += sq;
+		f->grad_sq[i] = f->run.kern->sum_sq(f->g + q->at, q->n);
+		sum += f->grad_sq[i];
 	}
 	return sqrt(sum);
 }
@@ -127,28 +121,25 @@ static double norms(const struct hn_fit *f, struct hn_moved *moved)
 bool hn_fit_update(struct hn_fit *f)
 {
 	const struct hn_train_cfg *c = f->cfg;
-	struct hn_moved moved[HN_NET_LAYERS_MAX] = { { 0, 0, 0 } };
-	const double norm = norms(f, moved);
-	struct hn_optim_step s = { .kern = f->run.kern, .step = f->s.step + 1, .stride = f->n_w,
-		.lr = (float)hn_fit_rate(f), .weight_decay = c->weight_decay, .scale = 1,
-		.momentum = c->momentum, .nesterov = c->nesterov };
+	const double norm = norms(f);
+	struct hn_optim_step s = { .kern = f->run.kern, .part = f->part_of, .n_parts = f->n_parts,
+		.step = f->s.step + 1, .lr = (float)hn_fit_rate(f), .weight_decay = c->weight_decay,
+		.momentum = c->momentum, .nesterov = c->nesterov, .scale = 1, .n = f->n_w, .g = f->g,
+		.w = f->w, .state = f->state };
 
 	if (!isfinite(norm))
 		return false;
 	f->s.norm_max = fmax(f->s.norm_max, norm);
 	if (c->clip_norm > 0 && norm > (double)c->clip_norm)
 		s.scale = (float)((double)c->clip_norm / norm);
-	for (unsigned i = 0; i < f->n_spans; i++) {
-		const struct hn_trained *q = &f->span[i];
-		double by[2] = { 0, 0 };
-
-		for (uint32_t at = 0; at < q->n; at += HN_FIT_PIECE)
-			piece(f, &s, q->at + at, q->n - at < HN_FIT_PIECE ? q->n - at : HN_FIT_PIECE, by);
-		moved[q->layer].by += by[0];
-		moved[q->layer].w += by[1];
+	c->optim->step(&s);
+	for (unsigned i = 0; i < f->n_parts; i++) {
+		if (!isfinite(f->part_of[i].norm))
+			return false;
+		settle(f, f->part_of[i].at, f->part_of[i].n, s.lr);
 	}
 	copy_state(f);
-	hn_fit_watch_step(f, moved);
+	hn_fit_watch_step(f);
 	f->s.step++;
 	return true;
 }

@@ -60,14 +60,15 @@ void hn_fit_watch_units(struct hn_fit *f)
 	}
 }
 
-void hn_fit_watch_step(struct hn_fit *f, const struct hn_moved moved[HN_NET_LAYERS_MAX])
+void hn_fit_watch_step(struct hn_fit *f)
 {
-	for (unsigned i = 0; i < f->cfg->net->n_layers; i++) {
-		const struct hn_moved *m = &moved[i];
+	for (unsigned i = 0; i < f->n_parts; i++) {
+		const struct hn_optim_part *p = &f->part_of[i];
+		const unsigned layer = f->layer_of[i];
 
-		f->s.grad_sum[i] += sqrt(m->g);
-		if (m->w > 0)
-			f->s.ratio_sum[i] += sqrt(m->by / m->w);
+		f->s.grad_sum[layer] += sqrt(f->grad_sq[i]);
+		if (p->norm > 0)
+			f->s.ratio_sum[layer] += sqrt(p->change / p->norm);
 	}
 	f->s.watched++;
 }

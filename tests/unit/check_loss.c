@@ -207,6 +207,19 @@ static const struct {
 	{ "adam", ref_adam_l2 }, { "adamw", ref_adamw }, { "sgd", ref_sgd },
 };
 
+/* The sums of squares that a step reports of a part. */
+static void expect_did(const struct hn_optim_part *p, const struct reference *r, const double *was)
+{
+	double change = 0, norm = 0;
+
+	for (uint32_t i = p->at; i < p->at + p->n; i++) {
+		change += (r[i].w - was[i]) * (r[i].w - was[i]);
+		norm += r[i].w * r[i].w;
+	}
+	ck_assert_double_eq_tol(sqrt(p->change), sqrt(change), 1e-5 + 1e-3 * sqrt(change));
+	ck_assert_double_eq_tol(sqrt(p->norm), sqrt(norm), 1e-4);
+}
+
 /* Bits of the case: decay and a smaller momentum, nesterov. */
 START_TEST(optimisers_follow_a_double_reference_for_1000_steps)
 {
@@ -215,6 +228,8 @@ START_TEST(optimisers_follow_a_double_reference_for_1000_steps)
 	for (size_t k = 0; hn_optims[k]; k++) {
 		const double decay = _i & 1 ? 0.05 : 0, momentum = _i & 1 ? 0.5 : 0.9;
 		float w[P], g[P], state[2 * P] = { 0 };
+		double was[P];
+		struct hn_optim_part parts[] = { { .n = 20 }, { .at = 20, .n = P - 20 } };
 		struct reference r[P];
 		struct hn_rng rng;
 		size_t ref = 0;
@@ -231,13 +246,17 @@ START_TEST(optimisers_follow_a_double_reference_for_1000_steps)
 		for (int t = 1; t <= 1000; t++) {
 			for (int i = 0; i < P; i++) {
 				g[i] = (float)(r[i].w + 0.1 * hn_rng_normal(&rng));
+				was[i] = r[i].w;
 				optims[ref].step(&r[i], (double)g[i], t);
 				g[i] *= 4;               /* what clipping would take back                      */
 			}
 			hn_optims[k]->step(&(struct hn_optim_step){
-				.kern = hn_kernels_best(), .n = P, .step = (uint64_t)t, .lr = (float)rate,
-				.weight_decay = (float)decay, .momentum = (float)momentum, .nesterov = _i & 2,
-				.scale = 0.25f, .g = g, .w = w, .state = state, .stride = P });
+				.kern = hn_kernels_best(), .part = parts, .n_parts = 2, .n = P,
+				.step = (uint64_t)t, .lr = (float)rate, .weight_decay = (float)decay,
+				.momentum = (float)momentum, .nesterov = _i & 2,
+				.scale = 0.25f, .g = g, .w = w, .state = state });
+			expect_did(&parts[0], r, was);
+			expect_did(&parts[1], r, was);
 			for (int i = 0; i < P; i++)
 				ck_assert_msg(fabs((double)w[i] - r[i].w) < 2e-5, "%s, step %d: %g, %g",
 				              hn_optims[k]->name, t, (double)w[i], r[i].w);
