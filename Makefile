@@ -32,9 +32,9 @@ LD_asan     := -fsanitize=address,undefined
 LD_tsan     := -fsanitize=thread
 LD_fuzz     := -fsanitize=address,undefined
 
-PKGS     := libuv sqlite3 yaml-0.1 libcurl libmicrohttpd jansson libsodium
+PKGS     := libuv sqlite3 yaml-0.1 libmosquitto libcurl libmicrohttpd jansson libsodium
 PKG_INC  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS_honed := $(shell pkg-config --libs libuv sqlite3 yaml-0.1 libmicrohttpd jansson libsodium 2>/dev/null) -lm
+LIBS_honed := $(shell pkg-config --libs libuv sqlite3 yaml-0.1 libmosquitto libmicrohttpd jansson libsodium 2>/dev/null) -lm
 LIBS_train := $(shell pkg-config --libs sqlite3 jansson 2>/dev/null) -lm
 LIBS_ctl   := $(shell pkg-config --libs libcurl jansson 2>/dev/null) -lm
 LIBS_demo  := $(shell pkg-config --libs libuv jansson libcurl libsodium 2>/dev/null) -lm
@@ -71,7 +71,7 @@ $(B)/honectl:    LIBS := $(LIBS_ctl)
 $(B)/hone-demo:  $(call obj,$(wildcard daemon/demo/*.c)) $(B)/libdaemon.a $(B)/libhone.a
 $(B)/hone-demo:  LIBS := $(LIBS_demo)
 $(B)/hone-sim:   $(call obj,$(wildcard firmware/sim/*.c firmware/common/*.c)) $(B)/libhone.a
-$(B)/hone-sim:   LIBS := -lm
+$(B)/hone-sim:   LIBS := -lm $(shell pkg-config --libs libmosquitto 2>/dev/null)
 $(PROGRAMS):
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)

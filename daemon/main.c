@@ -168,6 +168,16 @@ static hn_status send_device(void *ctx, int source, uint8_t type, uint16_t sessi
 	return sources_send(((struct honed *)ctx)->sources, source, type, session, body, len);
 }
 
+static void on_stranger(void *ctx, int source)
+{
+	sources_reject(((struct honed *)ctx)->sources, source);
+}
+
+static const struct hn_account *link_account(void *ctx, int source, double *byte_uj)
+{
+	return sources_account(((struct honed *)ctx)->sources, source, byte_uj);
+}
+
 static hn_status read_blob(void *ctx, int64_t version, const unsigned char **blob, size_t *len)
 {
 	return registry_blob(((struct honed *)ctx)->registry, version, blob, len);
@@ -196,6 +206,7 @@ static hn_status open_loop(struct honed *h, struct hn_err *err)
 		.journal = h->journal, .hooks = { .ctx = h, .on_episode = cycle_on_episode } };
 	const struct supervise_hooks jh = { .ctx = h, .on_result = cycle_on_result };
 	const struct deploy_hooks dh = { .ctx = h, .send = send_device, .blob = read_blob,
+		.on_stranger = on_stranger, .account = link_account,
 		.on_prediction = intake_prediction, .on_rollout = cycle_on_rollout };
 	hn_status rc = monitor_open(&h->monitor, &md, err);
 

@@ -220,10 +220,32 @@ static void hex(const uint8_t *p, size_t n, char *out)
 static const char *const phase_names[] = { "down", "hello", "ready", "begin", "send", "activate",
                                            "trial", "confirm", "revert", "clear" };
 
+/* Bytes and frames by kind, each way; energy when a byte's is known. */
+static json_t *traffic_json(const struct hn_account *a, double byte_uj)
+{
+	json_t *o = json_object();
+
+	for (int way = 0; way < HN_WAYS; way++) {
+		json_t *kinds = json_object();
+
+		for (int k = 0; k < HN_KINDS; k++)
+			if (a->frames[way][k])
+				(void)json_object_set_new(kinds, hn_kind_names[k], json_pack("{sI sI}", "frames",
+					(json_int_t)a->frames[way][k], "bytes", (json_int_t)a->bytes[way][k]));
+		(void)json_object_set_new(o, hn_way_names[way], kinds);
+	}
+	if (byte_uj > 0)
+		(void)json_object_set_new(o, "energy_mj", json_real(byte_uj * 1e-3 *
+			(double)(hn_account_bytes(a, HN_UP) + hn_account_bytes(a, HN_DOWN))));
+	return o;
+}
+
 static json_t *device_json(const struct deploy_device *v)
 {
 	const struct hd_hello *h = &v->peer.hello;
 	const struct rollout *r = &v->owner->target[v->model];
+	const struct hn_account *account;
+	double byte_uj = 0;
 	uint32_t active = v->peer.report.active_version;
 	char digest[17], seen[40];
 	json_t *o;
@@ -244,6 +266,9 @@ static json_t *device_json(const struct deploy_device *v)
 			"state", step_state_names[v->step.state], "sent", (json_int_t)v->peer.window.next,
 			"size", (json_int_t)v->payload_len, "attempts", v->step.attempts,
 			"error", v->step.error[0] ? v->step.error : NULL));
+	account = v->owner->hooks.account(v->owner->hooks.ctx, v->source, &byte_uj);
+	if (account)
+		json_object_set_new(o, "traffic", traffic_json(account, byte_uj));
 	if (v->wrong_uid)
 		json_object_set_new(o, "error", json_string("another device answers: uid differs"));
 	return o;

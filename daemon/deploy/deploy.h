@@ -9,6 +9,7 @@
 #include "conf.h"
 #include "db.h"
 #include "hd_msg.h"
+#include "hn_account.h"
 #include "journal.h"
 
 struct deploy;
@@ -24,6 +25,10 @@ struct deploy_hooks {
 	/* One message to the device behind a source. */
 	hn_status (*send)(void *ctx, int source, uint8_t type, uint16_t session,
 	                  const uint8_t *body, size_t len);
+	/* Another device than that of the configuration answers at the source. */
+	void (*on_stranger)(void *ctx, int source);
+	/* What went over the link; NULL = not known.  *byte_uj: what a byte costs, 0 = not known. */
+	const struct hn_account *(*account)(void *ctx, int source, double *byte_uj);
 	/* The blob of a version (registry); borrowed during the call. */
 	hn_status (*blob)(void *ctx, int64_t version, const unsigned char **blob, size_t *len);
 	/* A device reported a prediction of version number `number` of its model. */

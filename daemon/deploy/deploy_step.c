@@ -304,6 +304,7 @@ static void on_stranger(struct deploy_device *v)
 		log_err("event=wrong_device device=%s expected=%s advice=\"check uid in the configuration "
 		        "or the cabling\"", v->conf->name, v->conf->uid);
 	v->wrong_uid = true;
+	v->owner->hooks.on_stranger(v->owner->hooks.ctx, v->source);
 }
 
 /* A device says who it is.  Does it still run what the rollout left there? */

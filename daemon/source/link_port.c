@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/serial.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -130,10 +131,31 @@ static int socket_open(const struct addr *a, bool *connecting, struct hn_err *er
 	return -1;
 }
 
-int port_open(const struct addr *a, int baud, bool *connecting, struct hn_err *err)
+bool port_is_pattern(const struct addr *a)
+{
+	return a->kind == ADDR_PATH && strpbrk(a->path, "*?[") != NULL;
+}
+
+static int pattern_open(const struct addr *a, int baud, unsigned attempt, struct hn_err *err)
+{
+	glob_t g;
+	int fd = -1;
+
+	if (glob(a->path, 0, NULL, &g) != 0 || g.gl_pathc == 0)
+		(void)hn_fail(err, HN_EIO, "%s: there is no such line", a->path);
+	else
+		fd = tty_open(g.gl_pathv[attempt % g.gl_pathc], baud, err);
+	globfree(&g);
+	return fd;
+}
+
+int port_open(const struct addr *a, int baud, unsigned attempt, bool *connecting,
+              struct hn_err *err)
 {
 	*connecting = false;
-	return a->kind == ADDR_PATH ? tty_open(a->path, baud, err) : socket_open(a, connecting, err);
+	if (a->kind != ADDR_PATH)
+		return socket_open(a, connecting, err);
+	return port_is_pattern(a) ? pattern_open(a, baud, attempt, err) : tty_open(a->path, baud, err);
 }
 
 int port_connected(int fd)

@@ -132,6 +132,19 @@ hn_status sources_time(const struct sources *all, int source, uint32_t tick_us, 
 	return s->driver->time(s, tick_us, event_us);
 }
 
+const struct hn_account *sources_account(const struct sources *all, int source, double *byte_uj)
+{
+	if (source < 0 || source >= all->n || !all->item[source].driver->account)
+		return NULL;
+	return all->item[source].driver->account(&all->item[source], byte_uj);
+}
+
+void sources_reject(struct sources *all, int source)
+{
+	if (source >= 0 && source < all->n && all->item[source].driver->reject)
+		all->item[source].driver->reject(&all->item[source]);
+}
+
 int sources_ask(struct sources *all, int stream, const int64_t *event_us, int n)
 {
 	int given = 0;

@@ -6,6 +6,7 @@
 #include <uv.h>
 #include "conf.h"
 #include "hd_msg.h"
+#include "hn_account.h"
 #include "hn_frame.h"
 
 struct sources;                  /* all configured sources                                     */
@@ -40,6 +41,10 @@ struct source_driver {
 	int (*ask)(struct source *s, int stream, const int64_t *event_us, int n);
 	/* A link: event time of a device's tick.  NULL = none. */
 	hn_status (*time)(const struct source *s, uint32_t tick_us, int64_t *event_us);
+	/* A link: what went over it, and what a byte costs the device [uJ], 0 = not known; or NULL. */
+	const struct hn_account *(*account)(const struct source *s, double *byte_uj);
+	/* A link: another device than the wanted one answers.  NULL = nothing can be done. */
+	void (*reject)(struct source *s);
 	void (*json)(const struct source *s, json_t *out);       /* adds its own fields; or NULL */
 };
 
@@ -71,6 +76,12 @@ hn_status sources_send(struct sources *s, int source, uint8_t type, uint16_t ses
  * that the frame was given with, when it came lately.  Errors: HN_ESTATE (no frame came yet that
  * ties the device's clock to ours), HN_EINVAL. */
 hn_status sources_time(const struct sources *s, int source, uint32_t tick_us, int64_t *event_us);
+
+/* What went over the link of a device; NULL: no link.  *byte_uj as in the driver. */
+const struct hn_account *sources_account(const struct sources *s, int source, double *byte_uj);
+
+/* Another device than the wanted one answers at `source`: look elsewhere, if there is a choice. */
+void sources_reject(struct sources *s, int source);
 
 /* Answer of a replay to a question for labels: labels that the file's label column has for
  * windows of `stream` ending at the given times come through on_label.  Returns how many. */

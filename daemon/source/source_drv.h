@@ -21,6 +21,7 @@
 	X(REFUSED_TIME,        "time")                                                  \
 	X(REFUSED_CRC,         "crc")           /* noise on a link                    */ \
 	X(REFUSED_DUPLICATE,   "duplicate")                                             \
+	X(REFUSED_RETAINED,    "retained")      /* kept by a broker: an old message   */ \
 	X(REFUSED_CONNECTION,  "connections")   /* more than allowed                  */ \
 	X(REFUSED_PIPELINE,    "pipeline")      /* refused behind on_frame            */
 

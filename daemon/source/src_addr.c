@@ -8,7 +8,8 @@
 #include "hn_number.h"
 
 static const struct { const char *prefix; enum addr_kind kind; } prefixes[] = {
-	{ "tcp:", ADDR_TCP }, { "udp:", ADDR_UDP }, { "unix:", ADDR_UNIX }, { "/", ADDR_PATH },
+	{ "tcp:", ADDR_TCP }, { "udp:", ADDR_UDP }, { "mqtt:", ADDR_MQTT },
+	{ "unix:", ADDR_UNIX }, { "/", ADDR_PATH },
 };
 
 /* "host:port" or "[v6]:port" into host (cap,) and port. */
@@ -74,7 +75,7 @@ hn_status addr_parse(struct addr *a, const char *text, struct hn_err *err)
 		if (strncmp(text, prefixes[i].prefix, n) != 0)
 			continue;
 		*a = (struct addr){ .kind = prefixes[i].kind };
-		if (a->kind == ADDR_TCP || a->kind == ADDR_UDP)
+		if (a->kind != ADDR_UNIX && a->kind != ADDR_PATH)
 			return ip_parse(a, text + n, err);
 		return path_parse(a, a->kind == ADDR_UNIX ? text + n : text, err);
 	}

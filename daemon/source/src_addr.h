@@ -1,5 +1,6 @@
 /* src_addr.h - where a source listens or connects to:
  *   tcp://127.0.0.1:8094  tcp:127.0.0.1:8094  udp://[::1]:8094  unix:/run/x.sock  /dev/ttyACM0
+ *   mqtt://127.0.0.1:1883 (the broker of a device)
  *
  * Hosts are numeric, or "localhost": looking up names would block the loop. */
 #ifndef SRC_ADDR_H
@@ -8,12 +9,12 @@
 #include <sys/socket.h>
 #include "conf.h"
 
-enum addr_kind { ADDR_PATH, ADDR_TCP, ADDR_UDP, ADDR_UNIX, ADDR_KINDS };
+enum addr_kind { ADDR_PATH, ADDR_TCP, ADDR_UDP, ADDR_UNIX, ADDR_MQTT, ADDR_KINDS };
 
 struct addr {
 	enum addr_kind kind;
 	char path[CONF_TEXT_MAX];        /* ADDR_PATH, ADDR_UNIX                               */
-	struct sockaddr_storage ip;      /* ADDR_TCP, ADDR_UDP                                 */
+	struct sockaddr_storage ip;      /* ADDR_TCP, ADDR_UDP, ADDR_MQTT                      */
 };
 
 /* Errors: HN_EFORMAT, HN_ERANGE with text. */

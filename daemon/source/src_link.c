@@ -1,17 +1,14 @@
-/* A device behind a serial line, pty, TCP or unix socket: `type: link`.
+/* A device behind a serial line, pty, TCP or unix socket, or an MQTT broker: `type: link`.
  *
  * One descriptor and one uv_poll for all of them.  Bytes in: frames by hd_rx; SAMPLES become frames
  * of the stream of the device that names this source, all else goes to on_message.  Bytes out: a
- * ring of encoded frames that the kernel takes at the line's pace. */
+ * ring of encoded frames that the transport takes at the line's pace. */
 #include "src_link.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include "link_port.h"
 
-enum { READ_BYTES = 4096, READS_MAX = 4 /* a turn */ };
+enum { BEAT_MS = 1000 };
 static const double retry_min_s = 0.2, retry_max_s = 5;
 
 _Static_assert(sizeof(struct link_settings) <= CONF_DRIVER_BYTES, "settings fit");
@@ -19,8 +16,15 @@ _Static_assert(sizeof(struct link_settings) <= CONF_DRIVER_BYTES, "settings fit"
 #define ROW_OF struct link_settings
 static const struct conf_row rows[] = {
 	TEXT("port", port, "/dev/ttyACM0", CONF_REQUIRED,
-	     "serial line, tcp:host:port or unix:/path"),
+	     "serial line (may be a pattern: the first that has the device), tcp:host:port, "
+	     "unix:/path or mqtt:host:port"),
 	INT("baud", baud, "115200", 1200, 4000000, "baud", 0, "rate of a serial line"),
+	TEXT("prefix", prefix, "honed", 0, "mqtt: topics are PREFIX/UID/up and PREFIX/UID/down"),
+	INT("qos", qos, "0", 0, 1, "", 0, "mqtt: quality of service; repeats are our own either way"),
+	TEXT("user", user, "", 0, "mqtt: user name, empty for none"),
+	TEXT("password", password, "", CONF_SECRET, "mqtt: password of the user"),
+	REAL("energy_per_byte", byte_uj, "0", 0, 1000000, "uJ", 0,
+	     "what a byte on the link costs the device, for the account; 0 = not known"),
 	CONF_END
 };
 #undef ROW_OF
@@ -41,7 +45,7 @@ static void port_release(struct link_state *st)
 	if (st->polling && !uv_is_closing((uv_handle_t *)&st->poll))
 		uv_close((uv_handle_t *)&st->poll, on_poll_closed);     /* stops polling at once */
 	if (st->fd >= 0)
-		(void)close(st->fd);    /* nothing can be done for bytes on the way */
+		st->how->close(st);
 	st->fd = -1;
 	st->connecting = false;
 	st->head = st->len = st->sent = 0;
@@ -65,16 +69,27 @@ static void link_down(struct source *s, const char *why)
 
 /* --- in --------------------------------------------------------------------------------------- */
 
+static void traffic_add(struct link_state *st, enum hn_way way, uint8_t type, size_t len)
+{
+	const uint64_t before = hn_account_bytes(&st->account, way);
+
+	hn_account_add(&st->account, way, type, len);
+	metric_add(st->m_traffic[way], (double)(hn_account_bytes(&st->account, way) - before));
+}
+
 static void frame_take(struct source *s, const struct hd_frame *f)
 {
+	struct link_state *st = s->state;
+
 	s->backoff_s = 0;               /* it really is a device */
+	traffic_add(st, HN_UP, f->type, f->len);
 	if (f->type == HD_SAMPLES)
 		link_samples(s, f->body, f->len);
 	else
 		s->all->hooks.on_message(s->all->hooks.ctx, s->index, f);
 }
 
-static void bytes_take(struct source *s, const uint8_t *bytes, size_t n)
+void link_take(struct source *s, const uint8_t *bytes, size_t n)
 {
 	struct link_state *st = s->state;
 	struct hd_frame f;
@@ -87,62 +102,13 @@ static void bytes_take(struct source *s, const uint8_t *bytes, size_t n)
 	st->refused_told = st->rx.refused;
 }
 
-/* False: the link is down now. */
-static bool link_read(struct source *s)
-{
-	struct link_state *st = s->state;
-	uint8_t bytes[READ_BYTES];
-
-	for (int i = 0; i < READS_MAX && st->up; i++) {
-		ssize_t n = read(st->fd, bytes, sizeof bytes);
-
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			break;
-		if (n <= 0) {
-			link_down(s, n < 0 ? strerror(errno) : "the other side has closed it");
-			return false;
-		}
-		bytes_take(s, bytes, (size_t)n);
-	}
-	return st->up;
-}
-
 /* --- out -------------------------------------------------------------------------------------- */
-
-static ssize_t port_write(const struct link_state *st, const uint8_t *p, size_t n)
-{
-	return st->addr.kind == ADDR_PATH ? write(st->fd, p, n) : send(st->fd, p, n, MSG_NOSIGNAL);
-}
-
-static bool link_flush(struct source *s)
-{
-	struct link_state *st = s->state;
-
-	while (st->len > 0) {
-		const struct link_wire *w = &st->queue[st->head];
-		ssize_t n = port_write(st, w->bytes + st->sent, w->len - st->sent);
-
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			break;
-		if (n < 0) {
-			link_down(s, strerror(errno));
-			return false;
-		}
-		st->sent += (unsigned)n;
-		if (st->sent < w->len)
-			break;
-		st->head = (st->head + 1) % LINK_QUEUE_MAX;
-		st->len--;
-		st->sent = 0;
-	}
-	return true;
-}
 
 static void on_poll(uv_poll_t *h, int status, int events);
 
 static int link_watch(struct link_state *st)
 {
-	int events = UV_READABLE | (st->connecting || st->len > 0 ? UV_WRITABLE : 0);
+	int events = UV_READABLE | (st->how->wants_write(st) ? UV_WRITABLE : 0);
 
 	return uv_poll_start(&st->poll, events, on_poll);
 }
@@ -166,6 +132,7 @@ static hn_status link_send(struct source *s, uint8_t type, uint16_t session, con
 		return HN_EIO;
 	}
 	st->seq++;
+	traffic_add(st, HN_DOWN, type, len);
 	return HN_OK;
 }
 
@@ -187,29 +154,34 @@ static void link_up(struct source *s)
 	s->all->hooks.on_link(s->all->hooks.ctx, s->index, true);
 }
 
+static bool link_turn(struct source *s, int events, struct hn_err *why)
+{
+	struct link_state *st = s->state;
+
+	if (st->connecting) {
+		if (!st->how->connect(s, events, why))
+			return false;
+		if (!st->connecting)
+			link_up(s);
+		return true;
+	}
+	if ((events & UV_READABLE) && !st->how->read(s, why))
+		return false;
+	return !st->up || st->how->write(s, why);
+}
+
 static void on_poll(uv_poll_t *h, int status, int events)
 {
 	struct source *s = h->data;
 	struct link_state *st = s->state;
-	int error;
+	struct hn_err why = { .code = HN_OK };
 
-	if (st->connecting) {
-		error = port_connected(st->fd);
-		if (error || status < 0)
-			link_down(s, error ? strerror(error) : uv_strerror(status));
-		else if (events & UV_WRITABLE)
-			link_up(s);
-		return;
-	}
-	if (status < 0) {
-		link_down(s, "the line reports an error");
-		return;
-	}
-	if ((events & UV_READABLE) && !link_read(s))
-		return;
-	if ((events & UV_WRITABLE) && !link_flush(s))
-		return;
-	if (!s->all->closing && link_watch(st) != 0)
+	if (status < 0)
+		(void)hn_fail(&why, HN_EIO, "%s", st->connecting ? uv_strerror(status)
+		                                                 : "the line reports an error");
+	if (status < 0 || !link_turn(s, events, &why))
+		link_down(s, why.text);
+	else if (st->fd >= 0 && !s->all->closing && link_watch(st) != 0)
 		link_down(s, "cannot be watched");
 }
 
@@ -219,7 +191,8 @@ static void link_try(struct source *s)
 	struct hn_err err = { .code = HN_OK };
 	int rc;
 
-	st->fd = port_open(&st->addr, st->set->baud, &st->connecting, &err);
+	st->fd = st->how->open(s, &err);
+	st->tries++;
 	if (st->fd < 0) {
 		link_down(s, err.text);
 		return;
@@ -230,27 +203,47 @@ static void link_try(struct source *s)
 		st->polling = true;
 		rc = st->connecting ? link_watch(st) : 0;
 	}
+	if (rc == 0 && st->how->beat)
+		rc = uv_timer_start(&st->retry, on_retry, BEAT_MS, BEAT_MS);
 	if (rc)
 		link_down(s, uv_strerror(rc));
 	else if (!st->connecting)
 		link_up(s);
 }
 
+/* While connected: a beat.  Else: time to try again. */
 static void on_retry(uv_timer_t *h)
 {
 	struct source *s = h->data;
 	struct link_state *st = s->state;
+	struct hn_err why = { .code = HN_OK };
 
-	if (st->polling)                /* the close callback has not come yet */
+	if (st->fd >= 0) {
+		if (!st->how->beat(s, &why))
+			link_down(s, why.text);
+		else if (link_watch(st) != 0)
+			link_down(s, "cannot be watched");
+	} else if (st->polling) {       /* the close callback has not come yet */
 		(void)uv_timer_start(&st->retry, on_retry, 10, 0);
-	else
+	} else {
 		link_try(s);
+	}
+}
+
+/* Another device answers: with a pattern the right one may be behind another port. */
+static void link_reject(struct source *s)
+{
+	const struct link_state *st = s->state;
+
+	if (st->up && port_is_pattern(&st->addr))
+		link_down(s, "another device is there: trying the next port");
 }
 
 /* The stream of the one device that names this source: -1 without a device, -2 with several. */
 static int device_stream(const struct source *s)
 {
 	const struct conf *c = s->all->conf;
+	struct link_state *st = s->state;
 	int found = -1;
 
 	for (int i = 0; i < c->n_devices; i++) {
@@ -258,6 +251,7 @@ static int device_stream(const struct source *s)
 			continue;
 		if (found != -1)
 			return -2;
+		st->uid = c->devices[i].uid;
 		for (int k = 0; k < c->n_streams; k++)
 			if (strcmp(c->streams[k].name, c->devices[i].stream) == 0)
 				found = k;
@@ -275,6 +269,13 @@ static void link_metrics(struct source *s)
 	                            "Frames that a device counted and that did not arrive.");
 	st->m_restarts = metric_counter("honed_source_restarts_total", labels,
 	                                "Times that a device's sample counters began again.");
+	for (int way = 0; way < HN_WAYS; way++) {
+		char more[HN_NAME_MAX + 32];
+
+		(void)snprintf(more, sizeof more, "%s,way=\"%s\"", labels, hn_way_names[way]);
+		st->m_traffic[way] = metric_counter("honed_link_bytes_total", more,
+			"Bytes of frames to and from a device, framing included.");
+	}
 }
 
 static hn_status link_open(struct source *s, struct hn_err *err)
@@ -284,6 +285,8 @@ static hn_status link_open(struct source *s, struct hn_err *err)
 
 	st->set = source_settings(s);
 	st->fd = -1;
+	st->uid = "";
+	st->mqtt.ctx = s;
 	if (addr_parse(&st->addr, st->set->port, &why) || st->addr.kind == ADDR_UDP)
 		return hn_fail(err, HN_EFORMAT, "source %s: port: %s", s->conf->name,
 		               why.code ? why.text : "a device needs a line or a connection, not udp:");
@@ -291,6 +294,10 @@ static hn_status link_open(struct source *s, struct hn_err *err)
 		return hn_fail(err, HN_EINVAL, "source %s: baud: %d is not a standard rate such as "
 		               "9600, 115200, 460800 or 921600", s->conf->name, st->set->baud);
 	st->stream = device_stream(s);
+	st->how = st->addr.kind == ADDR_MQTT ? &link_broker : &link_stream;
+	if (st->addr.kind == ADDR_MQTT && st->stream < 0)
+		return hn_fail(err, HN_EINVAL, "source %s: no device names it: over mqtt the topics are those "
+		               "of its device's uid", s->conf->name);
 	if (st->stream == -2)
 		return hn_fail(err, HN_EINVAL, "source %s: several devices name it, a link has one",
 		               s->conf->name);
@@ -313,6 +320,14 @@ static void link_close(struct source *s)
 	source_disown(s, (uv_handle_t *)&st->retry);
 }
 
+static const struct hn_account *link_account(const struct source *s, double *byte_uj)
+{
+	const struct link_state *st = s->state;
+
+	*byte_uj = st->set->byte_uj;
+	return &st->account;
+}
+
 static void link_json(const struct source *s, json_t *out)
 {
 	const struct link_state *st = s->state;
@@ -322,8 +337,8 @@ static void link_json(const struct source *s, json_t *out)
 }
 
 const struct source_driver src_link = {
-	.conf = { "link", "a device over a serial line, pty, TCP or unix socket", rows },
+	.conf = { "link", "a device over a serial line, pty, TCP, unix socket or MQTT broker", rows },
 	.state_bytes = sizeof(struct link_state),
 	.open = link_open, .close = link_close, .send = link_send, .time = link_time,
-	.json = link_json,
+	.json = link_json, .reject = link_reject, .account = link_account,
 };

@@ -3,7 +3,9 @@
 #define SRC_LINK_H
 
 #include "hd_msg.h"
+#include "hn_account.h"
 #include "link_clock.h"
+#include "link_mqtt.h"
 #include "source_drv.h"
 #include "src_addr.h"
 
@@ -14,8 +16,26 @@ enum {
 
 struct link_settings {
 	char port[CONF_TEXT_MAX];
-	int baud;
+	int baud, qos;
+	char prefix[64], user[64], password[128];
+	double byte_uj;
 };
+
+struct link_state;
+
+/* How bytes get to a device and back.  `false` and a text in `why`: the link is down. */
+struct link_transport {
+	/* Begin to connect: the descriptor, or -1.  Sets st->connecting when it takes longer. */
+	int  (*open)(struct source *s, struct hn_err *why);
+	/* While connecting: what poll said.  st->connecting becomes false when it is done. */
+	bool (*connect)(struct source *s, int events, struct hn_err *why);
+	bool (*read)(struct source *s, struct hn_err *why);
+	bool (*write)(struct source *s, struct hn_err *why);     /* the queue, as far as it goes */
+	bool (*beat)(struct source *s, struct hn_err *why);      /* each second; may be NULL     */
+	bool (*wants_write)(const struct link_state *st);
+	void (*close)(struct link_state *st);
+};
+extern const struct link_transport link_stream, link_broker;
 
 /* A message of samples and the wall time that its first frame was given. */
 struct link_given { struct link_stamp m; int64_t first_us; };
@@ -24,7 +44,12 @@ struct link_wire { uint16_t len; uint8_t bytes[HD_WIRE_MAX]; };
 
 struct link_state {
 	const struct link_settings *set;
+	const struct link_transport *how;
 	struct addr addr;
+	struct link_mqtt mqtt;
+	const char *uid;                 /* of its device in the configuration; "" = none      */
+	unsigned tries;                  /* connections begun: which of several ports          */
+	struct hn_account account;
 	int stream;                      /* -1 = no device of the configuration is here        */
 	int fd;                          /* -1 = closed                                        */
 	bool up, connecting, polling;    /* polling: from the handle's init to its close       */
@@ -40,8 +65,11 @@ struct link_state {
 	struct link_wire queue[LINK_QUEUE_MAX];
 	unsigned head, len, sent;        /* sent: bytes of queue[head]                         */
 	uint64_t lost, restarts;
-	struct metric *m_lost, *m_restarts;
+	struct metric *m_lost, *m_restarts, *m_traffic[HN_WAYS];
 };
+
+/* Received bytes: frames to where they belong. */
+void link_take(struct source *s, const uint8_t *bytes, size_t n);
 
 /* Body of a SAMPLES message: to frames and on, or counted as refused. */
 void link_samples(struct source *s, const uint8_t *body, size_t len);

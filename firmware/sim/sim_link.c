@@ -19,13 +19,6 @@
 
 enum { RETRY_PTY_US = 50000, RETRY_CONNECT_US = 500000 };
 
-struct sim_link_kind {
-	const char *name;
-	int  (*open)(struct sim_link *l);                        /* sysexits code              */
-	bool (*seek)(struct sim_link *l);                        /* look for a peer; NULL: listens */
-	bool keeps_fd;                                           /* losing the peer keeps fd   */
-};
-
 union address {
 	struct sockaddr any;
 	struct sockaddr_un un;
@@ -224,12 +217,16 @@ static bool pty_seek(struct sim_link *l)
 	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLHUP);
 }
 
-static const struct sim_link_kind kinds[] = {
-	{ "pty", pty_open, pty_seek, true },
-	{ "unix", unix_open, NULL, false },
-	{ "tcp", tcp_open, NULL, false },
-	{ "unix-connect", connect_open, unix_seek, false },
-	{ "tcp-connect", tcp_connect_open, tcp_seek, false },
+static const struct sim_link_kind stream_kinds[] = {
+	{ .name = "pty", .open = pty_open, .seek = pty_seek, .keeps_fd = true },
+	{ .name = "unix", .open = unix_open },
+	{ .name = "tcp", .open = tcp_open },
+	{ .name = "unix-connect", .open = connect_open, .seek = unix_seek },
+	{ .name = "tcp-connect", .open = tcp_connect_open, .seek = tcp_seek },
+};
+static const struct sim_link_kind *const kinds[] = {
+	&stream_kinds[0], &stream_kinds[1], &stream_kinds[2], &stream_kinds[3], &stream_kinds[4],
+	&sim_mqtt_kind
 };
 
 int sim_link_open(struct sim_link *l, const char *spec)
@@ -238,14 +235,14 @@ int sim_link_open(struct sim_link *l, const char *spec)
 
 	*l = (struct sim_link){ .listen_fd = -1, .fd = -1 };
 	for (size_t i = 0; colon && i < sizeof kinds / sizeof *kinds; i++)
-		if (strlen(kinds[i].name) == (size_t)(colon - spec)
-		    && strncmp(kinds[i].name, spec, (size_t)(colon - spec)) == 0) {
-			l->kind = &kinds[i];
+		if (strlen(kinds[i]->name) == (size_t)(colon - spec)
+		    && strncmp(kinds[i]->name, spec, (size_t)(colon - spec)) == 0) {
+			l->kind = kinds[i];
 			l->address = colon + 1;
 			return l->kind->open(l);
 		}
-	return sim_fail(EX_USAGE, "--link %s: begin with pty:, unix:, tcp:, unix-connect: or "
-	                "tcp-connect:", spec);
+	return sim_fail(EX_USAGE, "--link %s: begin with pty:, unix:, tcp:, unix-connect:, "
+	                "tcp-connect: or mqtt:", spec);
 }
 
 static void close_fd(int *fd)
@@ -257,11 +254,18 @@ static void close_fd(int *fd)
 
 void sim_link_done(struct sim_link *l)
 {
+	if (l->kind && l->kind->lost)
+		l->kind->lost(l);
 	close_fd(&l->fd);
 	close_fd(&l->listen_fd);
 	if (l->linked)
 		(void)unlink(l->address);
 	l->linked = false;
+}
+
+static bool wants_write(const struct sim_link *l)
+{
+	return l->kind->wants_write ? l->kind->wants_write(l) : l->out_len > 0;
 }
 
 struct pollfd sim_link_pollfd(const struct sim_link *l)
@@ -275,7 +279,7 @@ struct pollfd sim_link_pollfd(const struct sim_link *l)
 	}
 	p.fd = l->fd;
 	/* A full input buffer waits for the device, as a real wire's flow control would. */
-	p.events = (short)((l->in_len < sizeof l->in ? POLLIN : 0) | (l->out_len > 0 ? POLLOUT : 0));
+	p.events = (short)((l->in_len < sizeof l->in ? POLLIN : 0) | (wants_write(l) ? POLLOUT : 0));
 	return p;
 }
 
@@ -284,6 +288,8 @@ static void peer_lost(struct sim_link *l)
 	l->peer = false;
 	l->in_len = l->out_len = 0;
 	l->retry_us = 0;
+	if (l->kind->lost)
+		l->kind->lost(l);
 	if (!l->kind->keeps_fd)
 		close_fd(&l->fd);
 }
@@ -350,6 +356,11 @@ void sim_link_run(struct sim_link *l, short revents, int64_t now_us)
 {
 	if (!l->peer) {
 		look_for_peer(l, revents, now_us);
+		return;
+	}
+	if (l->kind->run) {
+		if (!l->kind->run(l, revents))
+			peer_lost(l);
 		return;
 	}
 	if (revents & (POLLIN | POLLHUP | POLLERR))

@@ -1,7 +1,7 @@
 /* sim_link.h - the simulated device's wire: a pseudo terminal or a socket, one peer at a time.
  *
- * Nobody at the other end is normal: like a UART's, the bytes sent then are gone, and the next peer
- * starts with whatever is sent next. */
+ * Over MQTT the peer is the broker.  Nobody at the other end is normal: like a UART's, the bytes
+ * sent then are gone, and the next peer starts with whatever is sent next. */
 #ifndef SIM_LINK_H
 #define SIM_LINK_H
 
@@ -13,6 +13,7 @@
 enum { SIM_LINK_IN = 4096, SIM_LINK_OUT = 65536 };
 
 struct sim_link_kind;
+struct mosquitto;
 
 struct sim_link {
 	const struct sim_link_kind *kind;
@@ -25,12 +26,27 @@ struct sim_link {
 	uint8_t out[SIM_LINK_OUT];       /* queued; a frame that does not fit is refused      */
 	size_t  in_len, out_len;
 	uint64_t peers;                  /* so far                                            */
+	struct mosquitto *client;        /* over MQTT, or NULL                                */
+	char up[128], down[128];         /* its topics                                        */
 };
 
-/* `spec` = "pty:PATH", "unix:PATH", "tcp:HOST:PORT", "unix-connect:PATH", "tcp-connect:HOST:PORT".
+/* `spec` = "pty:PATH", "unix:PATH", "tcp:HOST:PORT", "unix-connect:PATH", "tcp-connect:HOST:PORT",
+ * "mqtt:HOST:PORT/TOPIC" (TOPIC/up and TOPIC/down).
  * Returns 0 or a sysexits code after one line on stderr. */
 int  sim_link_open(struct sim_link *l, const char *spec);
 void sim_link_done(struct sim_link *l);
+
+/* A kind that moves its bytes by other means than read and write; see sim_mqtt.c. */
+struct sim_link_kind {
+	const char *name;
+	int  (*open)(struct sim_link *l);                        /* sysexits code              */
+	bool (*seek)(struct sim_link *l);                        /* look for a peer; NULL: listens */
+	bool keeps_fd;                                           /* losing the peer keeps fd   */
+	bool (*run)(struct sim_link *l, short revents);          /* false: the peer is gone; or NULL */
+	bool (*wants_write)(const struct sim_link *l);
+	void (*lost)(struct sim_link *l);
+};
+extern const struct sim_link_kind sim_mqtt_kind;
 
 /* What to poll for; fd = -1 when there is nothing to wait for but time. */
 struct pollfd sim_link_pollfd(const struct sim_link *l);

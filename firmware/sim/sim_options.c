@@ -21,6 +21,7 @@ static const char help[] =
 "         unix:PATH           listen on a unix socket;   unix-connect:PATH  connect to one\n"
 "         tcp:HOST:PORT       listen;                    tcp-connect:HOST:PORT  connect\n"
 "                             (HOST is a numeric IPv4 address)\n"
+"         mqtt:HOST:PORT/TOPIC   through a broker: TOPIC/up and TOPIC/down\n"
 "  --flash FILE               contents of the flash part; made when missing\n"
 "  --durable                  fdatasync the flash file when the device asks for a barrier\n"
 "  --uid HEX16                device id                               [0000000000000001]\n"
