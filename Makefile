@@ -104,6 +104,20 @@ powercut:
 train-kill:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release all build/release/tests/fault/check_train_kill
 	$(Q)HONED_KILLS=200 CK_VERBOSITY=verbose build/release/tests/fault/check_train_kill
+# Does the campaign notice faults?  Each of tests/fault/mutants is planted into a copy of lib/device.
+.PHONY: powercut-mutants
+powercut-mutants:
+	$(Q)scripts/powercut-mutants build
+# What comes without the key: 10^5 cases of each kind under the sanitizers (minutes).
+HOSTILE_CASES ?= 100000
+.PHONY: hostile
+hostile:
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=asan build/asan/tests/fault/check_hostile
+	$(Q)HOSTILE_CASES=$(HOSTILE_CASES) build/asan/tests/fault/check_hostile
+# Nothing branches on a key, a MAC or a tag: clang's memory sanitizer follows them.
+.PHONY: constant-time
+constant-time:
+	$(Q)scripts/constant-time build
 .PHONY: bench-link
 bench-link:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/bench/bench_link
@@ -386,6 +400,9 @@ help:
 	@echo "swaps       fifty swaps on each emulated board (QEMU), missed inferences counted"
 	@echo "parity-device  emulated cores and the gateway: the same int8 outputs, layer kind by layer kind"
 	@echo "linkstorm   bad lines, resets and kills between gateway and device, seeded (minutes)"
+	@echo "powercut-mutants  faults planted into slots and journal: does powercut notice each?"
+	@echo "hostile     mutated, replayed, older and foreign packages and frames (HOSTILE_CASES=100000 of each)"
+	@echo "constant-time  keys, MACs and tags under clang's memory sanitizer: nothing may branch on them"
 	@echo "bench-link  a transfer beside the limit of the wire, in simulated time"
 	@echo "system-boot the service under a real systemd, in a container (HONED_ROOT=a Debian to boot)"
 	@echo "layers lint include rules, banned calls; clang-tidy, cppcheck, shellcheck"

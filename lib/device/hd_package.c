@@ -18,6 +18,8 @@ hd_status hd_package_check(const uint8_t raw[HD_PACKAGE_HEADER], uint32_t slot_b
 		| (hd_load16(raw + HD_AT_FORMAT) ^ FORMAT)
 		| (raw[HD_AT_KIND] ^ (hd_load32(raw + HD_AT_PATCH_LEN) != 0))
 		| (hd_load32(raw + HD_AT_CRC) ^ hd_crc32c(0, raw, HD_AT_CRC)) | (image_len & 3)
+		| hd_load32(raw + HD_AT_RESERVED) | hd_load32(raw + HD_AT_RESERVED + 4)
+		| hd_load32(raw + HD_AT_RESERVED + 8)
 		| ((payload_len - image_len) ^ (n_vectors * hd_load16(raw + HD_AT_VECTOR_LEN)));
 	if (wrong != 0 || n_vectors > HD_VECTORS_MAX || image_len - 1 >= payload_len)
 		return HD_EFORMAT;
@@ -68,8 +70,8 @@ void hd_package_write(const struct hd_package *p, const uint8_t key[HD_KEY_LEN],
 	hd_put32(raw + HD_AT_PAYLOAD_LEN, p->payload_len);
 	memcpy(raw + HD_AT_BASE, p->base, sizeof p->base);
 	memcpy(raw + HD_AT_DIGEST, p->digest, sizeof p->digest);
-	hd_hmac(key, raw, HD_PACKAGE_SIGNED, raw + HD_AT_MAC);
 	hd_put32(raw + HD_AT_PATCH_LEN, p->patch_len);
+	hd_hmac(key, raw, HD_PACKAGE_SIGNED, raw + HD_AT_MAC);
 	hd_put32(raw + HD_AT_CRC, hd_crc32c(0, raw, HD_AT_CRC));
 }
 

@@ -18,11 +18,11 @@
  *  32  u16 n_vectors    0..HD_VECTORS_MAX
  *  34  u16 vector_len   bytes of one self-test vector
  *  36  u32 payload_len  image_len + n_vectors * vector_len
- *  40  u8  base[8]      deltas: first bytes of the base image's digest; zero when full
+ *  40  u8  base[4]      deltas: first bytes of the base payload's digest; zero when full
+ *  44  u32 patch_len    bytes of the patch; 0 when full
  *  48  u8  digest[32]   SHA-256 of the payload, for a delta that of the result
  *  80  u8  mac[32]      HMAC-SHA256 over bytes [0, 80) under the device's key
- * 112  u32 patch_len    bytes of the patch; 0 when full
- * 116  u8  reserved[8]  zero
+ * 112  u8  reserved[12] zero
  * 124  u32 crc          CRC-32C over bytes [0, 124) */
 #ifndef HD_PACKAGE_H
 #define HD_PACKAGE_H
@@ -35,7 +35,7 @@ enum { HD_KIND_FULL = 0, HD_KIND_DELTA = 1 };    /* permanent */
 
 enum {
 	HD_PACKAGE_HEADER = 128, HD_PACKAGE_SIGNED = 80, HD_UID_LEN = 8, HD_DIGEST_LEN = 32,
-	HD_KEY_LEN = 32, HD_BASE_LEN = 8, HD_VECTORS_MAX = 16
+	HD_KEY_LEN = 32, HD_BASE_LEN = 4, HD_VECTORS_MAX = 16
 };
 
 /* Offsets of the fields above. */
@@ -43,7 +43,7 @@ enum {
 	HD_AT_MAGIC = 0, HD_AT_FORMAT = 4, HD_AT_KIND = 6, HD_AT_KEY_ID = 7, HD_AT_UID = 8,
 	HD_AT_ARCH = 16, HD_AT_VERSION = 20, HD_AT_MODEL = 24, HD_AT_IMAGE_LEN = 28,
 	HD_AT_N_VECTORS = 32, HD_AT_VECTOR_LEN = 34, HD_AT_PAYLOAD_LEN = 36, HD_AT_BASE = 40,
-	HD_AT_DIGEST = 48, HD_AT_MAC = 80, HD_AT_PATCH_LEN = 112, HD_AT_CRC = 124
+	HD_AT_PATCH_LEN = 44, HD_AT_DIGEST = 48, HD_AT_MAC = 80, HD_AT_RESERVED = 112, HD_AT_CRC = 124
 };
 
 struct hd_package {

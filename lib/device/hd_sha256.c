@@ -1,5 +1,5 @@
-/* SHA-256 (FIPS 180-4, section 6.2) and HMAC (RFC 2104), written for size: bytes are absorbed one
- * at a time, straight into the words of the message schedule, which rolls on by a word each round. */
+/* SHA-256 (FIPS 180-4, section 6.2) and HMAC (RFC 2104), written for size: bytes go one at a time
+ * straight into the words of the message schedule, which rolls on by a word each round. */
 #include "hd_sha256.h"
 #include <string.h>
 

@@ -176,9 +176,8 @@ int hd_stage_begin(struct hd_device *d)
 			refuse(d, rc);
 		return (int)rc;
 	}
-	/* Go on when the same bytes are sent: digest and, of a delta, base and length. */
-	if (!open || memcmp(raw + HD_AT_BASE, old + HD_AT_BASE, HD_BASE_LEN + HD_DIGEST_LEN) != 0
-	    || hd_load32(raw + HD_AT_PATCH_LEN) != hd_load32(old + HD_AT_PATCH_LEN))
+	/* Go on when the same bytes are sent: digest and, of a delta, base and length of the patch. */
+	if (!open || memcmp(raw + HD_AT_BASE, old + HD_AT_BASE, HD_AT_MAC - HD_AT_BASE) != 0)
 		stage(d, raw);
 	if (d->report.state != HD_VERIFYING)
 		memcpy(d->header, raw, HD_PACKAGE_HEADER);

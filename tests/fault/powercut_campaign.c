@@ -1,11 +1,15 @@
-/* powercut_campaign.c - the long form of check_powercut.c: every geometry, every operation, twice.
+/* powercut_campaign.c - the long form of check_powercut.c: full and delta packages, every
+ * operation, twice.
  *
  * First cut: before, inside (INSIDE_DRAWS draws of the torn bits) and after each flash operation of
  * a whole swap (BEGIN to CONFIRM and the erase after it).  Second cut: the same at each operation
- * of the boot and the swap that follow, before, inside and after: all pairs from units of 4 bytes
- * on; below only the first operations, those of the boot (`row.second`).
+ * of the boot and the swap that follow: all pairs, in all nine ways.  Torn cells are drawn again at
+ * each read.  Where a write unit is one or two bytes the network is smaller, or there would be
+ * millions of pairs more.
  * After each cut and boot the invariants I1..I6 of check_powercut.c are counted, not asserted.
- * Two processes share the geometries.  Arguments: the report to write. */
+ * Two processes share the geometries.  Arguments: the report to write; `-q` before it: two small
+ * geometries, up to the first violation, to show that a faulty library is found out
+ * (scripts/powercut-mutants). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,37 +19,38 @@
 #include <unistd.h>
 #include "t_hd_gateway.h"
 
-enum { SEED = 20250117, INSIDE_DRAWS = 3, WORKERS = 2, INVARIANTS = 8, RULES = 7 };
+enum { SEED = 20250117, INSIDE_DRAWS = 3, WORKERS = 2, INVARIANTS = 8, RULES = 7, WIDE_UNIT = 4 };
 
 static const struct t_image_spec small = { 4, 2, { { HD_OP_DENSE, 4 }, { HD_OP_DENSE, 3 } } };
-static struct t_package old_package, new_package;
+static const struct t_image_spec least = { 1, 1, { { HD_OP_DENSE, 1 } } };
 
-/* second: operations of the recovery that are cut, in all nine ways of a pair. */
-static const struct row { uint32_t unit, second; } units[] = {
-	{ 1, 8 }, { 2, 12 }, { 4, T_NEVER }, { 8, T_NEVER }, { 16, T_NEVER }, { 32, T_NEVER }
+/* Version 1, in service at the start, and the next ones in full and as deltas; in two sizes. */
+enum { CHAIN = 3 };
+static struct set { struct t_package full[CHAIN], delta[CHAIN]; } sets[2];
+
+static const struct t_geometry geometries[] = {
+	{ 8, 128, 512, 0xff }, { 32, 128, 512, 0xff }, { 4, 256, 512, 0xff }, { 16, 128, 512, 0x00 },
+	{ 1, 128, 512, 0xff }, { 1, 1024, 1024, 0x00 },
+	{ 2, 256, 512, 0x00 }, { 2, 4096, 4096, 0xff },
+	{ 4, 128, 512, 0x00 }, { 4, 1024, 1024, 0xff }, { 4, 16384, 16384, 0xff },
+	{ 8, 256, 512, 0x00 }, { 8, 2048, 2048, 0xff }, { 8, 4096, 4096, 0x00 },
+	{ 16, 512, 512, 0xff }, { 16, 4096, 4096, 0x00 },
+	{ 32, 512, 512, 0x00 }, { 32, 1024, 1024, 0x00 }, { 32, 16384, 16384, 0xff }
 };
-static const uint32_t sectors[] = { 128, 256, 1024, 4096, 16384 };
-enum { N_UNITS = sizeof units / sizeof *units, N_SECTORS = sizeof sectors / sizeof *sectors,
-       N_GEOMETRIES = N_UNITS * N_SECTORS * 2 };
+enum { N_GEOMETRIES = sizeof geometries / sizeof *geometries, N_QUICK = 2 };
 
 struct count {
+	bool quick, failed;              /* quick: no further than the first violation */
 	uint64_t single, second, bad[INVARIANTS];        /* bad[i]: Ii; bad[RULES]: programmed twice */
 };
 
 struct bench {
 	struct t_flash start, mid, flash;        /* start: version 1 confirmed; mid: after the first cut */
+	const struct t_package *chain;   /* (n,) versions 1..n                                 */
+	uint32_t n, promised;            /* promised: highest floor that the device has told   */
 	struct t_pair *pair;
 	struct count *count;
 };
-
-static struct t_geometry geometry(int i)
-{
-	uint32_t sector = sectors[i / N_UNITS % N_SECTORS];
-
-	return (struct t_geometry){ .unit = units[i % N_UNITS].unit, .sector = sector,
-		.slot_bytes = sector < 512 ? 512 : sector,
-		.erased = i < N_UNITS * N_SECTORS ? 0xff : 0x00 };
-}
 
 static bool holds(const struct t_pair *p, uint8_t slot, const struct t_package *k)
 {
@@ -59,6 +64,7 @@ static bool holds(const struct t_pair *p, uint8_t slot, const struct t_package *
 static bool demand(struct bench *b, int i, bool ok)
 {
 	b->count->bad[i] += !ok;
+	b->count->failed |= !ok;
 	return ok;
 }
 
@@ -66,28 +72,37 @@ static bool sound(struct bench *b)
 {
 	struct t_pair *p = b->pair;
 	const struct hd_slots *s = &p->dev.slots;
-	const struct t_package *active;
+	uint32_t k = 0;
 	bool ok;
 
 	if (!demand(b, 3, s->active <= 1))
 		return false;
-	active = holds(p, s->active, &new_package) ? &new_package : &old_package;
-	ok = demand(b, 1, holds(p, s->active, active));
-	ok &= demand(b, 2, s->floor >= 1 && active->head.version >= s->floor);
-	ok &= demand(b, 6, t_serves(p, active));
-	if (s->floor < new_package.head.version)
-		ok &= demand(b, 5, holds(p, 0, &old_package));
-	return ok;
+	while (k < b->n && !holds(p, s->active, &b->chain[k]))
+		k++;
+	if (!demand(b, 1, k < b->n)
+	    || !demand(b, 2, s->floor >= b->promised && s->floor <= b->n && k + 1 >= s->floor))
+		return false;
+	ok = demand(b, 6, t_serves(p, &b->chain[k]));
+	return ok & demand(b, 5, holds(p, 0, &b->chain[s->floor - 1])
+	                         || holds(p, 1, &b->chain[s->floor - 1]));
 }
 
-/* The whole swap, from whatever state the flash is in. */
+static bool swap_one(struct bench *b, const struct t_package *k)
+{
+	if (!demand(b, 4, t_install(b->pair, k)) || !demand(b, 6, t_serves(b->pair, k))
+	    || !demand(b, 4, t_confirm(b->pair, k->head.version)))
+		return false;
+	b->promised = k->head.version;
+	t_pair_settle(b->pair);          /* the erase ahead of time */
+	return true;
+}
+
+/* All swaps that are left, from whatever state the flash is in. */
 static bool swap(struct bench *b)
 {
-	if (!demand(b, 4, t_install(b->pair, &new_package)) ||
-	    !demand(b, 6, t_serves(b->pair, &new_package)) ||
-	    !demand(b, 4, t_confirm(b->pair, new_package.head.version)))
-		return false;
-	t_pair_settle(b->pair);          /* the erase ahead of time */
+	for (uint32_t k = 1; k < b->n; k++)
+		if (b->pair->dev.slots.floor <= k && !swap_one(b, &b->chain[k]))
+			return false;
 	return true;
 }
 
@@ -118,33 +133,40 @@ static void recover(struct bench *b)
 		return;
 	t_flash_power_up(&b->flash);
 	if (boot(b))
-		demand(b, 2, b->pair->dev.slots.floor == new_package.head.version);
+		demand(b, 2, b->pair->dev.slots.floor == b->n);
 	demand(b, RULES, b->flash.broken_rules == 0);
 }
 
-/* A second cut at each of the `ops` operations after the first, all ways. */
-static void cut_again(struct bench *b, uint32_t ops)
+/* A second cut at each operation after the first, all ways. */
+static void cut_again(struct bench *b)
 {
+	uint32_t promised = b->promised;
+
 	t_flash_copy(&b->mid, &b->flash);
 	for (enum t_cut how = T_CUT_BEFORE; how < T_CUTS; how++) {
-		for (uint32_t op = 0; op < ops; op++) {
+		for (uint32_t op = 0; ; op++) {
 			t_flash_copy(&b->flash, &b->mid);
+			b->promised = promised;
 			if (!run_until_cut(b, op, how))
 				break;
 			recover(b);
 			b->count->second++;
+			if (b->count->quick && b->count->failed)
+				return;
 		}
 	}
 }
 
-static bool cut_first(struct bench *b, uint32_t op, enum t_cut how, uint32_t second)
+static bool cut_first(struct bench *b, uint32_t op, enum t_cut how, bool second)
 {
 	t_flash_copy(&b->flash, &b->start);
+	b->promised = 1;
 	if (!run_until_cut(b, op, how))
 		return false;
-	if (second > 0)
-		cut_again(b, second);
+	if (second)
+		cut_again(b);
 	t_flash_copy(&b->flash, &b->start);
+	b->promised = 1;
 	if (!run_until_cut(b, op, how))
 		return false;
 	recover(b);
@@ -152,15 +174,19 @@ static bool cut_first(struct bench *b, uint32_t op, enum t_cut how, uint32_t sec
 	return true;
 }
 
-static bool bench_init(struct bench *b, const struct t_geometry *g, struct count *count)
+static bool bench_init(struct bench *b, const struct t_geometry *g, bool delta, struct count *count)
 {
-	*b = (struct bench){ .pair = malloc(sizeof *b->pair), .count = count };
+	const struct set *s = &sets[g->unit < WIDE_UNIT];
+
+	/* Pages of four records: a second swap goes over the end of one. */
+	*b = (struct bench){ .pair = malloc(sizeof *b->pair), .count = count,
+	                     .chain = delta ? s->delta : s->full, .n = g->sector == 4 * g->unit ? 3 : 2 };
 	if (!b->pair)
 		abort();
 	t_flash_init(&b->start, g, SEED);
 	t_flash_init(&b->mid, g, SEED);
 	t_flash_init(&b->flash, g, SEED + 1);
-	if (t_pair_init(b->pair, &b->start, SEED) != HD_OK || !t_put_in_service(b->pair, &old_package))
+	if (t_pair_init(b->pair, &b->start, SEED) != HD_OK || !t_put_in_service(b->pair, &b->chain[0]))
 		return demand(b, 4, false);
 	b->pair->flash = &b->flash;
 	b->pair->cfg.flash = &b->flash.port;
@@ -175,21 +201,21 @@ static void bench_done(struct bench *b)
 	free(b->pair);
 }
 
-static void campaign(int i, struct count *total)
+static void campaign(int i, bool delta, struct count *total)
 {
-	const struct t_geometry g = geometry(i);
-	struct count c = { 0 };
+	const struct t_geometry *g = &geometries[i];
+	struct count c = { .quick = total->quick };
 	uint64_t bad = 0;
 	struct bench b;
 
-	if (bench_init(&b, &g, &c)) {
+	if (bench_init(&b, g, delta, &c)) {
 		for (enum t_cut how = T_CUT_BEFORE; how < T_CUTS; how++) {
 			int draws = how == T_CUT_INSIDE ? INSIDE_DRAWS : 1;
 			bool more = true;
 
 			for (uint32_t op = 0; more; op++)
 				for (int d = 0; d < draws && more; d++)
-					more = cut_first(&b, op, how, d == 0 ? units[i % N_UNITS].second : 0);
+					more = cut_first(&b, op, how, d == 0) && !(c.quick && c.failed);
 		}
 	}
 	bench_done(&b);
@@ -199,25 +225,26 @@ static void campaign(int i, struct count *total)
 	}
 	total->single += c.single;
 	total->second += c.second;
-	printf("powercut: unit %2u sector %5u erased %02x: %6llu cuts, %7llu second cuts, "
-	       "%llu violations\n", (unsigned)g.unit, (unsigned)g.sector, g.erased,
-	       (unsigned long long)c.single, (unsigned long long)c.second, (unsigned long long)bad);
+	printf("powercut: unit %2u sector %5u erased %02x %s: %6llu cuts, %7llu second cuts, "
+	       "%llu violations\n", (unsigned)g->unit, (unsigned)g->sector, g->erased,
+	       delta ? "delta" : "full ", (unsigned long long)c.single, (unsigned long long)c.second,
+	       (unsigned long long)bad);
 	fflush(stdout);
 }
 
-/* Worker `w`: its share of the geometries, the counts written to `fd`. */
-static int work(int w, int fd)
+/* Worker `w`: its share of the work, the counts written to `fd`. */
+static int work(int w, int n, int fd)
 {
-	struct count c = { 0 };
+	struct count c = { .quick = n < N_GEOMETRIES };
 
-	for (int i = 0; i < N_GEOMETRIES; i++)
-		if ((i + i / N_UNITS) % WORKERS == w)    /* no unit all to one worker */
-			campaign(i, &c);
+	for (int i = 0; i < 2 * n; i++)
+		if (i % WORKERS == (w + i / 2) % WORKERS)    /* a full and a delta of each size to each */
+			campaign(i / 2, i % 2 != 0, &c);
 	return write(fd, &c, sizeof c) == (ssize_t)sizeof c ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* Add up what the workers found.  False when one of them died. */
-static bool run_workers(struct count *sum)
+static bool run_workers(int n, struct count *sum)
 {
 	bool ok = true;
 	int fd[2];
@@ -228,7 +255,7 @@ static bool run_workers(struct count *sum)
 		pid_t pid = fork();
 
 		if (pid == 0)
-			_exit(work(w, fd[1]));
+			_exit(work(w, n, fd[1]));
 		ok &= pid > 0;
 	}
 	close(fd[1]);
@@ -248,7 +275,8 @@ static bool run_workers(struct count *sum)
 	return ok;
 }
 
-static bool write_report(const char *path, const struct count *c, uint64_t bad, double seconds)
+static bool write_report(const char *path, const struct count *c, uint64_t bad, double seconds,
+                         int n)
 {
 	FILE *f = fopen(path, "we");
 
@@ -258,7 +286,7 @@ static bool write_report(const char *path, const struct count *c, uint64_t bad, 
 	}
 	fprintf(f, "{\"cuts\": %llu, \"violations\": %llu, \"geometries\": %d, \"seconds\": %.1f,\n"
 	        " \"first_cuts\": %llu, \"second_cuts\": %llu, \"seed\": %d,\n \"violations_of\": {",
-	        (unsigned long long)(c->single + c->second), (unsigned long long)bad, N_GEOMETRIES,
+	        (unsigned long long)(c->single + c->second), (unsigned long long)bad, n,
 	        seconds, (unsigned long long)c->single, (unsigned long long)c->second, SEED);
 	for (int k = 1; k < RULES; k++)
 		fprintf(f, "\"I%d\": %llu, ", k, (unsigned long long)c->bad[k]);
@@ -266,29 +294,41 @@ static bool write_report(const char *path, const struct count *c, uint64_t bad, 
 	return fclose(f) == 0;
 }
 
+static void build_set(struct set *s, const struct t_image_spec *spec, uint16_t n_vectors)
+{
+	t_package_build(&s->full[0], spec, 1, n_vectors);
+	s->delta[0] = s->full[0];
+	for (uint32_t k = 1; k < CHAIN; k++) {
+		t_package_nudge(&s->full[k], &s->full[k - 1], k + 1, 2, SEED + k);
+		s->delta[k] = s->full[k];
+		t_package_delta(&s->delta[k], &s->full[k - 1]);
+	}
+}
+
 int main(int argc, char **argv)
 {
+	bool quick = argc == 3 && strcmp(argv[1], "-q") == 0;
+	int n = quick ? N_QUICK : N_GEOMETRIES;
 	struct count c = { 0 };
 	struct timespec from, to;
 	uint64_t bad = 0;
 	double seconds;
 	bool ok;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: powercut_campaign REPORT\n");
+	if (argc != 2 && !quick) {
+		fprintf(stderr, "usage: powercut_campaign [-q] REPORT\n");
 		return EXIT_FAILURE;
 	}
-	t_package_build(&old_package, &small, 1, 4);
-	t_package_build(&new_package, &small, 2, 4);
+	build_set(&sets[0], &small, 4);
+	build_set(&sets[1], &least, 1);
 	clock_gettime(CLOCK_MONOTONIC, &from);
-	ok = run_workers(&c);
+	ok = run_workers(n, &c);
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) * 1e-9;
 	for (int k = 0; k < INVARIANTS; k++)
 		bad += c.bad[k];
 	printf("powercut: %llu cuts, %llu violations, %d geometries, %.1f s, seed %d\n",
-	       (unsigned long long)(c.single + c.second), (unsigned long long)bad, N_GEOMETRIES, seconds,
-	       SEED);
-	ok &= write_report(argv[1], &c, bad, seconds);
+	       (unsigned long long)(c.single + c.second), (unsigned long long)bad, n, seconds, SEED);
+	ok &= write_report(argv[argc - 1], &c, bad, seconds, n);
 	return ok && bad == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

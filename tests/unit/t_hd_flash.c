@@ -3,6 +3,7 @@
 #include <string.h>
 
 enum { ERASED, PROGRAMMED, TORN };
+enum { MAP_LOOK = 256 };         /* bytes behind a mapped address that are drawn again */
 
 /* Contents of a torn range: sometimes as if nothing had happened, sometimes as if all had. */
 static void draw_torn(struct t_flash *t, uint32_t at, uint32_t n)
@@ -41,12 +42,25 @@ static int change(struct t_flash *t, uint32_t at, uint32_t n, uint8_t mark)
 	return 0;
 }
 
+/* What of [at, at + n) is torn and was not erased since reads as something else each time. */
+static void tremble(struct t_flash *t, uint32_t at, uint32_t n)
+{
+	for (uint32_t i = 0; i < t->n_torn; i++) {
+		uint32_t from = t->torn[i][0] > at ? t->torn[i][0] : at;
+		uint32_t to = t->torn[i][1] < at + n ? t->torn[i][1] : at + n;
+
+		if (from < to && t->mark[from] == TORN)
+			draw_torn(t, from, to - from);
+	}
+}
+
 static int flash_read(void *ctx, uint32_t at, void *buf, uint32_t n)
 {
 	struct t_flash *t = ctx;
 
 	if (at > t->size || n > t->size - at)
 		return -1;
+	tremble(t, at, n);
 	memcpy(buf, t->mem + at, n);
 	return 0;
 }
@@ -95,8 +109,9 @@ static int flash_program(void *ctx, uint32_t at, const void *buf, uint32_t n)
 
 static const uint8_t *flash_map(void *ctx, uint32_t at)
 {
-	const struct t_flash *t = ctx;
+	struct t_flash *t = ctx;
 
+	tremble(t, at, MAP_LOOK);
 	return t->mem + at;
 }
 
@@ -140,15 +155,23 @@ void t_flash_copy(struct t_flash *t, const struct t_flash *from)
 	memcpy(t->old, from->old, t->size);
 	memcpy(t->goal, from->goal, t->size);
 	memcpy(t->mark, from->mark, t->size);
-	t->ops = t->erases = t->broken_rules = 0;
+	t->ops = t->erases = t->broken_rules = t->n_torn = 0;
 	t->power = NULL;
 }
 
 void t_flash_power_up(struct t_flash *t)
 {
-	for (uint32_t at = 0; at < t->size; at += t->port.unit) {
-		if (t->mark[at] == TORN)
-			draw_torn(t, at, t->port.unit);
+	uint32_t unit = t->port.unit;
+
+	t->n_torn = 0;
+	for (uint32_t at = 0; at < t->size; at += unit) {
+		if (t->mark[at] != TORN)
+			continue;
+		draw_torn(t, at, unit);
+		if (t->n_torn > 0 && t->torn[t->n_torn - 1][1] == at && at % t->port.sector != 0)
+			t->torn[t->n_torn - 1][1] += unit;
+		else if (t->n_torn < T_TORN_MAX)
+			memcpy(t->torn[t->n_torn++], (uint32_t[]){ at, at + unit }, sizeof t->torn[0]);
 	}
 	t->power = NULL;
 }

@@ -2,8 +2,8 @@
  *
  * An operation is the program of one write unit or the erase of one sector.  A cut inside leaves a
  * torn unit or sector: each bit that should change reads as old or new, and is drawn again at
- * each reboot, because such cells are not stable.  A unit counts as programmed even if it reads
- * erased. */
+ * each reboot, each read and each look at the mapped flash, because such cells are not stable.  A
+ * unit counts as programmed even if it reads erased. */
 #ifndef T_HD_FLASH_H
 #define T_HD_FLASH_H
 
@@ -13,6 +13,8 @@
 
 enum t_cut { T_CUT_BEFORE, T_CUT_INSIDE, T_CUT_AFTER, T_CUTS };
 
+enum { T_TORN_MAX = 64 };
+
 struct t_flash {
 	struct hd_flash port;
 	uint8_t *mem, *old, *goal, *mark;/* (size,) bytes; mark: 0 erased, 1 programmed, 2 torn  */
@@ -20,6 +22,7 @@ struct t_flash {
 	uint32_t broken_rules;           /* misaligned, outside, or not erased before            */
 	uint32_t fail_at, fail_n;        /* operations that report an error and do nothing       */
 	uint32_t slow_us;                /* what an erase took, added up                         */
+	uint32_t torn[T_TORN_MAX][2], n_torn;    /* [at, end) since the last power up             */
 	enum t_cut how;
 	jmp_buf *power;                  /* where a cut goes; NULL = never cut                   */
 	struct hn_rng rng;
