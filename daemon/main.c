@@ -183,6 +183,15 @@ static hn_status read_blob(void *ctx, int64_t version, const unsigned char **blo
 	return registry_blob(((struct honed *)ctx)->registry, version, blob, len);
 }
 
+static hn_status read_base(void *ctx, int model, int number, const unsigned char **blob,
+                           size_t *len)
+{
+	struct registry *r = ((struct honed *)ctx)->registry;
+	const struct version *v = registry_number(r, model, number);
+
+	return v ? registry_blob(r, v->id, blob, len) : HN_ENOENT;
+}
+
 /* --- the list of inits ----------------------------------------------------------------------- */
 
 static hn_status open_data(struct honed *h, struct hn_err *err)
@@ -205,7 +214,7 @@ static hn_status open_loop(struct honed *h, struct hn_err *err)
 	const struct monitor_deps md = { .db = h->db, .db_path = h->db_path, .conf = h->conf,
 		.journal = h->journal, .hooks = { .ctx = h, .on_episode = cycle_on_episode } };
 	const struct supervise_hooks jh = { .ctx = h, .on_result = cycle_on_result };
-	const struct deploy_hooks dh = { .ctx = h, .send = send_device, .blob = read_blob,
+	const struct deploy_hooks dh = { .ctx = h, .send = send_device, .blob = read_blob, .base = read_base,
 		.on_stranger = on_stranger, .account = link_account,
 		.on_prediction = intake_prediction, .on_rollout = cycle_on_rollout };
 	hn_status rc = monitor_open(&h->monitor, &md, err);

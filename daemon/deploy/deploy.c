@@ -201,8 +201,7 @@ hn_status deploy_rollout(struct deploy *d, int model, int64_t version, int numbe
 		if (v->model != model)
 			continue;
 		hn_peer_drop(&v->peer);
-		free(v->payload);
-		v->payload = NULL;
+		package_free(&v->package);
 		v->step = (struct step){ .rollout = r->id };
 	}
 	*rollout = r->id;
@@ -264,7 +263,7 @@ static json_t *device_json(const struct deploy_device *v)
 	if (r->id)
 		json_object_set_new(o, "rollout", json_pack("{sI ss sI sI si ss*}", "id", (json_int_t)r->id,
 			"state", step_state_names[v->step.state], "sent", (json_int_t)v->peer.window.next,
-			"size", (json_int_t)v->payload_len, "attempts", v->step.attempts,
+			"size", (json_int_t)v->peer.package.len, "attempts", v->step.attempts,
 			"error", v->step.error[0] ? v->step.error : NULL));
 	account = v->owner->hooks.account(v->owner->hooks.ctx, v->source, &byte_uj);
 	if (account)
@@ -425,7 +424,7 @@ void deploy_close(struct deploy *d)
 	if (!d)
 		return;
 	for (int i = 0; i < d->conf->n_devices; i++)
-		free(d->dev[i].payload);
+		package_free(&d->dev[i].package);
 	sodium_memzero(d->master, sizeof d->master);
 	free(d->dev);
 	free(d);

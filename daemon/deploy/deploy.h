@@ -31,6 +31,8 @@ struct deploy_hooks {
 	const struct hn_account *(*account)(void *ctx, int source, double *byte_uj);
 	/* The blob of a version (registry); borrowed during the call. */
 	hn_status (*blob)(void *ctx, int64_t version, const unsigned char **blob, size_t *len);
+	/* The blob of version number `number` of a model, as above; HN_ENOENT: not kept. */
+	hn_status (*base)(void *ctx, int model, int number, const unsigned char **blob, size_t *len);
 	/* A device reported a prediction of version number `number` of its model. */
 	void (*on_prediction)(void *ctx, int device, const struct deploy_prediction *p);
 	/* A rollout ended: ok = every device runs the version, confirmed. */

@@ -41,7 +41,7 @@ static double time_left(const struct deploy_device *v, int64_t now)
 		return 0;
 	if (v->step.state == STEP_TRIAL)
 		return trial_left(v);
-	return sent > 0 ? ((double)v->payload_len - sent) * took / sent + trial_left(v) : (double)NAN;
+	return sent > 0 ? ((double)v->peer.package.len - sent) * took / sent + trial_left(v) : (double)NAN;
 }
 
 static enum hn_place place_of(enum step_state s)

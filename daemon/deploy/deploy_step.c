@@ -10,7 +10,6 @@
 
 #include "clock.h"
 #include "hd_image.h"
-#include "hn_model.h"
 #include "log.h"
 
 /* Another try of the same bytes would be refused as well. */
@@ -47,9 +46,7 @@ static void note(struct deploy_device *v, const char *kind, const char *reason, 
 static void package_drop(struct deploy_device *v)
 {
 	hn_peer_drop(&v->peer);
-	free(v->payload);
-	v->payload = NULL;
-	v->payload_len = 0;
+	package_free(&v->package);
 }
 
 /* --- saving a step, then acting --------------------------------------------------------------- */
@@ -124,36 +121,6 @@ static void step_fail(struct deploy_device *v, bool final, const char *why)
 
 /* --- the package ------------------------------------------------------------------------------ */
 
-static hn_status build(struct deploy_device *v, const struct hn_model *m, const struct rollout *r)
-{
-	struct hn_package_spec spec = { .image = m->image, .image_len = m->image_len, .key_id = 0,
-		.version = v->step.package_version, .model_version = (uint32_t)r->number };
-	struct hn_package_out out = { .cap = 0 };
-	struct hd_net net;
-	hn_status rc = HN_ENOMEM;
-
-	if (hd_net_open(&net, m->image, m->image_len) != HD_OK)
-		return HN_EFORMAT;
-	memcpy(spec.uid, v->uid, HD_UID_LEN);
-	memcpy(spec.key, v->peer.key, HD_KEY_LEN);
-	out.cap = hn_package_payload_size(&spec);
-	out.arena_cap = net.arena;
-	out.payload = malloc(out.cap);
-	out.arena = malloc(net.arena ? net.arena : 4);
-	if (out.payload && out.arena)
-		rc = hn_package_build(&spec, &out);
-	free(out.arena);
-	if (rc != HN_OK) {
-		free(out.payload);
-		return rc;
-	}
-	free(v->payload);
-	v->payload = out.payload;
-	v->payload_len = out.len;
-	memcpy(v->header, out.header, HD_PACKAGE_HEADER);
-	return HN_OK;
-}
-
 static hn_status load_model(struct deploy_device *v, struct hn_model *m)
 {
 	const struct deploy *d = v->owner;
@@ -188,10 +155,26 @@ static bool fits(struct deploy_device *v, const struct hn_model *m)
 	return true;
 }
 
+/* Where the registry still has what the device runs.  Without one the full set is sent. */
+static void add_delta(struct deploy_device *v, const struct hn_package_spec *spec)
+{
+	const struct deploy *d = v->owner;
+	const struct hd_hello *h = &v->peer.hello;
+	const unsigned char *blob;
+	struct hn_model base;
+	size_t len;
+
+	if (!(h->flags & 1) || h->state == HD_TRIAL ||
+	    d->hooks.base(d->hooks.ctx, v->model, (int)h->active_model, &blob, &len) != HN_OK ||
+	    hn_model_read(&base, blob, len, NULL) != HN_OK)
+		return;
+	(void)package_delta(&v->package, spec, &base, h->active_digest);
+}
+
 static void act_send(struct deploy_device *v)
 {
 	const struct rollout *r = &v->owner->target[v->model];
-	struct hn_peer_package k;
+	struct hn_package_spec spec;
 	struct hn_model m;
 
 	if (load_model(v, &m) != HN_OK) {
@@ -200,15 +183,17 @@ static void act_send(struct deploy_device *v)
 	}
 	if (!fits(v, &m))
 		return;
-	if (build(v, &m, r) != HN_OK) {
+	spec = (struct hn_package_spec){ .key_id = 0, .version = v->step.package_version,
+		.model_version = (uint32_t)r->number };
+	memcpy(spec.uid, v->uid, HD_UID_LEN);
+	memcpy(spec.key, v->peer.key, HD_KEY_LEN);
+	if (package_full(&v->package, &spec, &m) != HN_OK) {
 		step_fail(v, true, "the package cannot be built");
 		return;
 	}
-	k = (struct hn_peer_package){ .header = v->header, .payload = v->payload,
-		.len = (uint32_t)v->payload_len, .version = v->step.package_version,
-		.model_version = (uint32_t)r->number };
+	add_delta(v, &spec);             /* `m` is worthless from here on */
 	v->trial_seen = false;
-	hn_peer_install(&v->peer, &k, clock_mono_us());
+	hn_peer_install(&v->peer, package_best(&v->package), clock_mono_us());
 }
 
 /* A number above everything the device has confirmed or runs, and above all former rollouts. */
@@ -277,9 +262,9 @@ static void step_done(struct deploy_device *v)
 	v->swap_s = (double)(clock_now_us() - v->step.started_us) * 1e-6;
 	v->swap_rollout = v->step.rollout;
 	metric_add(v->m_ok, 1);
-	note(v, "confirmed", "the new weights are in service", json_pack("{sf sI si sI}",
+	note(v, "confirmed", "the new weights are in service", json_pack("{sf sI si sI sb}",
 		"swap_s", v->swap_s, "bytes", (json_int_t)bytes, "attempts", v->step.attempts,
-		"repeats", (json_int_t)v->peer.window.repeats));
+		"repeats", (json_int_t)v->peer.window.repeats, "delta", v->peer.package.full != NULL));
 	package_drop(v);
 	step_to(v, STEP_CONFIRMED);
 }
@@ -325,8 +310,9 @@ static void on_known(struct deploy_device *v)
 	if (v->step.state == STEP_WAITING && r->id && r->state == ROLLOUT_DONE)
 		r->state = ROLLOUT_RUNNING;      /* it slept while the others got it */
 	/* after a restart of ours in the middle of a step: the package again, the device says how far */
-	if (!v->saving && !v->payload && (v->step.state == STEP_SENDING || v->step.state == STEP_TRIAL ||
-	                                  v->step.state == STEP_CONFIRMING))
+	if (!v->saving && !v->package.payload &&
+	    (v->step.state == STEP_SENDING || v->step.state == STEP_TRIAL ||
+	     v->step.state == STEP_CONFIRMING))
 		act_send(v);
 	rollout_step(v->owner, v->model);
 }

@@ -4,8 +4,7 @@
 
 #include "deploy.h"
 #include "deploy_row.h"
-#include "hn_package.h"
-#include "hn_peer.h"
+#include "deploy_package.h"
 #include "metrics.h"
 
 struct deploy_device {
@@ -18,9 +17,7 @@ struct deploy_device {
 	bool saving;                     /* a step row is on its way; wait for it                 */
 	bool unsaved;                    /* the queue refused it: try again                       */
 	bool wrong_uid, trial_seen;
-	uint8_t  header[HD_PACKAGE_HEADER];
-	uint8_t *payload;                /* while a package is being sent, else NULL              */
-	size_t   payload_len;
+	struct package package;          /* while one is being sent                               */
 	uint32_t due, missed;            /* last reported                                         */
 	uint32_t trial_due, trial_missed;/* when the trial began                                  */
 	int64_t  seen_us;

@@ -1,0 +1,27 @@
+/* deploy_package.h - the package of a rollout for one device: the full set and, where the gateway
+ * still has what the device runs and it is smaller, a delta from that.  Private to daemon/deploy. */
+#ifndef DEPLOY_PACKAGE_H
+#define DEPLOY_PACKAGE_H
+
+#include "hn_model.h"
+#include "hn_package.h"
+#include "hn_peer.h"
+
+struct package {
+	uint8_t  header[HD_PACKAGE_HEADER], patch_header[HD_PACKAGE_HEADER];
+	uint8_t *payload, *patch;        /* owned; NULL = none                                 */
+	struct hn_peer_package full, delta;      /* borrow the above                           */
+};
+
+/* The full set of `m`; `s` says for whom.  Errors: HN_EFORMAT, HN_ENOMEM. */
+hn_status package_full(struct package *p, struct hn_package_spec *s, const struct hn_model *m);
+
+/* The delta of it from the image of `base`, if the device runs just that (`digest`, 8 bytes) and
+ * the delta is smaller.  Errors: HN_EINVAL (it is not, or not smaller), HN_EFORMAT, HN_ENOMEM. */
+hn_status package_delta(struct package *p, const struct hn_package_spec *s,
+                        const struct hn_model *base, const uint8_t *digest);
+
+/* What to send: the delta when there is one. */
+const struct hn_peer_package *package_best(const struct package *p);
+void package_free(struct package *p);    /* and all to zero */
+#endif
