@@ -94,7 +94,7 @@ bool hd_walk_next(struct hd_walk *w)
 	if (keep) {
 		fits = fits && !w->last && w->n_kept < HD_KEPT_MAX;
 		if (fits)
-			w->kept[w->n_kept++] = size << 1 | w->up;
+			w->kept[w->n_kept++] = (uint16_t)(size << 1 | w->up);
 		move_end(w, w->held);
 		w->held = 0;
 	}

@@ -30,7 +30,7 @@ struct hd_walk {
 	const uint8_t *row;
 	uint32_t arena, low, high;           /* bytes at the two ends that hold kept outputs       */
 	uint32_t held;           /* of the values at `at`; 0 when they are kept, or the caller's   */
-	uint32_t kept[HD_KEPT_MAX];          /* size << 1 | lies at the high end                   */
+	uint16_t kept[HD_KEPT_MAX];          /* size << 1 | lies at the high end                   */
 	uint8_t left, n_kept;
 	bool up;                 /* the values at `at` lie at the high end                         */
 };
@@ -58,7 +58,10 @@ const uint8_t *hd_product_run(const struct hd_layer *l, const struct hd_taps *t,
 extern const struct hd_op_row hd_dense, hd_lut, hd_conv1d, hd_dwconv1d, hd_max_pool, hd_avg_pool,
 	hd_add, hd_gru, hd_softmax;
 
-/* Row of an op number, or NULL.  For loops over all: hd_ops[0 .. hd_n_ops). */
+/* A firmware that will never get some kinds of layer names those that it takes, and the linker
+ * leaves out the rest: -DHD_OP_ROWS='&hd_dense, &hd_lut'.  Images with others are refused.
+ *
+ * Row of an op number, or NULL.  For loops over all: hd_ops[0 .. hd_n_ops). */
 const struct hd_op_row *hd_op_find(uint8_t op);
 
 extern const struct hd_op_row *const hd_ops[];
