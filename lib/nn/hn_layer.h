@@ -54,7 +54,6 @@ struct hn_layer_type {
 	bool in_place;           /* y may overwrite x                                         */
 	bool two_inputs;         /* reads the output of l->from as well; arg[0] counts back to it */
 	bool keeps_y;            /* backward reads y: the next layer may not overwrite it     */
-	bool kinks;              /* the derivative jumps: differences are not tested there    */
 	bool only_shape;         /* numbers stay as they are: int8 needs nothing              */
 	bool same_grid;          /* int8: the output has the grid of the input                */
 	bool bounds;             /* int8: a clamp behind it becomes its bounds                */

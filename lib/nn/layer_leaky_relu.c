@@ -33,7 +33,7 @@ static double leaky_relu_value(const struct hn_layer *l, double x)
 
 const struct hn_layer_type hn_layer_leaky_relu = {
 	.name = "leaky_relu", .id = 6, .usage = "leaky_relu [SLOPE]", .args_max = 1,
-	.in_place = true, .keeps_y = true, .rectifies = true, .kinks = true, .op = HD_OP_LUT,
+	.in_place = true, .keeps_y = true, .rectifies = true, .op = HD_OP_LUT,
 	.shape = leaky_relu_shape, .forward = leaky_relu_forward, .backward = leaky_relu_backward,
 	.image_bytes = hn_lut_bytes, .quantise = hn_lut_quantise, .value = leaky_relu_value,
 };

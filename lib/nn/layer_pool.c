@@ -112,7 +112,7 @@ static hn_status pool_quantise(const struct hn_layer_q *q)
 
 const struct hn_layer_type hn_layer_maxpool = {
 	.name = "maxpool", .id = 9, .usage = "maxpool SIZE [stride N]", .args_min = 1, .args_max = 1,
-	.options = options, .keeps_y = true, .kinks = true,
+	.options = options, .keeps_y = true,
 	.shape = pool_shape, .forward = max_forward, .backward = max_backward,
 	.same_grid = true, .bounds = true, .op = HD_OP_MAX_POOL,
 	.image_bytes = pool_image_bytes, .image_pq = pool_image_pq, .quantise = pool_quantise,

@@ -24,7 +24,7 @@ static double relu_value(const struct hn_layer *l, double x)
 
 const struct hn_layer_type hn_layer_relu = {
 	.name = "relu", .id = 2, .usage = "relu",
-	.in_place = true, .keeps_y = true, .rectifies = true, .kinks = true, .op = HD_OP_LUT,
+	.in_place = true, .keeps_y = true, .rectifies = true, .op = HD_OP_LUT,
 	.shape = hn_layer_same_shape, .forward = relu_forward, .backward = relu_backward,
 	.image_bytes = hn_lut_bytes, .quantise = hn_lut_quantise, .value = relu_value,
 	.clamp = true, .clamp_hi = HN_NO_CLAMP,

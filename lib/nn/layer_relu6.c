@@ -24,7 +24,7 @@ static double relu6_value(const struct hn_layer *l, double x)
 
 const struct hn_layer_type hn_layer_relu6 = {
 	.name = "relu6", .id = 5, .usage = "relu6",
-	.in_place = true, .keeps_y = true, .rectifies = true, .kinks = true, .op = HD_OP_LUT,
+	.in_place = true, .keeps_y = true, .rectifies = true, .op = HD_OP_LUT,
 	.shape = hn_layer_same_shape, .forward = relu6_forward, .backward = relu6_backward,
 	.image_bytes = hn_lut_bytes, .quantise = hn_lut_quantise, .value = relu6_value,
 	.clamp = true, .clamp_hi = 6.0,
