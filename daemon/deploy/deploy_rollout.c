@@ -262,7 +262,7 @@ static json_t *rollout_json(const struct deploy *d, const struct rollout *r)
 	struct hn_rollout_device work[HN_ROLLOUT_DEVICES_MAX];
 	struct picture p;
 	json_t *devices = json_object();
-	double eta = NAN;
+	double eta = (double)NAN;
 	int asleep = 0;
 
 	look(d, r->model, &p);

@@ -109,7 +109,7 @@ enum hn_rollout_verdict hn_rollout_plan(const struct hn_rollout_cfg *cfg,
  * is under way any more. */
 static bool advance(struct hn_rollout_device *dev, int n, double each_s, double *now_s)
 {
-	double next = INFINITY;
+	double next = (double)INFINITY;
 
 	for (int i = 0; i < n; i++) {
 		struct hn_rollout_device *v = &dev[i];
@@ -142,7 +142,7 @@ double hn_rollout_eta(const struct hn_rollout_cfg *cfg, const struct hn_rollout_
 	double now_s = 0;
 
 	if (cfg->paused)
-		return NAN;
+		return (double)NAN;
 	memcpy(work, dev, (size_t)n * sizeof *work);
 	for (int i = 0; i < n; i++)
 		work[i].due = true;      /* the wait for another try is short beside a transfer */

@@ -46,7 +46,8 @@ static void teardown(void)
 }
 
 /* A run with the batch loaded and passed forward. */
-static void forward(struct hn_run *run, const struct hn_kernels *kern, unsigned flags, bool learning)
+static void forward(struct hn_run *run, const struct hn_kernels *kern, unsigned flags,
+                    bool learning)
 {
 	ck_assert_int_eq(hn_run_init(run, &r.net, n, flags, &arena), HN_OK);
 	run->kern = kern;

@@ -1,5 +1,5 @@
-/* t_ref.h - nets in double, written down from the definitions of the layers: slow, and independent of
- * lib/nn but for the parsed shapes. */
+/* t_ref.h - nets in double, written down from the definitions of the layers: slow, and independent
+ * of lib/nn but for the parsed shapes. */
 #ifndef T_REF_H
 #define T_REF_H
 
@@ -21,11 +21,8 @@ struct t_ref {
 /* out (n, out_n). */
 void t_ref_forward(const struct t_ref *r, double *out);
 
-/* A random net of up to `most` layers with add, gru, norms, pools and convolutions, and its text;
-struct t_random {
-	struct hn_net net;
-	char text[HN_NET_TEXT_MAX];
-};
+/* A random net within `most`, with add, gru, norms, pools and convolutions, and its text; the shape
+ * of its input and its weights w (most.weights,) are random, too.  The same seed, the same. */
 struct t_random { struct hn_net net; char text[HN_NET_TEXT_MAX]; };
 struct t_limits { unsigned layers; uint32_t weights; };
 void t_random_net(uint64_t seed, struct t_limits most, struct t_random *out, float *w);
