@@ -121,12 +121,12 @@ struct hn_drop_args {
 
 struct hn_gru_args {
 	size_t n;                /* units * lanes                                             */
-	float *gate;             /* (4, n) r, z, n, hidden part of n; see layer_gru.c         */
-	const float *h;          /* (n,) state before, NULL = 0                               */
+	float *gate;             /* (4, n) n, r, z, hidden: see layer_gru.c; read by backward */
+	const float *h;          /* (n,) state before                                         */
 	float *y;                /* (n,) forward: state after; may be h                       */
 	float *dh;               /* (n,) backward: gradient of the state, after to before     */
 	const float *dy;         /* (n,) is added to dh first, or NULL                        */
-	float *sum;              /* (4, n) gradients of the gates' sums are added to it       */
+	float *d;                /* (4, n) gradients of the gates' sums                       */
 };
 
 struct hn_kernels {

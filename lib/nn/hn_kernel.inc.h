@@ -3,6 +3,7 @@
  *   K_NAME     suffix of every function          K_FN      attribute of every function
  *   K_TEXT     name of the level                 VL        floats a vector: 4, 8 or 16
  *   K_FMA(a, b, c)   a * b + c                   K_SQRT(a)
+ *   K_MAX(a, b), K_MIN(a, b)   not a number where b is not (a is a constant)
  *   K_MR       rows of the large GEMM tile: 4, 6 or 8
  *
  * GEMM: a tile of K_MR rows and two vectors stays in registers over the whole of k; each step loads

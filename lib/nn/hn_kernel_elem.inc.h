@@ -72,8 +72,8 @@ INLINE vf FN(vexp)(vf x)
 	const vf magic = SPLAT(12582912.0f);     /* 1.5 * 2^23: adding it rounds to an integer */
 	vf k, r, p;
 
-	x = PICK(x < -87.3f, SPLAT(-87.3f), x);
-	x = PICK(x > 88.3f, SPLAT(88.3f), x);
+	x = K_MAX(SPLAT(-87.3f), x);
+	x = K_MIN(SPLAT(88.3f), x);
 	k = K_FMA(x, SPLAT(1.44269504f), magic);
 	r = k - magic;
 	x = K_FMA(r, SPLAT(-0.693359375f), x);
@@ -95,15 +95,10 @@ K_FN static void FN(exp)(const float *x, float *y, size_t n)
 }
 
 /* 1 / (1 + exp(-x)) */
-INLINE vf FN(vsigmoid)(vf x)
-{
-	return 1.0f / (1.0f + FN(vexp)(-x));
-}
-
 K_FN static void FN(sigmoid)(const float *x, float *y, size_t n)
 {
 	for (size_t i = 0; i < n; i += VL)
-		ST(y + i, FN(vsigmoid)(LD(x + i)));
+		ST(y + i, 1.0f / (1.0f + FN(vexp)(-LD(x + i))));
 }
 
 K_FN static void FN(sigmoid_back)(const float *y, const float *dy, float *dx, size_t n)
@@ -140,13 +135,14 @@ K_FN static void FN(log)(const float *x, float *y, size_t n)
 		ST(y + i, FN(vlog)(LD(x + i)));
 }
 
-/* tanh: x P(x^2) / Q(x^2) on [-TANH_MAX, TANH_MAX], where float tanh has reached 1. */
-INLINE vf FN(vtanh)(vf v)
+/* tanh: x P(x^2) / Q(x^2) on [-TANH_MAX, TANH_MAX], where float tanh has reached 1.  Returns the
+ * numerator; 1 <= Q < 500. */
+INLINE vf FN(tanh_parts)(vf v, vf *below)
 {
 	vf q, a, b;
 
-	v = PICK(v < -TANH_MAX, SPLAT(-TANH_MAX), v);
-	v = PICK(v > TANH_MAX, SPLAT(TANH_MAX), v);
+	v = K_MAX(SPLAT(-TANH_MAX), v);
+	v = K_MIN(SPLAT(TANH_MAX), v);
 	q = v * v;
 	a = K_FMA(SPLAT(TANH_P4), q, SPLAT(TANH_P3));
 	a = K_FMA(a, q, SPLAT(TANH_P2));
@@ -155,14 +151,18 @@ INLINE vf FN(vtanh)(vf v)
 	b = K_FMA(SPLAT(TANH_Q4), q, SPLAT(TANH_Q3));
 	b = K_FMA(b, q, SPLAT(TANH_Q2));
 	b = K_FMA(b, q, SPLAT(TANH_Q1));
-	b = K_FMA(b, q, SPLAT(1.0f));
-	return v * a / b;
+	*below = K_FMA(b, q, SPLAT(1.0f));
+	return v * a;
 }
 
 K_FN static void FN(tanh)(const float *x, float *y, size_t n)
 {
-	for (size_t i = 0; i < n; i += VL)
-		ST(y + i, FN(vtanh)(LD(x + i)));
+	for (size_t i = 0; i < n; i += VL) {
+		vf below;
+		const vf above = FN(tanh_parts)(LD(x + i), &below);
+
+		ST(y + i, above / below);
+	}
 }
 
 K_FN static void FN(softmax)(const float *y, const size_t m_lanes[2], float *p, float *mx,

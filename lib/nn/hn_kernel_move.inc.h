@@ -4,26 +4,28 @@
 
 #define MIX(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 
-/* Squares of 4 x 4 or 8 x 8 are transposed in registers by interleaving pairs of rows. */
+/* One square of 4 x 4 or 8 x 8, transposed in registers by interleaving pairs of rows. */
 #if VL == 4
 enum { FN(SQ) = 4 };
 #define SQ FN(SQ)
-typedef vf FN(vq);
 
-INLINE void FN(flip)(vf r[SQ])
+INLINE void FN(flip)(const float *src, size_t lds, float *dst, size_t ldd)
 {
-	const vf a = MIX(r[0], r[1], 0, 4, 1, 5), b = MIX(r[0], r[1], 2, 6, 3, 7);
-	const vf c = MIX(r[2], r[3], 0, 4, 1, 5), d = MIX(r[2], r[3], 2, 6, 3, 7);
+	const vf r0 = LD(src), r1 = LD(src + lds), r2 = LD(src + 2 * lds), r3 = LD(src + 3 * lds);
+	const vf a = MIX(r0, r1, 0, 4, 1, 5), b = MIX(r0, r1, 2, 6, 3, 7);
+	const vf c = MIX(r2, r3, 0, 4, 1, 5), d = MIX(r2, r3, 2, 6, 3, 7);
 
-	r[0] = MIX(a, c, 0, 1, 4, 5);
-	r[1] = MIX(a, c, 2, 3, 6, 7);
-	r[2] = MIX(b, d, 0, 1, 4, 5);
-	r[3] = MIX(b, d, 2, 3, 6, 7);
+	ST(dst, MIX(a, c, 0, 1, 4, 5));
+	ST(dst + ldd, MIX(a, c, 2, 3, 6, 7));
+	ST(dst + 2 * ldd, MIX(b, d, 0, 1, 4, 5));
+	ST(dst + 3 * ldd, MIX(b, d, 2, 3, 6, 7));
 }
 #else
 enum { FN(SQ) = 8 };
 #define SQ FN(SQ)
 typedef float FN(vq) __attribute__((vector_size(32), aligned(4), may_alias));
+#define LDQ(p) (*(const FN(vq) *)(const void *)(p))
+#define STQ(p, v) (*(FN(vq) *)(void *)(p) = (v))
 #define LOW1(a, b) MIX(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
 #define TOP1(a, b) MIX(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
 #define LOW2(a, b) MIX(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
@@ -31,47 +33,41 @@ typedef float FN(vq) __attribute__((vector_size(32), aligned(4), may_alias));
 #define LOW4(a, b) MIX(a, b, 0, 1, 2, 3, 8, 9, 10, 11)
 #define TOP4(a, b) MIX(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
 
-INLINE void FN(flip)(FN(vq) r[SQ])
+INLINE void FN(flip)(const float *src, size_t lds, float *dst, size_t ldd)
 {
-	const FN(vq) a0 = LOW1(r[0], r[1]), a1 = TOP1(r[0], r[1]), a2 = LOW1(r[2], r[3]);
-	const FN(vq) a3 = TOP1(r[2], r[3]), a4 = LOW1(r[4], r[5]), a5 = TOP1(r[4], r[5]);
-	const FN(vq) a6 = LOW1(r[6], r[7]), a7 = TOP1(r[6], r[7]);
+	const float *const low = src + 4 * lds;
+	float *const end = dst + 4 * ldd;
+	const FN(vq) r0 = LDQ(src), r1 = LDQ(src + lds), r2 = LDQ(src + 2 * lds);
+	const FN(vq) r3 = LDQ(src + 3 * lds), r4 = LDQ(low), r5 = LDQ(low + lds);
+	const FN(vq) r6 = LDQ(low + 2 * lds), r7 = LDQ(low + 3 * lds);
+	const FN(vq) a0 = LOW1(r0, r1), a1 = TOP1(r0, r1), a2 = LOW1(r2, r3), a3 = TOP1(r2, r3);
+	const FN(vq) a4 = LOW1(r4, r5), a5 = TOP1(r4, r5), a6 = LOW1(r6, r7), a7 = TOP1(r6, r7);
 	const FN(vq) b0 = LOW2(a0, a2), b1 = TOP2(a0, a2), b2 = LOW2(a1, a3), b3 = TOP2(a1, a3);
 	const FN(vq) b4 = LOW2(a4, a6), b5 = TOP2(a4, a6), b6 = LOW2(a5, a7), b7 = TOP2(a5, a7);
 
-	r[0] = LOW4(b0, b4);
-	r[1] = LOW4(b1, b5);
-	r[2] = LOW4(b2, b6);
-	r[3] = LOW4(b3, b7);
-	r[4] = TOP4(b0, b4);
-	r[5] = TOP4(b1, b5);
-	r[6] = TOP4(b2, b6);
-	r[7] = TOP4(b3, b7);
+	STQ(dst, LOW4(b0, b4));
+	STQ(dst + ldd, LOW4(b1, b5));
+	STQ(dst + 2 * ldd, LOW4(b2, b6));
+	STQ(dst + 3 * ldd, LOW4(b3, b7));
+	STQ(end, TOP4(b0, b4));
+	STQ(end + ldd, TOP4(b1, b5));
+	STQ(end + 2 * ldd, TOP4(b2, b6));
+	STQ(end + 3 * ldd, TOP4(b3, b7));
 }
 #endif
 
-#define LDQ(p) (*(const FN(vq) *)(const void *)(p))
-#define STQ(p, v) (*(FN(vq) *)(void *)(p) = (v))
-
-INLINE void FN(flip_square)(const float *src, size_t lds, float *dst, size_t ldd)
-{
-	FN(vq) r[SQ];
-
-	for (size_t i = 0; i < SQ; i++)
-		r[i] = LDQ(src + i * lds);
-	FN(flip)(r);
-	for (size_t i = 0; i < SQ; i++)
-		STQ(dst + i * ldd, r[i]);
-}
-
+/* Tiles of 16 x 16: whole cache lines on both sides. */
 K_FN static void FN(transpose)(const float *src, size_t lds, float *dst, size_t ldd,
                                const size_t mn[2])
 {
+	enum { TILE = HN_LANES };
 	const size_t m = mn[0], n = mn[1], m8 = m / SQ * SQ, n8 = n / SQ * SQ;
 
-	for (size_t i = 0; i < m8; i += SQ)
-		for (size_t j = 0; j < n8; j += SQ)
-			FN(flip_square)(src + i * lds + j, lds, dst + j * ldd + i, ldd);
+	for (size_t i = 0; i < m8; i += TILE)
+		for (size_t j = 0; j < n8; j += TILE)
+			for (size_t v = i; v < i + TILE && v < m8; v += SQ)
+				for (size_t u = j; u < j + TILE && u < n8; u += SQ)
+					FN(flip)(src + v * lds + u, lds, dst + u * ldd + v, ldd);
 	for (size_t i = 0; i < m; i++)
 		for (size_t j = i < m8 ? n8 : 0; j < n; j++)
 			dst[j * ldd + i] = src[i * lds + j];

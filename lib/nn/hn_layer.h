@@ -18,7 +18,7 @@ struct hn_pass {
 	const float *x;          /* (in, lanes) input                                         */
 	const float *x2;         /* (in, lanes) second input of a layer with two              */
 	float *y;                /* (out, lanes) output; == x for an in-place layer           */
-	float *keep;             /* (keep, lanes) what the row's `keep` asked for             */
+	float *keep;             /* (keep,) what the row's `keep` asked for                   */
 	bool train;              /* `keep` is that of a training run: backward follows        */
 	bool learning;           /* a step of training: dropout, statistics of the batch      */
 	uint64_t key;            /* random bits of this layer and step                        */
@@ -72,9 +72,9 @@ struct hn_layer_type {
 	/* w (n_w,): gain 2 for He, 1 for Glorot.  NULL when there are no weights. */
 	void (*init)(const struct hn_layer *l, double gain, struct hn_rng *rng, float *w);
 	uint64_t (*macs)(const struct hn_layer *l);      /* NULL = 0 */
-	/* Floats a lane of a buffer of its own, kept from forward to backward; `train`: backward may
-	 * follow.  Up to HN_LANES floats behind it may be read.  NULL = 0. */
-	size_t (*keep)(const struct hn_layer *l, bool train);
+	/* Floats of a buffer of its own, kept from forward to backward; `train`: backward may follow.
+	 * NULL = 0. */
+	size_t (*keep)(const struct hn_layer *l, size_t lanes, bool train);
 	void (*forward)(const struct hn_pass *p);
 	void (*backward)(const struct hn_pass *p);
 	/* After a forward pass of a step of training: the state in w (n_w,) follows the batch. */

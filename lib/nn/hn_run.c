@@ -42,9 +42,9 @@ static bool can_share(const struct hn_net *net, unsigned i, unsigned flags)
 static bool take_keep(struct hn_run *r, unsigned i, struct hn_arena *arena)
 {
 	const struct hn_layer *l = &r->net->layer[i];
-	const size_t n = l->type->keep ? l->type->keep(l, r->flags & HN_RUN_TRAIN) : 0;
+	const size_t n = l->type->keep ? l->type->keep(l, r->lanes, r->flags & HN_RUN_TRAIN) : 0;
 
-	r->keep[i] = n ? take(arena, n * r->lanes + SLACK) : NULL;
+	r->keep[i] = n ? take(arena, n) : NULL;
 	return n && !r->keep[i];
 }
 

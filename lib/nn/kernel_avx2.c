@@ -14,5 +14,7 @@ typedef int kernel_avx2_is_never_empty;
 #define K_MR 6
 #define K_FMA(a, b, c) ((vf)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define K_SQRT(a) ((vf)_mm256_sqrt_ps((__m256)(a)))
+#define K_MAX(a, b) ((vf)_mm256_max_ps((__m256)(a), (__m256)(b)))
+#define K_MIN(a, b) ((vf)_mm256_min_ps((__m256)(a), (__m256)(b)))
 #include "hn_kernel.inc.h"
 #endif

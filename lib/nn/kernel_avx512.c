@@ -14,5 +14,7 @@ typedef int kernel_avx512_is_never_empty;
 #define K_MR 8
 #define K_FMA(a, b, c) ((vf)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define K_SQRT(a) ((vf)_mm512_sqrt_ps((__m512)(a)))
+#define K_MAX(a, b) ((vf)_mm512_max_ps((__m512)(a), (__m512)(b)))
+#define K_MIN(a, b) ((vf)_mm512_min_ps((__m512)(a), (__m512)(b)))
 #include "hn_kernel.inc.h"
 #endif

@@ -13,7 +13,11 @@
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #define K_SQRT(a) ((vf)_mm_sqrt_ps((__m128)(a)))
+#define K_MAX(a, b) ((vf)_mm_max_ps((__m128)(a), (__m128)(b)))
+#define K_MIN(a, b) ((vf)_mm_min_ps((__m128)(a), (__m128)(b)))
 #else
+#define K_MAX(a, b) PICK((a) > (b), a, b)
+#define K_MIN(a, b) PICK((a) < (b), a, b)
 #define K_SQRT(a) ((vf){ sqrtf((a)[0]), sqrtf((a)[1]), sqrtf((a)[2]), sqrtf((a)[3]) })
 #endif
 #include "hn_kernel.inc.h"

@@ -25,5 +25,7 @@ typedef int kernel_neon_is_never_empty;
 #define K_MR 6
 #define K_SQRT(a) ((vf){ sqrtf((a)[0]), sqrtf((a)[1]), sqrtf((a)[2]), sqrtf((a)[3]) })
 #endif
+#define K_MAX(a, b) ((vf)vmaxq_f32((float32x4_t)(a), (float32x4_t)(b)))
+#define K_MIN(a, b) ((vf)vminq_f32((float32x4_t)(a), (float32x4_t)(b)))
 #include "hn_kernel.inc.h"
 #endif

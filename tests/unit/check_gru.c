@@ -8,7 +8,7 @@
 
 enum { LEN_MAX = 64, IN_MAX = 6, UNITS_MAX = 17, LANES = HN_LANES, USED = 3,
        W_MAX = 3 * UNITS_MAX * (IN_MAX + UNITS_MAX + 2), X_MAX = LEN_MAX * IN_MAX,
-       Y_MAX = LEN_MAX * UNITS_MAX, KEEP_MAX = (6 + 5 * LEN_MAX) * UNITS_MAX };
+       Y_MAX = LEN_MAX * UNITS_MAX, KEEP_MAX = 1 << 18 };
 
 static const struct { uint16_t len, in, units; bool seq; } shapes[] = {
 	{ 1, 3, 5, false }, { 1, 3, 5, true }, { 2, 1, 1, false }, { 2, 6, 17, true },
@@ -20,7 +20,7 @@ enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 struct setting {
 	struct hn_layer l;
 	float w[W_MAX], g[W_MAX], rows[LANES * X_MAX + HN_LANES], x[X_MAX * LANES], y[Y_MAX * LANES];
-	float dy[Y_MAX * LANES], dx[X_MAX * LANES], keep[KEEP_MAX * LANES + HN_LANES];
+	float dy[Y_MAX * LANES], dx[X_MAX * LANES], keep[KEEP_MAX];
 };
 
 static void set_up(struct setting *s, int i)
@@ -32,7 +32,7 @@ static void set_up(struct setting *s, int i)
 	        .opt = { shapes[i].seq }, .in = { shapes[i].len, shapes[i].in } };
 	ck_assert_int_eq(s->l.type->shape(&s->l, NULL), HN_OK);
 	ck_assert_uint_le(s->l.n_w, W_MAX);
-	ck_assert_uint_le(s->l.type->keep(&s->l, true), KEEP_MAX);
+	ck_assert_uint_le(s->l.type->keep(&s->l, LANES, true), KEEP_MAX);
 	hn_rng_seed(&rng, 77 + (uint64_t)i);
 	for (size_t k = 0; k < s->l.n_w; k++)
 		s->w[k] = (float)(0.5 * hn_rng_normal(&rng));
