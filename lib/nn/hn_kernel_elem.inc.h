@@ -95,10 +95,15 @@ K_FN static void FN(exp)(const float *x, float *y, size_t n)
 }
 
 /* 1 / (1 + exp(-x)) */
+INLINE vf FN(vsigmoid)(vf x)
+{
+	return 1.0f / (1.0f + FN(vexp)(-x));
+}
+
 K_FN static void FN(sigmoid)(const float *x, float *y, size_t n)
 {
 	for (size_t i = 0; i < n; i += VL)
-		ST(y + i, 1.0f / (1.0f + FN(vexp)(-LD(x + i))));
+		ST(y + i, FN(vsigmoid)(LD(x + i)));
 }
 
 K_FN static void FN(sigmoid_back)(const float *y, const float *dy, float *dx, size_t n)

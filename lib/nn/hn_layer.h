@@ -29,6 +29,7 @@ struct hn_pass {
 	float *dx2;              /* (in, lanes) is added to; NULL for the input of the net    */
 	float *g;                /* (n_w,) gradient, overwritten; zero where l->n_state       */
 	const float *rows;       /* (lanes, in) the input as rows when `want_rows`            */
+	size_t ld_rows;          /* floats from one row to the next                           */
 };
 
 /* One layer's int8 form: hn_quant.c fills it, the row's `quantise` writes the constants. */

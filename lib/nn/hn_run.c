@@ -67,6 +67,13 @@ static size_t widest(const struct hn_net *net)
 	return n;
 }
 
+/* Rows lie an odd number of cache lines apart, so that a column of them does not fall into a few
+ * sets of the cache. */
+static size_t row_stride(size_t width)
+{
+	return (((width + HN_LANES - 1) / HN_LANES) | 1) * HN_LANES;
+}
+
 /* Rows hold loaded targets and the inputs of layers that want them, except the first. */
 static size_t widest_rows(const struct hn_net *net)
 {
@@ -90,8 +97,8 @@ hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t bat
 	if (batch == 0 || batch > BATCH_MAX || net->n_layers == 0)
 		return HN_EINVAL;
 	r.x = take(arena, hn_size(net->in) * lanes);
-	r.x_rows = take(arena, hn_size(net->in) * lanes + SLACK);
-	r.rows = take(arena, widest_rows(net) * lanes + SLACK);
+	r.x_rows = take(arena, row_stride(hn_size(net->in)) * lanes + SLACK);
+	r.rows = take(arena, row_stride(widest_rows(net)) * lanes + SLACK);
 	full = !r.x || !r.x_rows || !r.rows;
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		r.y[i] = can_share(net, i, flags) ? r.y[i - 1]
@@ -123,14 +130,15 @@ hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t bat
 static void load_rows(struct hn_run *run, const float *src, const uint32_t *order, float *cols)
 {
 	const size_t width = cols == run->x ? hn_size(run->net->in) : run->net->out_n;
+	const size_t ld = row_stride(width);
 	float *rows = cols == run->x ? run->x_rows : run->rows;
 
 	for (uint32_t i = 0; i < run->n; i++)
-		memcpy(rows + i * width, src + (order ? order[i] : i) * width, width * sizeof *rows);
+		memcpy(rows + i * ld, src + (order ? order[i] : i) * width, width * sizeof *rows);
 	if (run->fake && cols == run->x && run->fake->grid[0].scale > 0)
-		hn_fake_round(&run->fake->grid[0], rows, run->n * width);
-	memset(rows + run->n * width, 0, (run->lanes - run->n) * width * sizeof *rows);
-	run->kern->transpose(rows, width, cols, run->lanes, (size_t[2]){ run->lanes, width });
+		hn_fake_round(&run->fake->grid[0], rows, run->n * ld);
+	memset(rows + run->n * ld, 0, (run->lanes - run->n) * ld * sizeof *rows);
+	run->kern->transpose(rows, ld, cols, run->lanes, (size_t[2]){ run->lanes, width });
 }
 
 void hn_run_load(struct hn_run *run, const float *x, const uint32_t *order, uint32_t n)
@@ -228,10 +236,11 @@ void hn_run_backward(struct hn_run *run, const float *weights, float *grad)
 		p.dx2 = l->type->two_inputs && l->from ? run->side[l->from - 1] : NULL;
 		p.g = grad + l->w_at;
 		p.rows = i ? run->rows : run->x_rows;
+		p.ld_rows = row_stride(hn_size(l->in));
 		if (run->side[i])
 			run->kern->add(dy, run->side[i], dy, hn_size(l->out) * run->lanes);
 		if (i && l->type->want_rows)
-			run->kern->transpose(p.x, run->lanes, run->rows, hn_size(l->in),
+			run->kern->transpose(p.x, run->lanes, run->rows, p.ld_rows,
 			                     (size_t[2]){ hn_size(l->in), run->lanes });
 		if (run->fake && run->fake->grid[i + 1].scale > 0)
 			hn_fake_hold(&run->fake->grid[i + 1], run->y[i], dy, hn_size(l->out) * run->lanes);

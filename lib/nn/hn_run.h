@@ -30,8 +30,8 @@ struct hn_run {
 	uint32_t first;                  /* place of the first loaded sample in the step's batch */
 	float   *x;                      /* (in, lanes) input                                  */
 	float   *y[HN_NET_LAYERS_MAX];   /* (out, lanes) of each layer; in-place layers share  */
-	float   *x_rows;                 /* (lanes, in) the same as rows: first layer's gradient */
-	float   *rows;                   /* (lanes, widest input) samples as rows, for backward */
+	float   *x_rows;                 /* (lanes, in) the same as rows, padded: for the first layer */
+	float   *rows;                   /* (lanes, widest input) padded rows, for backward     */
 	float   *grad[2];                /* (widest, lanes) two gradients in turn              */
 	float   *dy;                     /* (out_n, lanes) gradient of the loss: input of backward */
 	float   *target;                 /* (out_n, lanes) for regression losses               */

@@ -51,10 +51,11 @@ static void batch_norm_init(const struct hn_layer *l, double gain, struct hn_rng
 }
 
 /* Five numbers a channel, whatever the lanes. */
-static size_t batch_norm_keep(const struct hn_layer *l, bool train)
+static size_t batch_norm_keep(const struct hn_layer *l, size_t lanes, bool train)
 {
+	(void)lanes;
 	(void)train;
-	return (5u * l->in.ch + HN_LANES - 1) / HN_LANES;
+	return 5 * (size_t)l->in.ch;
 }
 
 static uint64_t batch_norm_macs(const struct hn_layer *l)

@@ -107,7 +107,7 @@ static void conv1d_backward(const struct hn_pass *p)
 		for (struct hn_taps j = next_taps(&g, t, 0); j.n; j = next_taps(&g, t, j.first + j.n)) {
 			p->kern->gemm(&(struct hn_gemm){
 				.m = g.out, .n = j.n * g.in, .k = p->lanes, .a = dy, .rsa = p->lanes, .csa = 1,
-				.b = p->rows + j.frame * g.in, .ldb = frames, .c = p->g + j.first * g.in,
+				.b = p->rows + j.frame * g.in, .ldb = p->ld_rows, .c = p->g + j.first * g.in,
 				.ldc = row, .add = true });
 			if (p->dx)
 				p->kern->gemm(&(struct hn_gemm){

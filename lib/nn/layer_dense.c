@@ -56,7 +56,7 @@ static void dense_backward(const struct hn_pass *p)
 
 	p->kern->gemm(&(struct hn_gemm){
 		.m = out, .n = in, .k = p->lanes, .a = p->dy, .rsa = p->lanes, .csa = 1,
-		.b = p->rows, .ldb = in, .c = p->g, .ldc = in });
+		.b = p->rows, .ldb = p->ld_rows, .c = p->g, .ldc = in });
 	p->kern->row_sums(p->dy, out, p->lanes, p->g + in * out);
 	if (p->dx)
 		p->kern->gemm(&(struct hn_gemm){
