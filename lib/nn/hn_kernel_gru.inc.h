@@ -1,6 +1,6 @@
 /* hn_kernel_gru.inc.h - part of hn_kernel.inc.h: gates of a gated recurrent unit. */
 
-/* Two gates for one division: sigmoid(x) = 1/2 + 1/2 tanh(x / 2), both tanh over one denominator. */
+/* Two gates for one division: sigmoid(x) = 1/2 + 1/2 tanh(x / 2), both over one denominator. */
 INLINE void FN(two_gates)(const float *x, const float *y, vf gate[2])
 {
 	vf a, b;
