@@ -60,7 +60,12 @@ static json_t *job(void *ctx, int64_t id)
 
 static json_t *devices(void *ctx)
 {
-	return deploy_devices_json(((struct honed *)ctx)->deploy);
+	const struct honed *h = ctx;
+	json_t *list = deploy_devices_json(h->deploy);
+
+	for (int i = 0; i < h->conf->n_devices; i++)
+		telemetry_json(h, i, json_array_get(list, (size_t)i));
+	return list;
 }
 
 static json_t *history(void *ctx, const char *device)
@@ -215,6 +220,17 @@ static hn_status rollout(void *ctx, const char *name, const char *verb, const ch
 	return deploy_steer(h->deploy, m, v, actor, err);
 }
 
+static hn_status pull(void *ctx, const char *device, int windows, const char *actor,
+                      struct hn_err *err)
+{
+	struct honed *h = ctx;
+	const int i = conf_device_find(h->conf, device);
+
+	if (i < 0)
+		return hn_fail(err, HN_ENOENT, "no device '%s'; see honectl devices", device);
+	return telemetry_pull(h, i, windows, actor, err);
+}
+
 /* A class by its name in any model that uses the stream, else a number. */
 static bool label_value(const struct honed *h, int stream, const char *text, double *value)
 {
@@ -257,5 +273,5 @@ struct api_ops answers_ops(struct honed *h)
 		.jobs = jobs, .job = job, .devices = devices, .history = history,
 		.rollouts = rollouts, .streams = streams,
 		.sources = sources, .requests = requests, .retrain = retrain, .cancel = cancel,
-		.rollback = rollback, .rollout = rollout, .label = label };
+		.rollback = rollback, .rollout = rollout, .pull = pull, .label = label };
 }

@@ -197,8 +197,10 @@ void cycle_on_episode(void *ctx, const struct monitor_episode *e)
 		[MONITOR_OPENED] = HN_POLICY_EPISODE_OPENED, [MONITOR_CHANGED] = HN_POLICY_EPISODE_CHANGED,
 		[MONITOR_CLOSED] = HN_POLICY_EPISODE_CLOSED };
 
-	if (e->event == MONITOR_OPENED)
+	if (e->event == MONITOR_OPENED) {
 		h->cycle[e->model].judged = h->cycle[e->model].right = 0;
+		telemetry_alarm(h, e->model);
+	}
 	h->cycle[e->model].episode = e->event == MONITOR_CLOSED ? 0 : e->id;
 	cycle_event(h, e->model, kind[e->event], (int)e->verdict.kind);
 	cycle_hold(h);

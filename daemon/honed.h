@@ -3,6 +3,7 @@
  * The files of daemon/ itself are the composition root: the only place that knows every module.
  *   main.c     options, the list of inits and the mirrored list of exits, signals
  *   intake.c   frame -> quality -> store, predictor, monitor;  labels
+ *   telemetry.c  sketches of devices -> monitor; raw windows on demand
  *   cycle*.c   episode -> policy -> job -> gate -> registry -> rollout -> probation
  *   answers.c  what the REST interface says and does */
 #ifndef HONED_H
@@ -46,6 +47,8 @@ struct cycle {
 	bool deciding;                   /* between a job's result and its durable outcome        */
 };
 
+struct telemetry;
+
 struct honed {
 	uv_loop_t *loop;
 	struct conf *conf;
@@ -68,6 +71,7 @@ struct honed {
 	float out_scale[CONF_MODELS_MAX];        /* real value of one step of its outputs         */
 	uint8_t *arena;                          /* activations of the largest champion          */
 	size_t arena_len;
+	struct telemetry *telemetry;             /* (n_devices,)                                 */
 	struct store_prediction predicted;       /* last one made here; margin -1 = none         */
 	int pending_labels;                      /* handed to the store, not durable yet ...     */
 	int pending_answers;                     /* ... of them, answers to our questions        */
@@ -86,6 +90,16 @@ hn_status intake_give_label(struct honed *h, const struct store_label *l);
 /* The champion of `model` changed: open its image for the predictor. */
 void intake_champion(struct honed *h, int model);
 bool intake_uses(const struct honed *h, int model, int stream);
+
+/* --- telemetry.c ----------------------------------------------------------------------------- */
+hn_status telemetry_open(struct honed *h, struct hn_err *err);
+void telemetry_close(struct honed *h);
+void telemetry_sketch(void *ctx, int device, const uint8_t *body, size_t len);   /* deploy hook  */
+/* The monitor alarms: ask the devices of the model's sketched streams for raw windows. */
+void telemetry_alarm(struct honed *h, int model);
+hn_status telemetry_pull(struct honed *h, int device, int windows, const char *actor,
+                         struct hn_err *err);
+void telemetry_json(const struct honed *h, int device, json_t *out);     /* adds its own object  */
 
 /* --- cycle*.c -------------------------------------------------------------------------------- */
 hn_status cycle_open(struct honed *h, struct hn_err *err);

@@ -216,7 +216,8 @@ static hn_status open_loop(struct honed *h, struct hn_err *err)
 	const struct supervise_hooks jh = { .ctx = h, .on_result = cycle_on_result };
 	const struct deploy_hooks dh = { .ctx = h, .send = send_device, .blob = read_blob, .base = read_base,
 		.on_stranger = on_stranger, .account = link_account,
-		.on_prediction = intake_prediction, .on_rollout = cycle_on_rollout };
+		.on_prediction = intake_prediction,
+		.on_sketch = telemetry_sketch, .on_rollout = cycle_on_rollout };
 	hn_status rc = monitor_open(&h->monitor, &md, err);
 
 	if (rc == HN_OK)
@@ -225,6 +226,8 @@ static hn_status open_loop(struct honed *h, struct hn_err *err)
 		rc = deploy_open(&h->deploy, h->loop, h->db, h->db_path, h->conf, h->journal, &dh, err);
 	if (rc == HN_OK)
 		rc = intake_open(h, err);
+	if (rc == HN_OK)
+		rc = telemetry_open(h, err);
 	if (rc == HN_OK)
 		rc = cycle_open(h, err);
 	return rc;
@@ -298,6 +301,7 @@ static void close_all(struct honed *h)
 	store_close(h->store);
 	monitor_close(h->monitor);
 	db_close(h->db);                 /* everything queued is committed, every `done` was called */
+	telemetry_close(h);
 	intake_close(h);
 	deploy_close(h->deploy);
 	supervise_close(h->supervise);

@@ -31,7 +31,7 @@ _honectl() {
 	esac
 	case $cmd:$at in
 	model:0|retrain:0|rollback:0|rollout:1) words+=" $(_honectl_names models)" ;;
-	history:0) words+=" $(_honectl_names devices)" ;;
+	history:0|pull:0) words+=" $(_honectl_names devices)" ;;
 	label:0) words+=" $(_honectl_names streams)" ;;
 	job:0|cancel:0) words+=" $(_honectl_names jobs)" ;;
 	esac

@@ -38,6 +38,9 @@ struct api_ops {
 	/* verb: "pause", "resume" or "retry". */
 	hn_status (*rollout)(void *ctx, const char *model, const char *verb, const char *actor,
 	                     struct hn_err *err);
+	/* Ask a device for its next `windows` raw. */
+	hn_status (*pull)(void *ctx, const char *device, int windows, const char *actor,
+	                  struct hn_err *err);
 	hn_status (*label)(void *ctx, const struct api_label *l, struct hn_err *err);
 };
 

@@ -229,6 +229,32 @@ static void rollout(struct api_request *q, struct api_reply *r)
 		reply_status(r, rc, &err);
 }
 
+static void pull(struct api_request *q, struct api_reply *r)
+{
+	json_t *body = body_object(q, r);
+	struct hn_err err = { .code = HN_OK };
+	char actor[HN_NAME_MAX];
+	json_error_t e;
+	int windows = 100;
+	hn_status rc;
+
+	if (!body)
+		return;
+	api_actor(q, actor, sizeof actor);
+	if (json_unpack_ex(body, &e, JSON_STRICT, "{s?i}", "windows", &windows) != 0 || windows < 1
+	    || windows > UINT16_MAX) {
+		reply_problem(r, MHD_HTTP_BAD_REQUEST, "{windows: 1 to 65535}");
+	} else {
+		rc = q->api->ops.pull(q->api->ops.ctx, q->param, windows, actor, &err);
+		if (rc == HN_OK)
+			reply_json(r, json_pack("{ss si}", "device", q->param, "windows", windows));
+		else
+			reply_status(r, rc, &err);
+		r->status = rc == HN_OK ? MHD_HTTP_ACCEPTED : r->status;
+	}
+	json_decref(body);
+}
+
 static void cancel(struct api_request *q, struct api_reply *r)
 {
 	struct hn_err err = { .code = HN_OK };
@@ -330,6 +356,7 @@ static const struct api_route table[] = {
 { "DELETE", "/api/v1/jobs/{}",              cancel,     "cancel a job" },
 { "GET",    "/api/v1/devices",              devices,    "microcontrollers and what they run" },
 { "GET",    "/api/v1/devices/{}/history",   history,    "what became of each rollout on a device" },
+{ "POST",   "/api/v1/devices/{}/pull",      pull,       "ask a device for raw windows" },
 { "GET",    "/api/v1/rollouts",             rollouts,   "newest rollout of each model" },
 { "GET",    "/api/v1/streams",              streams,    "streams with last frame and drops" },
 { "GET",    "/api/v1/sources",              sources,    "sources with state and counters" },

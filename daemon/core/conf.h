@@ -103,6 +103,9 @@ struct conf_device {
 	char stream[HN_NAME_MAX];        /* its samples become frames of this stream           */
 	char model[HN_NAME_MAX];
 	int  group;                      /* of a rollout; 0 first                              */
+	int  telemetry;                  /* enum hd_telemetry                                  */
+	double heartbeat_s;              /* between two sketches                               */
+	int  raw_every, pull;            /* windows                                            */
 };
 
 struct conf {
@@ -197,4 +200,6 @@ int conf_source_find(const struct conf *c, const char *name);
 int conf_stream_find(const struct conf *c, const char *name);
 int conf_model_find(const struct conf *c, const char *name);
 int conf_device_find(const struct conf *c, const char *name);
+/* The device that sends sketches of this stream, -1 = none: every frame comes. */
+int conf_sketched(const struct conf *c, int stream);
 #endif

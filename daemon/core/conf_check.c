@@ -54,6 +54,14 @@ int conf_device_find(const struct conf *c, const char *name)
 	return find(c->devices, sizeof c->devices[0], c->n_devices, name);
 }
 
+int conf_sketched(const struct conf *c, int stream)
+{
+	for (int i = 0; i < c->n_devices; i++)
+		if (c->devices[i].telemetry != 0 && conf_stream_find(c, c->devices[i].stream) == stream)
+			return i;
+	return -1;
+}
+
 /* --- rules ------------------------------------------------------------------------------------ */
 
 /* An empty name was not given: that is reported already. */

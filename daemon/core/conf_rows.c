@@ -12,6 +12,7 @@ _Static_assert(HN_CLASSIFY == 0 && HN_REGRESS == 1 && HN_AUTOENCODE == 2 && HN_F
 static const char *const mode_names[] = { "auto", "advise", "manual", NULL };
 static const char *const schedule_names[] = { "constant", "cosine", NULL };
 static const char *const quantise_names[] = { "ptq", "qat", NULL };
+static const char *const telemetry_names[] = { "raw", "sketch", "exception", NULL };
 static const char *const ask_names[] = { "episode", "stream", NULL };
 
 #define DAY  86400.0
@@ -183,6 +184,13 @@ TEXT("stream", stream, "vibration", CONF_REQUIRED, "stream that its samples belo
 TEXT("model",  model, "pump-state", CONF_REQUIRED, "model that it runs"),
 INT ("group",  group, "0", 0, 255, "", 0,
      "group of a rollout; one begins when the one before it has proved itself"),
+ENUM("telemetry", telemetry, "raw", telemetry_names, 0,
+     "every window (raw), a summary each heartbeat (sketch), or that and changes at once (exception)"),
+TIME("heartbeat", heartbeat_s, "10min", 0.01, 86400, 0, "time between two sketches"),
+INT ("raw_every", raw_every, "0", 0, 65535, "windows", 0,
+     "with sketches: every so many windows one is sent raw; 0 = none"),
+INT ("pull",      pull, "200", 0, 65535, "windows", 0,
+     "with sketches: raw windows that are asked for when the monitor alarms"),
 CONF_END
 };
 #undef ROW_OF

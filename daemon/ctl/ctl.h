@@ -100,6 +100,7 @@ int run_retrain(struct ctl *c, const struct command *cmd, int argc, char **argv)
 int run_cancel(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_rollback(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_history(struct ctl *c, const struct command *cmd, int argc, char **argv);
+int run_pull(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_rollout(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_label(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_key(struct ctl *c, const struct command *cmd, int argc, char **argv);

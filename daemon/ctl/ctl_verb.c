@@ -76,6 +76,28 @@ int run_rollout(struct ctl *c, const struct command *cmd, int argc, char **argv)
 	return code;
 }
 
+int run_pull(struct ctl *c, const struct command *cmd, int argc, char **argv)
+{
+	char path[400], *end = NULL;
+	const long n = argc > 1 ? strtol(argv[1], &end, 10) : 100;
+	json_t *o = NULL;
+	int code;
+
+	if (n < 1 || n > 65535 || (end && *end)) {
+		fprintf(stderr, "honectl: pull: '%s' is not a number from 1 to 65535: usage: honectl pull %s\n",
+		        argv[1], cmd->args);
+		return CTL_USAGE;
+	}
+	ctl_path(c, "devices", argv[0], "/pull", path, sizeof path);
+	code = ctl_ask(c, "POST", path, json_pack("{si}", "windows", (int)n), &o);
+	if (code == CTL_OK && c->json)
+		ctl_print_answer(c);
+	else if (code == CTL_OK)
+		printf("%s is asked for its next %ld windows; follow: honectl streams\n", argv[0], n);
+	json_decref(o);
+	return code;
+}
+
 /* Digits only are microseconds since 1970; all else is for the daemon to read. */
 static json_t *time_json(const char *text)
 {

@@ -34,6 +34,9 @@ static const struct command commands[] = {
 { "devices", "", "microcontrollers and what they run", "Example:\n  honectl devices\n", 0, 0, 0, run_list },
 { "history", "DEVICE", "what became of each rollout on a device", "Example:\n  honectl history pump-1\n",
   1, 1, 0, run_history },
+{ "pull", "DEVICE [N]", "ask a device that sends sketches for its next N windows (100)",
+  "They become frames of its stream, to be looked at, labelled and trained on.\n"
+  "Example:\n  honectl pull pump-1 500\n", 1, 2, 0, run_pull },
 { "rollout", "pause|resume|retry MODEL", "steer the newest rollout of a model",
   "pause   no further device starts; those under way go on\n"
   "resume  go on with a paused rollout\n"

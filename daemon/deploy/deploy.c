@@ -90,8 +90,12 @@ static void on_report(struct deploy_device *v, const struct hd_frame *f)
 	if (f->type == HD_HELLO && f->session != v->peer.session)
 		count(v, 0, 0);          /* it booted */
 	e = hn_peer_message(&v->peer, f, clock_mono_us());
-	if (f->type == HD_STATUS && v->peer.has_hello)
+	if (f->type == HD_STATUS && v->peer.has_hello) {
 		count(v, v->peer.report.due, v->peer.report.missed);
+		telemetry_answered(v, v->peer.report.re);
+	}
+	if (e == HN_PEER_KNOWN)
+		telemetry_known(v);
 	step_event(v, e);
 	step_trial(v);
 }
@@ -116,6 +120,9 @@ void deploy_on_message(struct deploy *d, int source, const struct hd_frame *f)
 	case HD_PREDICTION:
 		on_prediction(v, f->body, f->len);
 		break;
+	case HD_SKETCH:
+		d->hooks.on_sketch(d->hooks.ctx, v->index, f->body, f->len);
+		break;
 	case HD_EVENT:
 		on_event(v, f->body, f->len);
 		break;
@@ -135,6 +142,7 @@ static void on_tick(uv_timer_t *t)
 
 		step_retry(v);
 		step_event(v, hn_peer_tick(&v->peer, now));
+		telemetry_tick(v, now);
 		busy |= v->peer.has_package;
 	}
 	for (int m = 0; m < d->conf->n_models; m++)

@@ -35,6 +35,8 @@ struct deploy_hooks {
 	hn_status (*base)(void *ctx, int model, int number, const unsigned char **blob, size_t *len);
 	/* A device reported a prediction of version number `number` of its model. */
 	void (*on_prediction)(void *ctx, int device, const struct deploy_prediction *p);
+	/* A device sent a SKETCH; borrowed during the call. */
+	void (*on_sketch)(void *ctx, int device, const uint8_t *body, size_t len);
 	/* A rollout ended: ok = every device runs the version, confirmed. */
 	void (*on_rollout)(void *ctx, int model, int64_t rollout, int64_t version, bool ok,
 	                   const char *why);
@@ -69,6 +71,10 @@ hn_status deploy_steer(struct deploy *d, int model, enum deploy_verb verb, const
  * NULL: no such device. */
 enum { DEPLOY_HISTORY_MAX = 100 };
 json_t *deploy_history_json(const struct deploy *d, const char *device);
+
+/* Ask device (an index of the configuration) for its next `windows` raw, 1..65535; it is repeated until
+ * the device has heard it.  Errors: HN_ESTATE, with a sentence. */
+hn_status deploy_pull(struct deploy *d, int device, int windows, struct hn_err *err);
 
 json_t *deploy_devices_json(const struct deploy *d);
 json_t *deploy_rollouts_json(const struct deploy *d, int model); /* model -1: all              */

@@ -28,6 +28,9 @@ struct deploy_device {
 	double   due_per_s;              /* inferences a second, 0 = not known; measured since:   */
 	int64_t  rate_us;
 	uint32_t rate_due;
+	bool     mode_wanted;            /* the telemetry mode is to be told                       */
+	uint16_t pull;                   /* windows to be asked for, 0 = none                      */
+	int64_t  ordered_us;             /* when one of the two was said                          */
 	struct metric *m_bytes, *m_ok, *m_failed;
 	uint64_t bytes_counted;
 };
@@ -64,6 +67,11 @@ void step_retry(struct deploy_device *v);
 
 /* Look at a trial: enough clean inferences? */
 void step_trial(struct deploy_device *v);
+
+/* Telemetry: the device is known; it answered this command; time passes. */
+void telemetry_known(struct deploy_device *v);
+void telemetry_answered(struct deploy_device *v, uint8_t re);
+void telemetry_tick(struct deploy_device *v, int64_t now_us);
 
 const char *device_error_text(uint8_t code);
 #endif

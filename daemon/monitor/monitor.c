@@ -347,6 +347,21 @@ void monitor_frame(struct monitor *mon, const struct hn_frame *f)
 	}
 }
 
+void monitor_sketch(struct monitor *mon, const struct monitor_sketch *s)
+{
+	for (int i = 0; i < mon->n_models; i++) {
+		struct model *m = &mon->model[i];
+
+		for (int k = 0; k < m->n_units; k++) {
+			if (m->unit[k].stream != s->stream || !unit_sketch(&m->unit[k], m, s))
+				continue;
+			if (s->event_us > m->kept.last_us)
+				m->kept.last_us = s->event_us;
+			judge(m, true);
+		}
+	}
+}
+
 static struct model *model_of(struct monitor *mon, int model)
 {
 	return model >= 0 && model < mon->n_models ? &mon->model[model] : NULL;

@@ -86,6 +86,18 @@ void monitor_close(struct monitor *m);
 /* A frame of stream f->stream, its quality flags already set. */
 void monitor_frame(struct monitor *m, const struct hn_frame *f);
 
+/* A sketch of a device that does not send every window: the charts see one block for each sketch,
+ * and the frames of such a stream are only offered for labels.  sum, sum2 (n_ch,) of raw values and of
+ * their squares over `frames` frames that end at event_us. */
+struct monitor_sketch {
+	int      stream;
+	uint16_t n_ch;
+	uint32_t frames;
+	const double *sum, *sum2;
+	int64_t  event_us;
+};
+void monitor_sketch(struct monitor *m, const struct monitor_sketch *s);
+
 /* A prediction of the model's champion.  margin in 0..255, -1 = unknown. */
 void monitor_prediction(struct monitor *m, const struct store_prediction *p);
 

@@ -69,6 +69,8 @@ struct unit {                            /* one model x stream                  
 	uint32_t per_channel;    /* 1: mean, 2: mean and log variance                           */
 	struct unit_kept *kept;  /* (kept_size,)                                                */
 	size_t  kept_size;
+	bool    sketched;        /* its blocks are sketches of a device                         */
+	int64_t raw_us;          /* then: the newest frame that came raw                        */
 	/* The open block; lost in a restart. */
 	uint32_t frames;
 	uint32_t *good;          /* (n_ch,)                                                     */
@@ -134,6 +136,8 @@ struct hn_novelty *unit_novelty(const struct unit *u, unsigned which);
 float *unit_shift(const struct unit *u);
 /* One frame; true when a block is complete and the charts have moved. */
 bool unit_frame(struct unit *u, struct model *m, const struct hn_frame *f);
+/* The same for a sketch. */
+bool unit_sketch(struct unit *u, struct model *m, const struct monitor_sketch *s);
 /* An episode begins: so does the sample of the new regime. */
 void unit_opened(struct unit *u);
 /* The episode is over because a new champion serves: next reference. */

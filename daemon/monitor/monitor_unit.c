@@ -75,7 +75,8 @@ static struct hn_novelty *successor(const struct unit *u)
 
 static uint32_t fingerprint(const struct unit *u, const struct model *m)
 {
-	const uint32_t parts[] = { 1 /* layout */, u->n_ch, u->dim, (uint32_t)m->cfg.block,
+	const uint32_t layout = u->sketched ? 257 : 1;
+	const uint32_t parts[] = { layout, u->n_ch, u->dim, (uint32_t)m->cfg.block,
 		(uint32_t)m->cfg.learn, (uint32_t)m->cfg.level_blocks, (uint32_t)m->cfg.level_learn,
 		(uint32_t)(m->cfg.season_s), (uint32_t)u->kept_size };
 
@@ -106,7 +107,8 @@ hn_status unit_open(struct unit *u, const struct model *m, int stream)
 	char labels[160];
 	hn_status rc;
 
-	*u = (struct unit){ .stream = stream, .n_ch = (uint16_t)s->n_channels };
+	*u = (struct unit){ .stream = stream, .n_ch = (uint16_t)s->n_channels,
+		.sketched = conf_sketched(m->owner->deps.conf, stream) >= 0 };
 	u->per_channel = m->cfg.block >= SPREAD_BLOCK_MIN && 2 * s->n_channels <= HN_NOVELTY_DIM ? 2 : 1;
 	u->dim = u->per_channel * u->n_ch;
 	rc = unit_alloc(u, m);
@@ -292,40 +294,84 @@ static void novelty_block(struct unit *u, struct model *m)
 
 /* --- a complete block ------------------------------------------------------------------------- */
 
-static void offer(struct unit *u, struct model *m)
+static void offer(struct unit *u, struct model *m, int64_t event_us)
 {
 	const double period_us = m->owner->deps.conf->streams[u->stream].period_s * 1e6;
 	const double block_us = period_us * (m->cfg.block - 1);
-	struct hn_query_item item = { .event_us = u->kept->last_us, .stream = u->stream, .margin = -1 };
+	struct hn_query_item item = { .event_us = event_us, .stream = u->stream, .margin = -1 };
 
 	/* The prediction may have come before its last frame: then its window is the one to ask for. */
-	answer_find(m, u->stream, u->kept->last_us - (int64_t)block_us, &item);
+	answer_find(m, u->stream, event_us - (int64_t)block_us, &item);
 	(void)hn_query_add(&m->query, &item, u->x);
 }
 
-static void block_done(struct unit *u, struct model *m)
+/* The open block's features into u->x; false when a channel has too few good values. */
+static bool block_close(struct unit *u)
 {
-	struct unit_kept *k = u->kept;
 	bool usable = true;
 
 	for (unsigned c = 0; c < u->n_ch; c++)
 		usable &= channel_block(u, c);
 	block_clear(u);
+	return usable;
+}
+
+static bool block_judge(struct unit *u, struct model *m)
+{
+	struct unit_kept *k = u->kept;
+
 	metric_add(u->blocks, 1.0);
-	if (!usable)
-		return;
+	if (!block_close(u))
+		return false;
 	if (k->blocks == 0)
 		k->first_block_us = k->last_us;
 	k->last_block_us = k->last_us;
 	k->blocks += k->blocks < UINT32_MAX;
 	novelty_block(u, m);
 	levels_block(u, m);
-	offer(u, m);
+	return true;
+}
+
+bool unit_sketch(struct unit *u, struct model *m, const struct monitor_sketch *s)
+{
+	if (!u->sketched || s->n_ch != u->n_ch || s->event_us <= u->kept->last_us)
+		return false;
+	block_clear(u);
+	u->kept->last_us = s->event_us;
+	u->frames = s->frames;
+	for (unsigned c = 0; c < u->n_ch; c++) {
+		struct channel_kept *k = unit_channel(u, c);
+
+		if (!k->has_origin)
+			k->origin = round(s->sum[c] / s->frames);
+		k->has_origin = true;
+		u->good[c] = s->frames;
+		u->sum[c] = s->sum[c] - s->frames * k->origin;
+		u->sum2[c] = s->sum2[c] - 2 * k->origin * s->sum[c] + s->frames * k->origin * k->origin;
+	}
+	(void)block_judge(u, m);
+	return true;
+}
+
+/* A raw frame of a sketched stream: the sketches have it already, a label may be asked for it. */
+static void raw_frame(struct unit *u, struct model *m, const struct hn_frame *f)
+{
+	const double period_us = m->owner->deps.conf->streams[u->stream].period_s * 1e6;
+
+	if ((double)(f->event_us - u->raw_us) > GAP_PERIODS * period_us || f->event_us <= u->raw_us)
+		block_clear(u);
+	u->raw_us = f->event_us;
+	for (unsigned c = 0; c < u->n_ch; c++)
+		add_value(u, c, f);
+	if (++u->frames >= (uint32_t)m->cfg.block && block_close(u))
+		offer(u, m, f->event_us);
 }
 
 bool unit_frame(struct unit *u, struct model *m, const struct hn_frame *f)
 {
-	if (f->n != u->n_ch || (u->kept->last_us != 0 && f->event_us <= u->kept->last_us))
+	if (u->sketched && f->n == u->n_ch)
+		raw_frame(u, m, f);
+	if (u->sketched || f->n != u->n_ch || (u->kept->last_us != 0 && f->event_us <= u->kept->last_us))
 		return false;
 	if (is_gap(u, m, f->event_us))
 		interrupted(u);
@@ -334,7 +380,8 @@ bool unit_frame(struct unit *u, struct model *m, const struct hn_frame *f)
 		add_value(u, c, f);
 	if (++u->frames < (uint32_t)m->cfg.block)
 		return false;
-	block_done(u, m);
+	if (block_judge(u, m))
+		offer(u, m, f->event_us);
 	return true;
 }
 

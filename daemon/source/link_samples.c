@@ -136,7 +136,7 @@ void link_samples(struct source *s, const uint8_t *body, size_t len)
 	}
 	if (event == LINK_CLOCK_RESTARTED)
 		st->n_given = 0;
-	stamps_note(s, event, lost);
+	stamps_note(s, event, st->sketched ? 0 : lost);
 	first_us += wall_offset_us();
 	history_note(st, &m, first_us);
 	samples_give(s, body + SAMPLES_HEAD, &m, first_us);

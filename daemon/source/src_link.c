@@ -302,6 +302,7 @@ static hn_status link_open(struct source *s, struct hn_err *err)
 		return hn_fail(err, HN_EINVAL, "source %s: several devices name it, a link has one",
 		               s->conf->name);
 	if (st->stream >= 0) {
+		st->sketched = conf_sketched(s->all->conf, st->stream) >= 0;
 		st->frame.stream = st->stream;
 		st->frame.n = (uint16_t)s->all->conf->streams[st->stream].n_channels;
 	}

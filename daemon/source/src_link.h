@@ -51,6 +51,7 @@ struct link_state {
 	unsigned tries;                  /* connections begun: which of several ports          */
 	struct hn_account account;
 	int stream;                      /* -1 = no device of the configuration is here        */
+	bool sketched;                   /* windows between those that come are not lost       */
 	int fd;                          /* -1 = closed                                        */
 	bool up, connecting, polling;    /* polling: from the handle's init to its close       */
 	uv_poll_t poll;

@@ -46,6 +46,72 @@ START_TEST(an_ageing_sensor_raises_one_alarm_that_names_its_channels)
 }
 END_TEST
 
+/* `n` sketches of `windows` blocks each; `raw`: their frames come, too. */
+static void sketch(int n, int windows, bool raw)
+{
+	for (; n > 0; n--) {
+		double sum[T_CH] = { 0 }, sum2[T_CH] = { 0 };
+		struct monitor_sketch s = { .stream = 0, .n_ch = T_CH, .sum = sum, .sum2 = sum2 };
+
+		for (; s.frames < (uint32_t)(windows * T_BLOCK); s.frames++) {
+			const struct hn_frame f = t_machine_frame(0);
+
+			for (int c = 0; c < T_CH; c++) {
+				sum[c] += f.raw[c];
+				sum2[c] += (double)f.raw[c] * f.raw[c];
+			}
+			s.event_us = f.event_us;
+			if (raw)
+				monitor_frame(t_mon, &f);
+		}
+		monitor_sketch(t_mon, &s);
+	}
+}
+
+/* A device that sends sketches: stream 0 of the machine. */
+static void device_of_stream_0(void)
+{
+	t_close_all();
+	t_conf->n_devices = 1;
+	t_conf->devices[0].telemetry = 1;
+	(void)snprintf(t_conf->devices[0].stream, HN_NAME_MAX, "%s", t_conf->streams[0].name);
+	t_open_all();
+}
+
+START_TEST(sketches_of_a_device_raise_the_alarm_that_its_frames_would)
+{
+	struct monitor_pick pick[4];
+
+	device_of_stream_0();
+	sketch(T_LEARN + 8, 2, false);
+	t_blocks(1, T_LEARN + 8, 0);
+	monitor_rearm(t_mon, T_MODEL, 1, 0.95);
+	sketch(300, 2, false);
+	ck_assert_int_eq(t_seen.opened, 0);
+	ck_assert_int_eq(monitor_pick(t_mon, T_MODEL, "mixed", 4, pick), 0);     /* no frame came */
+	t_machines[0].shift = 600;
+	sketch(200, 2, true);
+	ck_assert_int_eq(t_seen.opened, 1);
+	ck_assert_int_eq(t_seen.last.stream, 0);
+	ck_assert_int_eq(t_seen.last.verdict.kind, HN_DATA_DRIFT);
+	ck_assert_int_eq(t_seen.last.verdict.channel[0], 0);
+	ck_assert_int_gt(monitor_pick(t_mon, T_MODEL, "mixed", 4, pick), 0);     /* now they do */
+	ck_assert_int_eq(pick[0].stream, 0);
+}
+END_TEST
+
+START_TEST(the_frames_of_a_sketched_stream_move_no_chart)
+{
+	device_of_stream_0();
+	sketch(T_LEARN + 8, 2, false);
+	t_blocks(1, T_LEARN + 8, 0);
+	monitor_rearm(t_mon, T_MODEL, 1, 0.95);
+	t_machines[0].shift = 600;
+	t_blocks(0, 300, 0);
+	ck_assert_int_eq(t_seen.opened, 0);
+}
+END_TEST
+
 START_TEST(a_new_champion_ends_the_episode_and_the_next_drift_is_another_one)
 {
 	t_in_service();
@@ -363,6 +429,8 @@ int main(void)
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, a_machine_that_changes_its_state_all_the_time_is_steady);
 	tcase_add_test(t, an_ageing_sensor_raises_one_alarm_that_names_its_channels);
+	tcase_add_test(t, sketches_of_a_device_raise_the_alarm_that_its_frames_would);
+	tcase_add_test(t, the_frames_of_a_sketched_stream_move_no_chart);
 	tcase_add_test(t, a_new_champion_ends_the_episode_and_the_next_drift_is_another_one);
 	tcase_add_test(t, recovery_ends_an_episode_without_a_new_champion);
 	tcase_add_test(t, wrong_answers_on_unchanged_inputs_are_concept_drift);

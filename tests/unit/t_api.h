@@ -205,6 +205,16 @@ static inline hn_status t_rollback(void *ctx, const char *model, const char *act
 	return HN_OK;
 }
 
+static inline hn_status t_pull(void *ctx, const char *device, int windows, const char *actor,
+                               struct hn_err *err)
+{
+	(void)ctx;
+	(void)actor;
+	if (strcmp(device, "busy") == 0)
+		return hn_fail(err, HN_ESTATE, "device 'busy' does not answer");
+	return windows <= 500 ? HN_OK : hn_fail(err, HN_ENOENT, "no device '%s'", device);
+}
+
 static inline hn_status t_rollout(void *ctx, const char *model, const char *verb,
                                   const char *actor, struct hn_err *err)
 {
@@ -241,7 +251,7 @@ static inline struct api_ops t_api_ops(struct t_api *t)
 {
 	return (struct api_ops){ .ctx = t, .ready = t_ready, .status = t_status, .models = t_models,
 		.model = t_model, .jobs = t_jobs, .job = t_job, .devices = t_devices, .rollouts = t_rollouts,
-		.history = t_history, .rollout = t_rollout,
+		.history = t_history, .rollout = t_rollout, .pull = t_pull,
 		.streams = t_streams, .sources = t_sources, .requests = t_requests, .retrain = t_retrain,
 		.cancel = t_cancel, .rollback = t_rollback, .label = t_label };
 }
