@@ -72,8 +72,8 @@ hn_status deploy_steer(struct deploy *d, int model, enum deploy_verb verb, const
 enum { DEPLOY_HISTORY_MAX = 100 };
 json_t *deploy_history_json(const struct deploy *d, const char *device);
 
-/* Ask device (an index of the configuration) for its next `windows` raw, 1..65535; it is repeated until
- * the device has heard it.  Errors: HN_ESTATE, with a sentence. */
+/* Ask device (an index of the configuration) for its next `windows` raw, 1..65535; it is repeated
+ * until the device has heard it.  Errors: HN_ESTATE, with a sentence. */
 hn_status deploy_pull(struct deploy *d, int device, int windows, struct hn_err *err);
 
 json_t *deploy_devices_json(const struct deploy *d);

@@ -87,8 +87,8 @@ void monitor_close(struct monitor *m);
 void monitor_frame(struct monitor *m, const struct hn_frame *f);
 
 /* A sketch of a device that does not send every window: the charts see one block for each sketch,
- * and the frames of such a stream are only offered for labels.  sum, sum2 (n_ch,) of raw values and of
- * their squares over `frames` frames that end at event_us. */
+ * and the frames of such a stream are only offered for labels.  sum, sum2 (n_ch,) of raw values and
+ * of their squares over `frames` frames that end at event_us. */
 struct monitor_sketch {
 	int      stream;
 	uint16_t n_ch;
