@@ -46,7 +46,8 @@ struct cell {
 };
 
 /* Returns the end of its constants. */
-HD_NOINLINE static const uint8_t *product_init(struct product *p, const uint8_t *c, uint32_t rows, uint32_t n)
+HD_NOINLINE static const uint8_t *product_init(struct product *p, const uint8_t *c,
+                                               uint32_t rows, uint32_t n)
 {
 	p->n = n;
 	p->c = c;
