@@ -142,6 +142,28 @@ static void print_reasons(const json_t *list)
 	}
 }
 
+/* What rounding to int8 costs, layer by layer; nothing for a report without it. */
+static void print_int8(const struct ctl *c, const json_t *o, const char *path)
+{
+	static const struct column columns[] = {
+		{ "LAYER", "layer", AS_TEXT }, { "SNR DB", "snr_db", AS_NUMBER },
+		{ "ALONE DB", "alone_db", AS_NUMBER }, { NULL, NULL, AS_TEXT } };
+	const json_t *int8 = value_at(o, path);
+	char rule[40], same[40], of[40], most[80];
+
+	if (!json_is_object(int8))
+		return;
+	value_text(int8, "calibration", AS_TEXT, rule, sizeof rule);
+	value_text(int8, "same", AS_INT, same, sizeof same);
+	value_text(int8, "compared", AS_INT, of, sizeof of);
+	value_text(int8, "hurts_most", AS_TEXT, most, sizeof most);
+	printf("%-12s %s, grid by %s; %s of %s windows keep their class; '%s' costs most\n\n", "int8",
+	       json_integer_value(json_object_get(int8, "tuned_epochs")) > 0 ? "trained for it"
+	                                                                     : "rounded after the fit",
+	       rule, same, of, most);
+	table_print(c, json_object_get(int8, "layers"), columns);
+}
+
 /* Ask for one thing; in JSON the answer is printed and *out stays NULL. */
 static int ask_one(struct ctl *c, const char *path, json_t **out)
 {
@@ -178,6 +200,7 @@ int run_model(struct ctl *c, const struct command *cmd, int argc, char **argv)
 		return code;
 	print_lines(o, lines);
 	print_reasons(value_at(o, "champion.report.gate.reasons"));
+	print_int8(c, o, "champion.report.int8");
 	versions = json_object_get(o, "versions");
 	if (json_array_size(versions) > 0) {
 		putchar('\n');
@@ -209,6 +232,7 @@ int run_job(struct ctl *c, const struct command *cmd, int argc, char **argv)
 	print_lines(o, lines);
 	print_plan(stdout, o);
 	print_progress(stdout, o);
+	print_int8(c, o, "report.int8");
 	json_decref(o);
 	return code;
 }

@@ -22,4 +22,6 @@ for n in 1 2; do
 	awk -F, '$5 > 0 && $4 == "-"' "$dir/pump-$n.truth" | grep -q . && fail "a window without an answer"
 	expect_equal "restarts of pump-$n" "$(ctl_json sources | jq ".[] | select(.name == \"pump-$n\") | .restarts")" 0
 done
+ctl model pump >"$dir/model.out"
+grep -q 'windows keep their class; .* costs most' "$dir/model.out" || { cat "$dir/model.out"; fail "honectl model and int8"; }
 stop
