@@ -70,6 +70,7 @@ static hn_status tune(struct fit *f, const struct hn_data *data, struct hn_err *
 	if (rc != HN_OK)
 		return rc;
 	cfg = tune_cfg(f, &fake);
+	memcpy(f->tuned, f->result.weights, f->net.n_weights * sizeof *f->tuned);
 	hn_arena_reset(&f->arena, f->fit_mark);
 	rc = hn_train_run(&(struct hn_train_job){ .cfg = &cfg, .data = data, .arena = &f->arena },
 	                  &f->result, err);

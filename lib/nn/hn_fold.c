@@ -122,33 +122,92 @@ hn_status hn_net_fold(const struct hn_net *net, const float *w, struct hn_net *f
 	return rc;
 }
 
-/* The convolution that stands for a norm, or the norm that became part of a product. */
-static void set_norm(const struct hn_layer *norm, const struct hn_layer *stands, const float *from,
-                     float *w)
-{
-	for (size_t c = 0; c < norm->out.ch; c++) {
-		const double line[2] = { stands ? (double)from[c] : 1.0,
-		                         stands ? (double)from[norm->out.ch + c] : 0.0 };
+/* --- and back --------------------------------------------------------------------------------- */
 
-		norm->type->set_line(norm, w, c, line);
+struct unfold {
+	const struct hn_net *net, *to;
+	const float *to_w;
+	float *w;
+};
+
+/* Layer i of net is layer k of the folded net, as itself or as a convolution in its place. */
+static bool stands(const struct hn_net *net, unsigned i, const struct hn_net *folded, unsigned k)
+{
+	const struct hn_layer *l = &net->layer[i], *to = &folded->layer[k];
+
+	return k < folded->n_layers && to->number == l->number &&
+	       (to->type == l->type || (l->type->line && to->type == &hn_layer_dwconv1d));
+}
+
+/* Channel c of all norms behind layer i of net that went into layer k of the folded net, as one. */
+static void norms_behind(const struct unfold *f, unsigned i, unsigned k, size_t c, double line[2])
+{
+	line[0] = 1;
+	line[1] = 0;
+	for (i++; i < f->net->n_layers && !stands(f->net, i, f->to, k + 1); i++) {
+		const struct hn_layer *l = &f->net->layer[i];
+		double one[2];
+
+		if (!l->type->line)
+			continue;                /* dropout */
+		l->type->line(l, f->w + l->w_at, c, one);
+		line[0] *= one[0];
+		line[1] = line[1] * one[0] + one[1];
+	}
+}
+
+/* A channel that its norms switch off cannot be found again: they let it pass from now on. */
+static void open_norms(const struct unfold *f, unsigned i, unsigned k, size_t c)
+{
+	for (i++; i < f->net->n_layers && !stands(f->net, i, f->to, k + 1); i++) {
+		const struct hn_layer *l = &f->net->layer[i];
+
+		if (l->type->line)
+			l->type->set_line(l, f->w + l->w_at, c, (const double[2]){ 1, 0 });
+	}
+}
+
+/* Weights of layer i so that with the norms behind it they are those of folded layer k. */
+static void unfold_layer(const struct unfold *f, unsigned i, unsigned k)
+{
+	const double least = 1e-6;
+	const struct hn_layer *l = &f->net->layer[i], *to = &f->to->layer[k];
+	const size_t out = to->out.ch, row = to->n_w / out - 1;
+	const float *from = f->to_w + to->w_at, *bias = from + out * row;
+	float *w = f->w + l->w_at;
+
+	for (size_t c = 0; c < out; c++) {
+		double by[2];
+
+		norms_behind(f, i, k, c, by);
+		if (fabs(by[0]) < least) {
+			open_norms(f, i, k, c);
+			norms_behind(f, i, k, c, by);
+		}
+		if (l->type->line)
+			l->type->set_line(l, w, c, (const double[2]){ (double)from[c] / by[0],
+			                  ((double)bias[c] - by[1]) / by[0] });
+		for (size_t j = 0; !l->type->line && j < row; j++)
+			w[c * row + j] = (float)((double)from[c * row + j] / by[0]);
+		if (!l->type->line)
+			w[out * row + c] = (float)(((double)bias[c] - by[1]) / by[0]);
 	}
 }
 
 void hn_net_unfold(const struct hn_net *net, const struct hn_net *folded, const float *folded_w,
                    float *w)
 {
+	const struct unfold f = { net, folded, folded_w, w };
 	unsigned k = 0;
 
 	for (unsigned i = 0; i < net->n_layers; i++) {
-		const struct hn_layer *l = &net->layer[i];
-		const struct hn_layer *to = k < folded->n_layers ? &folded->layer[k] : NULL;
-		const bool same = to && to->number == l->number &&
-		                  (to->type == l->type || (l->type->line && to->type == &hn_layer_dwconv1d));
-
-		if (l->type->line)
-			set_norm(l, same ? to : NULL, folded_w + (same ? to->w_at : 0), w + l->w_at);
-		else if (same)
-			memcpy(w + l->w_at, folded_w + to->w_at, l->n_w * sizeof *w);
-		k += same;
+		if (!stands(net, i, folded, k))
+			continue;
+		if (folded->layer[k].type->product)
+			unfold_layer(&f, i, k);
+		else if (net->layer[i].n_w)
+			memcpy(w + net->layer[i].w_at, folded_w + folded->layer[k].w_at,
+			       net->layer[i].n_w * sizeof *w);
+		k++;
 	}
 }

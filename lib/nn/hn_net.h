@@ -74,8 +74,8 @@ void hn_net_init(const struct hn_net *net, uint64_t seed, float *weights);
 hn_status hn_net_fold(const struct hn_net *net, const float *w, struct hn_net *folded,
                       float *folded_w, struct hn_err *err);
 
-/* Weights w (net->n_weights,) whose fold is folded_w (folded->n_weights,), up to rounding: a
- * batch_norm that went into a product becomes one that changes nothing. */
+/* Change w (net->n_weights,) so that its fold is folded_w (folded->n_weights,), up to rounding.
+ * The statistics in w stay: training may go on from there. */
 void hn_net_unfold(const struct hn_net *net, const struct hn_net *folded, const float *folded_w,
                    float *w);
 

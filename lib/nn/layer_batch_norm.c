@@ -146,15 +146,13 @@ static void batch_norm_line(const struct hn_layer *l, const float *w, size_t c, 
 	line[1] = (double)w[ch + c] - line[0] * (double)w[2 * ch + c];
 }
 
-/* With mean 0 and variance 1. */
+/* With the statistics as they are. */
 static void batch_norm_set_line(const struct hn_layer *l, float *w, size_t c, const double line[2])
 {
 	const size_t ch = l->in.ch;
 
-	w[c] = (float)(line[0] * sqrt(1.0 + (double)eps));
-	w[ch + c] = (float)line[1];
-	w[2 * ch + c] = 0;
-	w[3 * ch + c] = 1;
+	w[c] = (float)(line[0] * sqrt((double)w[3 * ch + c] + (double)eps));
+	w[ch + c] = (float)(line[1] + line[0] * (double)w[2 * ch + c]);
 }
 
 const struct hn_layer_type hn_layer_batch_norm = {

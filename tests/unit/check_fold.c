@@ -120,19 +120,28 @@ END_TEST
 START_TEST(unfolded_weights_fold_to_the_same_again)
 {
 	const struct hn_net net = parse(folds[_i].text);
-	static float again[W_MAX];
+	static float again[W_MAX], before[W_MAX];
 	struct hn_net folded;
 
 	random_weights(&net);
+	for (unsigned i = 0; i < net.n_layers; i++)      /* a channel that is switched off         */
+		if (net.layer[i].type->line)
+			w[net.layer[i].w_at] = 0;
+	memcpy(before, w, sizeof before);
 	ck_assert_int_eq(hn_net_fold(&net, w, &folded, folded_w, NULL), HN_OK);
-	for (uint32_t i = 0; i < net.n_weights; i++)
-		w[i] = NAN;
+	for (uint32_t i = 0; i < folded.n_weights; i++)
+		folded_w[i] += (float)(0.1 * hn_rng_normal(&rng));
 	hn_net_unfold(&net, &folded, folded_w, w);
 	ck_assert_int_eq(hn_net_fold(&net, w, &folded, again, NULL), HN_OK);
 	for (uint32_t i = 0; i < folded.n_weights; i++)
-		ck_assert_msg(fabsf(again[i] - folded_w[i]) <= 1e-6f * fabsf(folded_w[i]) + 1e-6f,
+		ck_assert_msg(fabsf(again[i] - folded_w[i]) <= 4e-6f * (1 + fabsf(folded_w[i])),
 		              "%s: weight %u: %g, not %g", folds[_i].text, i, (double)again[i],
 		              (double)folded_w[i]);
+	for (unsigned i = 0; i < net.n_layers; i++) {
+		const uint32_t n = net.layer[i].n_state, at = net.layer[i].w_at + net.layer[i].n_w - n;
+
+		ck_assert_mem_eq(w + at, before + at, n * sizeof *w);
+	}
 }
 END_TEST
 
