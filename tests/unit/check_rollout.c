@@ -19,8 +19,8 @@ static const struct hn_rollout_device looks[KINDS] = {
 	{ .place = HN_PLACE_WAITING, .tried = true },
 	{ .place = HN_PLACE_WAITING, .tried = true, .asleep = true, .asleep_s = 1 },
 	{ .place = HN_PLACE_UNDER_WAY, .left_s = 5 },
-	{ .place = HN_PLACE_UNDER_WAY, .asleep = true, .asleep_s = 1, .left_s = NAN },
-	{ .place = HN_PLACE_UNDER_WAY, .asleep = true, .asleep_s = WAIT_S, .left_s = NAN },
+	{ .place = HN_PLACE_UNDER_WAY, .asleep = true, .asleep_s = 1, .left_s = (double)NAN },
+	{ .place = HN_PLACE_UNDER_WAY, .asleep = true, .asleep_s = WAIT_S, .left_s = (double)NAN },
 	{ .place = HN_PLACE_CONFIRMED, .due = true },
 	{ .place = HN_PLACE_CONFIRMED, .due = true, .asleep = true, .asleep_s = WAIT_S },
 	{ .place = HN_PLACE_FAILED, .due = true },
@@ -255,7 +255,7 @@ START_TEST(the_forecast_runs_the_plan_forward)
 	ck_assert_double_eq(hn_rollout_eta(&one_by_one, dev, 5, 10, work), 24);
 	dev[3].asleep = true;
 	ck_assert_double_eq(hn_rollout_eta(&one_by_one, dev, 5, 10, work), 14);
-	eta = hn_rollout_eta(&one_by_one, dev, 5, NAN, work);
+	eta = hn_rollout_eta(&one_by_one, dev, 5, (double)NAN, work);
 	ck_assert(isnan(eta));
 }
 END_TEST
