@@ -13,6 +13,7 @@ struct loss_setting {
 	float y[OUT * LANES], t[OUT * LANES], dy[OUT * LANES], share[LANES], loss[LANES];
 	float work[(OUT + 2) * LANES], smoothing;
 	int32_t label[LANES];
+	const struct hn_kernels *kern;   /* NULL: the best                                         */
 	bool weighted, by_label;         /* classes have weights; no targets                       */
 };
 
@@ -21,7 +22,7 @@ static const float class_weight[OUT] = { 0.5f, 1, 2, 3, 0.25f };
 
 static void run_loss(const struct hn_loss_type *l, struct loss_setting *s, float *dy)
 {
-	l->run(&(struct hn_loss_pass){ .kern = hn_kernels_best(), .n = USED, .lanes = LANES,
+	l->run(&(struct hn_loss_pass){ .kern = s->kern ? s->kern : hn_kernels_best(), .n = USED, .lanes = LANES,
 	       .out_n = OUT, .y = s->y, .target = s->by_label ? NULL : s->t, .label = s->label,
 	       .share = s->share, .smoothing = s->smoothing, .loss = s->loss, .work = s->work, .dy = dy,
 	       .class_weight = s->weighted ? class_weight : NULL, .delta = (float)DELTA });
@@ -265,6 +266,52 @@ START_TEST(optimisers_follow_a_double_reference_for_1000_steps)
 }
 END_TEST
 
+/* Every loss, then every optimiser, into one array: what a level of the CPU computes. */
+static size_t compute(const struct hn_kernels *kern, float *out)
+{
+	enum { P = 101 };
+	struct loss_setting s;
+	float *const begin = out;
+
+	for (int k = 0; hn_losses[k]; k++, out += OUT * LANES + LANES) {
+		fill_loss(hn_losses[k], &s, 0.1f);
+		s.kern = kern;
+		run_loss(hn_losses[k], &s, s.dy);
+		memcpy(out, s.dy, sizeof s.dy);
+		memcpy(out + OUT * LANES, s.loss, sizeof s.loss);
+	}
+	for (int k = 0; hn_optims[k]; k++, out += 3 * P) {
+		struct hn_optim_part part[] = { { 1, 40, 0, 0 }, { 41, 60, 0, 0 } };
+		float g[P], *w = out;
+		struct hn_rng rng;
+
+		hn_rng_seed(&rng, 3);
+		memset(out, 0, 3 * P * sizeof *out);
+		for (int i = 0; i < P; i++)
+			g[i] = (float)hn_rng_normal(&rng);
+		for (uint64_t t = 1; t < 4; t++)
+			hn_optims[k]->step(&(struct hn_optim_step){
+				.kern = kern, .part = part, .n_parts = 2, .n = P, .step = t, .lr = 0.1f,
+				.weight_decay = 0.1f, .momentum = 0.9f, .scale = 1, .g = g, .w = w, .state = w + P });
+		ck_assert(w[0] == 0 && w[1] != 0);
+	}
+	return (size_t)(out - begin);
+}
+
+START_TEST(levels_with_fused_multiply_add_give_the_same_bits)
+{
+	static float a[4096], b[4096];
+	size_t n;
+
+	if (!hn_kernels_at(2))
+		return;
+	n = compute(hn_kernels_at(1), a);
+	ck_assert_uint_le(n, 4096);
+	ck_assert_uint_eq(compute(hn_kernels_at(2), b), n);
+	ck_assert_mem_eq(a, b, n * sizeof *a);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("loss");
@@ -275,6 +322,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_loss_without_gradient_is_the_same_loss);
 	tcase_add_test(t, a_nan_output_gives_a_nan_loss);
 	tcase_add_loop_test(t, optimisers_follow_a_double_reference_for_1000_steps, 0, 4);
+	tcase_add_test(t, levels_with_fused_multiply_add_give_the_same_bits);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -11,7 +11,7 @@
 #include "t_nets.h"
 #include "t_ref.h"
 
-enum { NETS = 300, LAYERS = 12, W_MAX = 2000, X_MAX = 36 * T_REF_N, OUT_MAX = 256, TRIED = 24 };
+enum { NETS = 300, LAYERS = 12, W_MAX = 2000, X_MAX = 36 * T_REF_N, OUT_MAX = 256, TRIED = 20 };
 
 static struct hn_arena arena;
 static struct t_random r;

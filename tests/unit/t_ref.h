@@ -7,7 +7,7 @@
 #include "hn_model.h"
 #include "hn_net.h"
 
-enum { T_REF_N = 16, T_REF_VALUES = 1024 };
+enum { T_REF_N = 40, T_REF_VALUES = 1024 };
 
 struct t_ref {
 	const struct hn_net *net;        /* tensors of T_REF_VALUES numbers at most            */
