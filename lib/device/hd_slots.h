@@ -35,6 +35,7 @@ struct hd_flash {
 	int  (*program)(void *ctx, uint32_t at, const void *buf, uint32_t n);
 	const uint8_t *(*map)(void *ctx, uint32_t at);           /* memory-mapped view, 4-byte aligned */
 	void (*barrier)(void *ctx);                              /* all programs are durable */
+	bool (*busy)(void *ctx);                                 /* NULL, but see hd_ram.h */
 	uint32_t sector;         /* erase size in bytes, a power of two, at least 4 records  */
 	uint32_t unit;           /* write size: 1, 2, 4, 8, 16 or 32 bytes                   */
 	uint32_t erase_us;       /* worst time of one erase                                  */

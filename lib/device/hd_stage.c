@@ -82,10 +82,16 @@ static bool may_erase(const struct hd_device *d, uint32_t idle_us)
 	return idle_us > d->flash->erase_us || (!d->cur && !d->want);
 }
 
+/* Slots in RAM: what was activated is not in flash yet. */
+static bool busy(const struct hd_device *d)
+{
+	return d->flash->busy && d->flash->busy(d->flash->ctx);
+}
+
 /* A journal record may need the erase of a journal page. */
 static bool may_note(const struct hd_device *d, uint32_t idle_us)
 {
-	return d->slots.journal_next != 0 || may_erase(d, idle_us);
+	return !busy(d) && (d->slots.journal_next != 0 || may_erase(d, idle_us));
 }
 
 /* Make `kind` of `slot` the state, for good. */
@@ -252,7 +258,8 @@ static bool erase_one(struct hd_device *d, uint32_t idle_us)
 	const struct hd_flash *f = d->flash;
 	uint32_t at = d->spare_at + d->erase_at;
 
-	if (d->erase_at >= d->erase_to || !may_erase(d, idle_us) || d->cur == &d->net[spare(d)])
+	if (d->erase_at >= d->erase_to || busy(d) || (!f->busy && !may_erase(d, idle_us))
+	    || d->cur == &d->net[spare(d)])
 		return false;
 	d->erase_at += f->sector;
 	if (f->erase(f->ctx, at) != 0)
@@ -318,7 +325,7 @@ static bool verify(struct hd_device *d, uint32_t idle_us)
 	} else if (d->vector <= hd_staged(d)[HD_AT_N_VECTORS]) {
 		rc = self_test(d, d->vector - 1u);
 	} else {
-		if (!may_note(d, idle_us))
+		if (!d->flash->busy && !may_note(d, idle_us))
 			return false;
 		rc = commit(d);
 	}
