@@ -92,9 +92,10 @@ $(CHECKS): $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libho
 $(B)/tests/unit/check_pump $(B)/tests/unit/check_app $(B)/tests/golden/check_golden_int8: $(call obj,$(wildcard firmware/common/*.c))
 
 # The long forms: minutes, not part of `check`.
+$(B)/tests/bench/bench_link: $(call obj,tests/bench/bench_delta.c)
 $(B)/tests/fault/powercut_campaign $(B)/tests/bench/bench_link: $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libhone.a
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_honed) $(LIBS_check)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS_honed) $(LIBS_check)
 .PHONY: powercut
 powercut:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/fault/powercut_campaign

@@ -214,8 +214,8 @@ static hn_status open_loop(struct honed *h, struct hn_err *err)
 	const struct monitor_deps md = { .db = h->db, .db_path = h->db_path, .conf = h->conf,
 		.journal = h->journal, .hooks = { .ctx = h, .on_episode = cycle_on_episode } };
 	const struct supervise_hooks jh = { .ctx = h, .on_result = cycle_on_result };
-	const struct deploy_hooks dh = { .ctx = h, .send = send_device, .blob = read_blob, .base = read_base,
-		.on_stranger = on_stranger, .account = link_account,
+	const struct deploy_hooks dh = { .ctx = h, .send = send_device, .blob = read_blob,
+		.base = read_base, .on_stranger = on_stranger, .account = link_account,
 		.on_prediction = intake_prediction,
 		.on_sketch = telemetry_sketch, .on_rollout = cycle_on_rollout };
 	hn_status rc = monitor_open(&h->monitor, &md, err);

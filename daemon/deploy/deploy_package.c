@@ -56,7 +56,8 @@ hn_status package_delta(struct package *p, const struct hn_package_spec *s,
                         const struct hn_model *base, const uint8_t *digest)
 {
 	struct hn_package_spec of = *s;
-	struct hn_package_out from, full = { .payload = p->payload, .len = p->full.len }, out = { .cap = 0 };
+	struct hn_package_out full = { .payload = p->payload, .len = p->full.len };
+	struct hn_package_out from, out = { .cap = 0 };
 	struct hd_package head;
 	hn_status rc;
 

@@ -1,5 +1,6 @@
-/* deploy_package.h - the package of a rollout for one device: the full set and, where the gateway
- * still has what the device runs and it is smaller, a delta from that.  Private to daemon/deploy. */
+/* deploy_package.h - the package of a rollout for one device; private to daemon/deploy.
+ *
+ * The full set and, where the gateway still has what the device runs, a delta from that. */
 #ifndef DEPLOY_PACKAGE_H
 #define DEPLOY_PACKAGE_H
 
