@@ -61,6 +61,16 @@ struct hn_taps hn_conv_taps(const struct hn_conv *g, size_t t)
 	return (struct hn_taps){ first, n < g->kernel - first ? n : g->kernel - first, (size_t)frame };
 }
 
+void hn_conv_span(const struct hn_conv *g, size_t first, size_t n, size_t *from, size_t *to)
+{
+	const long at = (long)(first * g->dilation) - g->pad, step = (long)g->stride;
+	const long room = (long)g->len - 1 - at - (long)((n - 1) * g->dilation);
+	const size_t end = room < 0 ? 0 : (size_t)(room / step) + 1;
+
+	*from = at < 0 ? (size_t)((step - 1 - at) / step) : 0;
+	*to = end < g->out_len ? end : g->out_len;
+}
+
 void hn_conv_init(const struct hn_layer *l, struct hn_fan of, double gain, struct hn_rng *rng,
                   float *w)
 {

@@ -24,6 +24,9 @@ bool hn_conv_whole(double v, double hi);
 struct hn_taps { size_t first, n, frame; };
 struct hn_taps hn_conv_taps(const struct hn_conv *g, size_t t);
 
+/* Output frames [from, to) for which taps [first, first + n), n >= 1, lie inside the window. */
+void hn_conv_span(const struct hn_conv *g, size_t first, size_t n, size_t *from, size_t *to);
+
 /* Uniform by fan in and out (hn_net_init); w [l->out.ch][fan_in], then the bias, zero. */
 struct hn_fan { size_t in, out; };
 void hn_conv_init(const struct hn_layer *l, struct hn_fan fan, double gain, struct hn_rng *rng,

@@ -7,7 +7,8 @@
  *
  * Frames lie one behind the other, so a run of taps of one output frame is one block of rows: each
  * output frame is one product without any copying (one for each tap when dilated).  Taps outside
- * the window are left out. */
+ * the window are left out.  On the way back one product gathers what an input frame gets from all
+ * taps, and one adds up the weights' gradient over some output frames. */
 #include "hn_conv.h"
 
 #include <math.h>
@@ -77,46 +78,83 @@ static void conv1d_forward(const struct hn_pass *p)
 	}
 }
 
-/* Sum of dy over frames and lanes. */
-static void bias_gradient(const struct hn_pass *p, const struct hn_conv *g, float *out)
+/* Gradient of the weights of some taps from `frames` output frames, `first` being the first of
+ * them, and added. */
+static void add_weights(const struct hn_pass *p, const struct hn_conv *g, struct hn_taps j,
+                        const size_t first_frames[2])
 {
-	float part[64];
+	p->kern->gemm(&(struct hn_gemm){
+		.m = g->out, .n = j.n * g->in, .k = p->lanes, .a = p->dy + first_frames[0] * g->out * p->lanes,
+		.rsa = p->lanes, .csa = 1, .b = p->rows + j.frame * g->in, .ldb = p->ld_rows,
+		.c = p->g + j.first * g->in, .ldc = g->kernel * g->in, .add = true,
+		.more = first_frames[1] - 1, .a_step = (ptrdiff_t)(g->out * p->lanes),
+		.b_step = (ptrdiff_t)(g->stride * g->in) });
+}
 
-	memset(out, 0, g->out * sizeof *out);
-	for (size_t t = 0; t < g->out_len; t++)
-		for (size_t o = 0; o < g->out; o += 64) {
-			const size_t n = g->out - o < 64 ? g->out - o : 64;
+/* Taps [first, first + n): frames where all of them lie inside the window, in groups that stay in
+ * the cache; then the frames at the edges. */
+static void block_weights(const struct hn_pass *p, const struct hn_conv *g, size_t first, size_t n)
+{
+	enum { COLUMNS = 128 };                  /* frames * lanes of one product */
+	const size_t group = p->lanes < COLUMNS ? COLUMNS / p->lanes : 1;
+	size_t from, to;
 
-			p->kern->row_sums(p->dy + (t * g->out + o) * p->lanes, n, p->lanes, part);
-			for (size_t i = 0; i < n; i++)
-				out[o + i] += part[i];
-		}
+	hn_conv_span(g, first, n, &from, &to);
+	for (size_t t = from; t < to; t += group) {
+		const size_t frame = t * g->stride + first * g->dilation - (size_t)g->pad;
+
+		add_weights(p, g, (struct hn_taps){ first, n, frame },
+		            (size_t[2]){ t, to - t < group ? to - t : group });
+	}
+	for (size_t t = 0; n > 1 && t < g->out_len; t++) {
+		const struct hn_taps j = hn_conv_taps(g, t);
+
+		if ((t < from || t >= to) && j.n)
+			add_weights(p, g, j, (size_t[2]){ t, 1 });
+	}
+}
+
+/* Gradient of input frame f: from every output frame that a tap reads it for, in one product. */
+static void frame_input(const struct hn_pass *p, const struct hn_conv *g, size_t f)
+{
+	const size_t row = g->kernel * g->in, block = g->in * p->lanes;
+	float *dx = p->dx + f * block;
+	size_t n = 0, first = 0, t = 0, step = 0, back = 0;
+
+	for (size_t j = 0; j < g->kernel; j++) {
+		const long at = (long)f + g->pad - (long)(j * g->dilation);
+
+		if (at < 0 || at % (long)g->stride || at / (long)g->stride >= (long)g->out_len)
+			continue;
+		step = n == 1 ? j - first : step;        /* the taps that fit are evenly apart */
+		back = n == 1 ? t - (size_t)at / g->stride : back;
+		first = n == 0 ? j : first;
+		t = n == 0 ? (size_t)at / g->stride : t;
+		n++;
+	}
+	if (n == 0)
+		memset(dx, 0, block * sizeof *dx);
+	else
+		p->kern->gemm(&(struct hn_gemm){
+			.m = g->in, .n = p->lanes, .k = g->out, .a = p->w + first * g->in, .rsa = 1,
+			.csa = row, .b = p->dy + t * g->out * p->lanes, .ldb = p->lanes, .c = dx,
+			.ldc = p->lanes, .more = n - 1, .a_step = (ptrdiff_t)(step * g->in),
+			.b_step = -(ptrdiff_t)(back * g->out * p->lanes) });
 }
 
 static void conv1d_backward(const struct hn_pass *p)
 {
 	const struct hn_conv g = geometry(p->l);
-	const size_t row = g.kernel * g.in, frames = g.len * g.in;
+	const size_t row = g.kernel * g.in, block = g.dilation > 1 ? 1 : g.kernel;
 
 	memset(p->g, 0, row * g.out * sizeof *p->g);
-	if (p->dx)
-		memset(p->dx, 0, frames * p->lanes * sizeof *p->dx);
-	for (size_t t = 0; t < g.out_len; t++) {
-		const float *dy = p->dy + t * g.out * p->lanes;
-
-		for (struct hn_taps j = next_taps(&g, t, 0); j.n; j = next_taps(&g, t, j.first + j.n)) {
-			p->kern->gemm(&(struct hn_gemm){
-				.m = g.out, .n = j.n * g.in, .k = p->lanes, .a = dy, .rsa = p->lanes, .csa = 1,
-				.b = p->rows + j.frame * g.in, .ldb = p->ld_rows, .c = p->g + j.first * g.in,
-				.ldc = row, .add = true });
-			if (p->dx)
-				p->kern->gemm(&(struct hn_gemm){
-					.m = j.n * g.in, .n = p->lanes, .k = g.out, .a = p->w + j.first * g.in,
-					.rsa = 1, .csa = row, .b = dy, .ldb = p->lanes,
-					.c = p->dx + j.frame * g.in * p->lanes, .ldc = p->lanes, .add = true });
-		}
-	}
-	bias_gradient(p, &g, p->g + row * g.out);
+	for (size_t j = 0; j < g.kernel; j += block)
+		block_weights(p, &g, j, block);
+	for (size_t o = 0; o < g.out; o++)
+		p->g[row * g.out + o] = p->kern->strip_sum(&(struct hn_strip_args){
+			.count = g.out_len, .n = p->lanes, .x = p->dy + o * p->lanes, .xs = g.out * p->lanes });
+	for (size_t f = 0; p->dx && f < g.len; f++)
+		frame_input(p, &g, f);
 }
 
 static size_t conv1d_image_bytes(const struct hn_layer *l)

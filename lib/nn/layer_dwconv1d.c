@@ -60,16 +60,6 @@ static void dwconv1d_forward(const struct hn_pass *p)
 	}
 }
 
-/* Output frames [from, to) for which tap j lies inside the window. */
-static void tap_range(const struct hn_conv *g, size_t j, size_t *from, size_t *to)
-{
-	const long at = (long)(j * g->dilation) - g->pad, step = (long)g->stride;
-	const long last = ((long)g->len - 1 - at) / step;        /* at <= len - 1 is tested below  */
-
-	*from = at < 0 ? (size_t)((step - 1 - at) / step) : 0;
-	*to = at >= (long)g->len ? 0 : (size_t)last + 1 < g->out_len ? (size_t)last + 1 : g->out_len;
-}
-
 /* dW[c][j] = sum over frames and lanes of dy x, db[c] that of dy. */
 static void weight_gradients(const struct hn_pass *p, const struct hn_conv *g)
 {
@@ -78,7 +68,7 @@ static void weight_gradients(const struct hn_pass *p, const struct hn_conv *g)
 	for (size_t j = 0; j < g->kernel; j++) {
 		size_t from, to;
 
-		tap_range(g, j, &from, &to);
+		hn_conv_span(g, j, 1, &from, &to);
 		for (size_t c = 0; c < g->in; c++)
 			p->g[c * g->kernel + j] = from >= to ? 0 : p->kern->strip_dot(&(struct hn_strip_args){
 				.count = to - from, .n = p->lanes, .xs = g->stride * block, .zs = block,
