@@ -313,6 +313,7 @@ START_TEST(training_for_int8_closes_half_of_the_gap_on_a_pump_with_knocks)
 	for (uint32_t i = 0; i < d.n_train; i += 40)
 		x[i * d.in + hn_rng_below(&rng, d.in)] *= 120;
 	close_the_gap(&d, "dense 32, tanh, dense 4");
+	close_the_gap(&d, "conv1d 8x5 stride 2, relu, dwconv1d 3 same, add 1, relu, gru 8, dense 4");
 }
 END_TEST
 
