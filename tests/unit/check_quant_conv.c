@@ -337,6 +337,40 @@ START_TEST(each_row_with_an_int8_form_has_all_of_it)
 }
 END_TEST
 
+/* The state is not rounded to int8 between frames: the error does not add up.  z near 1 holds the
+ * state for long: that is where int8 states stand still. */
+START_TEST(the_error_of_a_gru_does_not_grow_with_the_frames)
+{
+	static const uint16_t lens[] = { 4, 16, 64, 300 };
+	const struct hn_net_io io = { HN_REGRESS, lens[_i], CH, 16 };
+	const struct hn_scaler s = scaler(CH);
+	struct hn_agreement a;
+	struct hn_calib calib;
+	struct hn_net net;
+	struct hn_rng r;
+
+	ck_assert_int_eq(hn_net_parse(&net, "gru 16", &io, NULL), HN_OK);
+	for (int slow = 0; slow < 2; slow++) {
+		const struct hn_quant_cfg cfg = { .net = &net, .weights = weights, .scaler = &s };
+		float *bias = weights + 3 * 16 * (CH + 16);
+
+		hn_rng_seed(&r, SEED);
+		random_numbers(&r, &net);
+		for (int u = 16; slow && u < 32; u++)    /* z, about 0.98 */
+			bias[u] += 4;
+		for (size_t i = 0; i < RANDOM_N * hn_size(net.in); i++)
+			x[i] += 0.5f;
+		const uint32_t len = (uint32_t)quantise(&cfg, RANDOM_N, &calib);
+
+		ck_assert_int_eq(hn_agree(&(struct hn_agree_job){ &cfg, &calib, image, len, { x, RANDOM_N } },
+		                 &arena, &a), HN_OK);
+		printf("quant_conv: gru 16 over %u frames%s: %.1f dB\n", lens[_i], slow ? ", slow" : "",
+		       a.snr_db[0]);
+		ck_assert_double_gt(a.snr_db[0], 25);
+	}
+}
+END_TEST
+
 /* The row's usage with 4 for every number: "conv1d 4x4", "gru 4"; options left out. */
 static void example(const struct hn_layer_type *t, char *out)
 {
@@ -453,6 +487,7 @@ int main(void)
 	tcase_add_loop_test(t, raw_windows_give_the_same_class_as_float, 0, N_TEXTS);
 	tcase_add_test(t, random_nets_equal_the_formulas_and_keep_the_signal);
 	tcase_add_test(t, each_row_with_an_int8_form_has_all_of_it);
+	tcase_add_loop_test(t, the_error_of_a_gru_does_not_grow_with_the_frames, 0, 4);
 	tcase_add_test(t, each_row_with_an_int8_form_keeps_the_signal);
 	tcase_add_test(t, parameters_that_the_image_cannot_hold_are_refused_by_name);
 	tcase_add_test(t, fused_layers_do_not_appear_in_the_image);
