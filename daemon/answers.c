@@ -182,6 +182,30 @@ static hn_status retrain(void *ctx, const char *name, const char *actor, const c
 	return rc == HN_OK ? rc : hn_fail(err, rc, "%s", hn_status_text(rc));
 }
 
+static hn_status import(void *ctx, const char *name, const struct api_net_file *file, int64_t *id,
+                        struct hn_err *err)
+{
+	struct honed *h = ctx;
+	const int m = conf_model_find(h->conf, name);
+	hn_status rc;
+
+	if (m < 0)
+		return hn_fail(err, HN_ENOENT, "no model '%s'; see honectl models", name);
+	rc = cycle_import(h, m, file, id);
+	if (rc == HN_EBUSY)
+		return hn_fail(err, rc, "a job of model '%s' is queued or running; see honectl jobs", name);
+	return rc == HN_OK ? rc : hn_fail(err, rc, "%s", hn_status_text(rc));
+}
+
+static hn_status blob(void *ctx, int64_t version, const unsigned char **bytes, size_t *len,
+                      struct hn_err *err)
+{
+	const hn_status rc = registry_blob(((struct honed *)ctx)->registry, version, bytes, len);
+
+	return rc == HN_OK ? rc : hn_fail(err, rc, "no version %lld; see honectl model NAME",
+	                                  (long long)version);
+}
+
 static hn_status cancel(void *ctx, int64_t id, struct hn_err *err)
 {
 	const hn_status rc = supervise_cancel(((struct honed *)ctx)->supervise, id);
@@ -273,5 +297,6 @@ struct api_ops answers_ops(struct honed *h)
 		.jobs = jobs, .job = job, .devices = devices, .history = history,
 		.rollouts = rollouts, .streams = streams,
 		.sources = sources, .requests = requests, .retrain = retrain, .cancel = cancel,
-		.rollback = rollback, .rollout = rollout, .pull = pull, .label = label };
+		.rollback = rollback, .rollout = rollout, .pull = pull, .label = label, .import = import,
+		.blob = blob };
 }

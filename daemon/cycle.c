@@ -109,14 +109,22 @@ static int64_t regime_start(const struct honed *h, int model)
 	                                              : monitor_since(h->monitor, model);
 }
 
+static struct job_request request(const struct honed *h, int model, const char *actor,
+                                  const char *reason)
+{
+	const struct version *v = registry_champion(h->registry, model);
+
+	return (struct job_request){ .model = model, .champion = v ? v->id : 0,
+		.since_us = regime_start(h, model), .episode = h->cycle[model].episode,
+		.actor = actor, .reason = reason };
+}
+
 static hn_status start_job(struct honed *h, int model, const char *actor, const char *reason,
                            bool dry_run, int64_t *job)
 {
-	const struct version *v = registry_champion(h->registry, model);
-	const struct job_request q = { .model = model, .champion = v ? v->id : 0,
-		.since_us = regime_start(h, model), .episode = h->cycle[model].episode,
-		.actor = actor, .reason = reason, .dry_run = dry_run };
+	struct job_request q = request(h, model, actor, reason);
 
+	q.dry_run = dry_run;
 	store_flush(h->store);           /* what arrived before the job is part of its snapshot */
 	return supervise_start(h->supervise, &q, job);
 }
@@ -271,6 +279,22 @@ hn_status cycle_retrain(struct honed *h, int model, const char *actor, const cha
 	const hn_status rc = start_job(h, model, actor, reason, dry_run, job);
 
 	if (rc == HN_OK && !dry_run)
+		cycle_event(h, model, HN_POLICY_JOB_STARTED, 0);
+	cycle_hold(h);
+	return rc;
+}
+
+hn_status cycle_import(struct honed *h, int model, const struct api_net_file *file, int64_t *job)
+{
+	struct job_request q = request(h, model, file->actor, file->reason);
+	hn_status rc;
+
+	q.import = file->bytes;
+	q.import_len = file->len;
+	q.since_us = 1;                  /* compared on all windows that there are */
+	store_flush(h->store);
+	rc = supervise_start(h->supervise, &q, job);
+	if (rc == HN_OK)
 		cycle_event(h, model, HN_POLICY_JOB_STARTED, 0);
 	cycle_hold(h);
 	return rc;

@@ -179,6 +179,14 @@ static void refuse_same(struct hn_gate_result *g)
 	               "training again found nothing new");
 }
 
+/* There is nothing that the first version could be worse than, and who brings it knows it. */
+static void pass_first(struct hn_gate_result *g)
+{
+	g->pass = true;
+	g->n_reasons = 1;
+	(void)snprintf(g->reason[0], sizeof g->reason[0], "imported as the first version of the model");
+}
+
 static void gate(struct honed *h, const struct version *v)
 {
 	const struct version *champion = registry_champion(h->registry, v->model);
@@ -200,6 +208,8 @@ static void gate(struct honed *h, const struct version *v)
 	hn_gate_decide(&in, &cfg, &g);
 	if (champion && strcmp(champion->digest, v->digest) == 0)
 		refuse_same(&g);
+	else if (!champion && json_is_true(json_object_get(v->metrics, "imported")))
+		pass_first(&g);
 	o->accuracy = g.challenger;
 	d.reason = g.n_reasons ? g.reason[0] : "";
 	d.evidence = gate_json(&g);
@@ -233,7 +243,8 @@ void cycle_on_result(void *ctx, const struct job_result *r)
 {
 	struct honed *h = ctx;
 	const struct registry_new n = { .model = r->model, .parent = r->champion, .job = r->job,
-		.who = "hone-train", .why = "trained", .blob = r->candidate, .len = r->candidate_len,
+		.who = "hone-train", .why = json_is_true(json_object_get(r->report, "imported"))
+			? "imported" : "trained", .blob = r->candidate, .len = r->candidate_len,
 		.metrics = json_incref(r->report) };
 	hn_status rc;
 

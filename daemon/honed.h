@@ -116,6 +116,8 @@ void cycle_on_rollout(void *ctx, int model, int64_t rollout, int64_t version, bo
                       const char *why);
 hn_status cycle_retrain(struct honed *h, int model, const char *actor, const char *reason,
                         bool dry_run, int64_t *job);
+/* A job that takes a net from a file; the first version of a model needs no gate. */
+hn_status cycle_import(struct honed *h, int model, const struct api_net_file *file, int64_t *job);
 hn_status cycle_roll_back(struct honed *h, int model, const char *actor, const char *reason,
                           int64_t *version);
 /* Replays that wait for the loop are held while a job, a label or a decision is on its way. */

@@ -8,7 +8,7 @@ _honectl() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--socket|--url) where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i+1]}"); ((i++)) ;;
-		--reason|--who|--after|--until|--patience|-n) ((i++)) ;;
+		--reason|--who|--after|--until|--patience|--format|--name|-n|-o) ((i++)) ;;
 		-*) ;;
 		*) if [[ -z $cmd ]]; then cmd=${COMP_WORDS[i]}; else ((at++)); fi ;;
 		esac
@@ -20,6 +20,10 @@ _honectl() {
 	case $cmd:$at in
 	:*) words="$(honectl --list-commands 2>/dev/null) help --socket --url --patience --json --version --help" ;;
 	help:0) words=$(honectl --list-commands 2>/dev/null) ;;
+	model:0) words='export import --json --help' ;;
+	model:*) [[ $prev == -o || ${COMP_WORDS[*]} == *" import "* && $prev == import ]] &&
+		{ mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return; }
+		words='-o --format --int8 --name --wait --reason --json --help' ;;
 	retrain:*) words='--wait --dry-run --reason --json --help' ;;
 	rollback:*) words='--reason --json --help' ;;
 	events:*) words='-f --follow --until --after -n --json --help' ;;

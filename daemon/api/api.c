@@ -185,7 +185,7 @@ static bool origin_is_ours(const char *origin, const char *host)
 
 static void check_headers(struct api_request *q, const char *method)
 {
-	const char *host = header_of(q, "Host"), *type = header_of(q, "Content-Type");
+	const char *host = header_of(q, "Host");
 	const bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
 
 	if (q->port->tcp && !host_is_ours(host))
@@ -193,8 +193,20 @@ static void check_headers(struct api_request *q, const char *method)
 		               q->api->tcp_port);
 	if (!reads && !origin_is_ours(header_of(q, "Origin"), host))
 		request_refuse(q, MHD_HTTP_FORBIDDEN, "a page of another site may not do this");
-	if (strcmp(method, "POST") == 0 && type && strncasecmp(type, "application/json", 16) != 0)
-		request_refuse(q, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "the body has to be application/json");
+}
+
+static size_t body_max(const struct api_request *q)
+{
+	return route_takes_file(q) ? API_FILE_MAX : API_BODY_MAX;
+}
+
+static void check_type(struct api_request *q, const char *method)
+{
+	const char *type = header_of(q, "Content-Type");
+	const char *want = route_takes_file(q) ? "application/octet-stream" : "application/json";
+
+	if (strcmp(method, "POST") == 0 && type && strncasecmp(type, want, strlen(want)) != 0)
+		request_refuse(q, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "the body has to be %s", want);
 }
 
 /* Headers are here; the body is not.  False: the body is too long even to be skipped. */
@@ -208,19 +220,21 @@ static bool request_begin(struct api_request *q, const char *url, const char *me
 	check_headers(q, method);
 	if (!q->early)
 		route_find(q, method);
-	return !length || strtoull(length, NULL, 10) <= API_DRAIN_MAX;
+	if (!q->early)
+		check_type(q, method);
+	return !length || strtoull(length, NULL, 10) <= body_max(q) + API_DRAIN_MAX;
 }
 
-/* Keep up to API_BODY_MAX bytes; read the rest so that the sender gets to the answer. */
+/* Keep up to body_max bytes; read the rest so that the sender gets to the answer. */
 static enum MHD_Result request_body(struct api_request *q, const char *data, size_t *len)
 {
 	q->drained += *len;
-	if (q->drained > API_DRAIN_MAX)
+	if (q->drained > body_max(q) + API_DRAIN_MAX)
 		return MHD_NO;
-	if (q->drained > API_BODY_MAX)
+	if (q->drained > body_max(q))
 		q->too_large = true;
 	if (!q->early && !q->too_large && !q->body)
-		q->body = malloc(API_BODY_MAX);
+		q->body = malloc(body_max(q));
 	if (q->body && !q->too_large) {
 		memcpy(q->body + q->len, data, *len);
 		q->len += *len;
@@ -234,7 +248,8 @@ static enum MHD_Result answer(struct api_request *q)
 	struct api_reply r = { .status = 0 };
 
 	if (q->too_large)
-		reply_problem(&r, MHD_HTTP_CONTENT_TOO_LARGE, "a body may have %d bytes", API_BODY_MAX);
+		reply_problem(&r, MHD_HTTP_CONTENT_TOO_LARGE, "a body may have %zu bytes",
+		              body_max(q));
 	else if (q->early && q->early != MHD_HTTP_NO_CONTENT)
 		reply_problem(&r, q->early, "%s", q->why);
 	else if (q->early)

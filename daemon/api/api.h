@@ -14,6 +14,9 @@ struct api;
 
 struct api_label { const char *stream, *who; int64_t t0_us, t1_us; const char *text; /* class name or number */ };
 
+/* A file that a net is taken from; borrowed. */
+struct api_net_file { const void *bytes; size_t len; const char *actor, *reason; };
+
 /* Answers are new references; NULL = nothing by that name (404).  hn_status of a verb becomes the HTTP
  * status: HN_ENOENT 404, HN_EBUSY/HN_ESTATE 409, HN_ERANGE/HN_EFORMAT/HN_EINVAL 400, HN_EFULL 503. */
 struct api_ops {
@@ -40,6 +43,11 @@ struct api_ops {
 	                     struct hn_err *err);
 	/* Ask a device for its next `windows` raw. */
 	hn_status (*pull)(void *ctx, const char *device, int windows, const char *actor,
+	                  struct hn_err *err);
+	hn_status (*import)(void *ctx, const char *model, const struct api_net_file *file, int64_t *job,
+	                    struct hn_err *err);
+	/* Bytes of a version by its id (hn_model.h), borrowed until the next call. */
+	hn_status (*blob)(void *ctx, int64_t version, const unsigned char **bytes, size_t *len,
 	                  struct hn_err *err);
 	hn_status (*label)(void *ctx, const struct api_label *l, struct hn_err *err);
 };

@@ -1,7 +1,8 @@
 /* api_req.h - inside the API: a listener, a connection, a request, an answer.
  *
  *   api_listen.c  sockets          api.c        libmicrohttpd in our loop, connections, requests
- *   api_route.c   the route table  api_reply.c  answers      api_events.c  long poll and event stream */
+ *   api_route.c   the route table  api_reply.c  answers      api_events.c  long poll and event stream
+ *   api_file.c    bodies that are not JSON */
 #ifndef API_REQ_H
 #define API_REQ_H
 
@@ -18,7 +19,8 @@ enum {
 	API_IDLE_S = 30,         /* a connection without traffic is closed                     */
 	API_WAITERS = 32,        /* long polls and event streams; more get 503                 */
 	API_BODY_MAX = 65536,    /* bytes of a request's body; more get 413                    */
-	API_DRAIN_MAX = 1 << 20, /* a body up to this is read to its end before the 413        */
+	API_FILE_MAX = 4 << 20,  /* bytes of a body that is a file                             */
+	API_DRAIN_MAX = 1 << 20, /* so many bytes above the limit are read before the 413      */
 	API_URI_MAX = 1024,      /* bytes of path and query as they came; more get 414         */
 	API_HEADER_MEMORY = 16384,       /* request line and headers of one connection         */
 	API_PARAM_MAX = 96,      /* bytes of the name or id in a path, with the final 0        */
@@ -82,7 +84,7 @@ struct api_request {
 	char why[200];                   /* its sentence                                       */
 	char param[API_PARAM_MAX];
 	char path[API_URI_MAX + 1];
-	char *body;                      /* (len,) of API_BODY_MAX, owned                      */
+	char *body;                      /* (len,) of API_BODY_MAX or API_FILE_MAX, owned      */
 	size_t len, drained;
 
 	/* events */
@@ -151,8 +153,24 @@ enum MHD_Result reply_send(struct api_request *q, struct api_reply *r);
 /* Find the route of a request (q->path); fills route and param, or early and why. */
 void route_find(struct api_request *q, const char *method);
 
+/* The body of this request is a file, application/octet-stream, not JSON. */
+bool route_takes_file(const struct api_request *q);
+
 /* Methods of `path`, for Allow; "" when there are none. */
 void route_allow(const char *path, char *out, size_t cap);
+
+/* The number in the path; false: r says that there is no such `what`. */
+bool request_id(const struct api_request *q, struct api_reply *r, const char *what, int64_t *id);
+bool request_reason_fits(const char *reason, struct api_reply *r);
+
+/* A job was started, or why not. */
+void reply_job(struct api_request *q, struct api_reply *r, hn_status rc, int64_t id,
+               const struct hn_err *err);
+
+/* --- api_file.c --------------------------------------------------------------------------------- */
+
+void api_import(struct api_request *q, struct api_reply *r);
+void api_version(struct api_request *q, struct api_reply *r);
 
 /* --- api_events.c ------------------------------------------------------------------------------- */
 

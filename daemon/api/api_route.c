@@ -27,7 +27,7 @@ static json_t *body_object(const struct api_request *q, struct api_reply *r)
 	return NULL;
 }
 
-static bool reason_fits(const char *reason, struct api_reply *r)
+bool request_reason_fits(const char *reason, struct api_reply *r)
 {
 	if (strlen(reason) <= API_REASON_MAX)
 		return true;
@@ -35,7 +35,7 @@ static bool reason_fits(const char *reason, struct api_reply *r)
 	return false;
 }
 
-static bool id_of(const struct api_request *q, struct api_reply *r, int64_t *id)
+bool request_id(const struct api_request *q, struct api_reply *r, const char *what, int64_t *id)
 {
 	const size_t n = strspn(q->param, "0123456789");
 
@@ -43,7 +43,8 @@ static bool id_of(const struct api_request *q, struct api_reply *r, int64_t *id)
 		*id = strtoll(q->param, NULL, 10);
 		return true;
 	}
-	reply_problem(r, MHD_HTTP_NOT_FOUND, "no job '%s'; an id is a number", q->param);
+	reply_problem(r, MHD_HTTP_NOT_FOUND, "no %s '%s'; an id is a number", what,
+	              q->param);
 	return false;
 }
 
@@ -95,7 +96,7 @@ static void job(struct api_request *q, struct api_reply *r)
 	json_t *o;
 	int64_t id;
 
-	if (!id_of(q, r, &id))
+	if (!request_id(q, r, "job", &id))
 		return;
 	o = q->api->ops.job(q->api->ops.ctx, id);
 	if (o)
@@ -158,9 +159,24 @@ static void metrics(struct api_request *q, struct api_reply *r)
 
 /* --- verbs ----------------------------------------------------------------------------------------- */
 
+void reply_job(struct api_request *q, struct api_reply *r, hn_status rc, int64_t id,
+                      const struct hn_err *err)
+{
+	json_t *o;
+
+	if (rc != HN_OK) {
+		reply_status(r, rc, err);
+		return;
+	}
+	o = q->api->ops.job(q->api->ops.ctx, id);
+	reply_json(r, o ? o : json_pack("{sI}", "id", (json_int_t)id));
+	r->status = MHD_HTTP_ACCEPTED;
+	(void)snprintf(r->location, sizeof r->location, "/api/v1/jobs/%lld", (long long)id);
+}
+
 static void retrain(struct api_request *q, struct api_reply *r)
 {
-	json_t *body = body_object(q, r), *o;
+	json_t *body = body_object(q, r);
 	struct hn_err err = { .code = HN_OK };
 	const char *reason = "asked for by hand";
 	char actor[HN_NAME_MAX];
@@ -173,17 +189,10 @@ static void retrain(struct api_request *q, struct api_reply *r)
 		return;
 	if (json_unpack_ex(body, &e, JSON_STRICT, "{s?s s?b}", "reason", &reason, "dry_run", &dry_run) != 0) {
 		reply_problem(r, MHD_HTTP_BAD_REQUEST, "{reason: text, dry_run: true or false}: %s", e.text);
-	} else if (reason_fits(reason, r)) {
+	} else if (request_reason_fits(reason, r)) {
 		api_actor(q, actor, sizeof actor);
 		rc = q->api->ops.retrain(q->api->ops.ctx, q->param, actor, reason, dry_run != 0, &id, &err);
-		if (rc == HN_OK) {
-			o = q->api->ops.job(q->api->ops.ctx, id);
-			reply_json(r, o ? o : json_pack("{sI}", "id", (json_int_t)id));
-			r->status = MHD_HTTP_ACCEPTED;
-			(void)snprintf(r->location, sizeof r->location, "/api/v1/jobs/%lld", (long long)id);
-		} else {
-			reply_status(r, rc, &err);
-		}
+		reply_job(q, r, rc, id, &err);
 	}
 	json_decref(body);
 }
@@ -202,7 +211,7 @@ static void rollback(struct api_request *q, struct api_reply *r)
 		return;
 	if (json_unpack_ex(body, &e, JSON_STRICT, "{s?s}", "reason", &reason) != 0) {
 		reply_problem(r, MHD_HTTP_BAD_REQUEST, "{reason: text}: %s", e.text);
-	} else if (reason_fits(reason, r)) {
+	} else if (request_reason_fits(reason, r)) {
 		api_actor(q, actor, sizeof actor);
 		rc = q->api->ops.rollback(q->api->ops.ctx, q->param, actor, reason, &version, &err);
 		if (rc == HN_OK)
@@ -262,7 +271,7 @@ static void cancel(struct api_request *q, struct api_reply *r)
 	int64_t id;
 	hn_status rc;
 
-	if (!id_of(q, r, &id))
+	if (!request_id(q, r, "job", &id))
 		return;
 	rc = q->api->ops.cancel(q->api->ops.ctx, id, &err);
 	if (rc == HN_OK) {
@@ -351,6 +360,8 @@ static const struct api_route table[] = {
 { "POST",   "/api/v1/models/{}/rollout/pause",  rollout, "no further device starts" },
 { "POST",   "/api/v1/models/{}/rollout/resume", rollout, "go on with a paused rollout" },
 { "POST",   "/api/v1/models/{}/rollout/retry",  rollout, "try devices again that failed" },
+{ "POST",   "/api/v1/models/{}/import",     api_import, "a candidate from an .onnx or .tflite file" },
+{ "GET",    "/api/v1/versions/{}",          api_version, "the bytes of a version" },
 { "GET",    "/api/v1/jobs",                 jobs,       "training jobs, newest first" },
 { "GET",    "/api/v1/jobs/{}",              job,        "one job with progress and report" },
 { "DELETE", "/api/v1/jobs/{}",              cancel,     "cancel a job" },
@@ -370,11 +381,11 @@ enum { N_ROUTES = sizeof table / sizeof table[0] };
 static json_t *path_json(const char *path)
 {
 	const char *hole = strstr(path, "{}");
+	const bool id = strstr(path, "/jobs/") || strstr(path, "/versions/");
 
 	if (!hole)
 		return json_string(path);
-	return json_sprintf("%.*s{%s}%s", (int)(hole - path), path, strstr(path, "/jobs/") ? "id" : "name",
-	                    hole + 2);
+	return json_sprintf("%.*s{%s}%s", (int)(hole - path), path, id ? "id" : "name", hole + 2);
 }
 
 static void routes(struct api_request *q, struct api_reply *r)
@@ -419,6 +430,11 @@ void route_allow(const char *path, char *out, size_t cap)
 			                       strcmp(table[i].method, "GET") == 0 ? ", HEAD" : "");
 	if (at && at < cap)
 		(void)snprintf(out + at, cap - at, "OPTIONS");
+}
+
+bool route_takes_file(const struct api_request *q)
+{
+	return q->route && q->route->run == api_import;
 }
 
 void route_find(struct api_request *q, const char *method)

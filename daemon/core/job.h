@@ -12,6 +12,8 @@
  *                memory_max, checkpoint_s (seconds between two checkpoints),
  *                quantise (0 after the fit, 1 train on for int8) }
  *   dry_run    true: only the plan
+ *   import     { path, scale [], offset [] }: a net from this file instead of a fit; what the
+ *              channels' counts mean (optional)
  *   checkpoint path of the file that the fit is kept in, "" = none
  * From hone-train, on stdout, framed messages (proc.h) of these types and no others: */
 #ifndef JOB_H

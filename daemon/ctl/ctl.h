@@ -3,7 +3,8 @@
  *   main.c       options and the command table        ctl_http.c   asking the daemon
  *   ctl_table.c  aligned tables and values            ctl_list.c   commands that show
  *   ctl_events.c the journal                          ctl_verb.c   commands that change something
- *   ctl_retrain.c  retrain and its job                ctl_key.c    key files */
+ *   ctl_retrain.c  retrain and its job                ctl_key.c    key files
+ *   ctl_export.c   versions to and from files of other frameworks */
 #ifndef CTL_H
 #define CTL_H
 
@@ -25,14 +26,14 @@ enum {
 /* Options that a command may take; each is also the mask of those given. */
 enum {
 	OPT_WAIT = 1, OPT_DRY_RUN = 2, OPT_REASON = 4, OPT_FOLLOW = 8, OPT_AFTER = 16, OPT_NUMBER = 32,
-	OPT_WHO = 64, OPT_UNTIL = 128
+	OPT_WHO = 64, OPT_UNTIL = 128, OPT_FORMAT = 256, OPT_INT8 = 512, OPT_OUT = 1024, OPT_NAME = 2048
 };
 
 struct ctl {
 	const char *socket, *url;        /* url: NULL = over the socket                        */
 	bool json, colour;
 	unsigned given;                  /* OPT_*                                              */
-	const char *reason, *who, *until;
+	const char *reason, *who, *until, *format, *out, *name;
 	int patience_s;                  /* wait so long for the daemon to answer at all       */
 	long long after;
 	int number;
@@ -55,6 +56,10 @@ struct command {
 /* Ask; `body` (stolen, may be NULL) is sent as JSON.  Returns an exit code; not CTL_OK: the reason is on
  * stderr.  `*out`, when asked for, is a new reference. */
 int ctl_ask(struct ctl *c, const char *method, const char *path, json_t *body, json_t **out);
+
+/* The same with a file as the body. */
+struct ctl_file { const void *bytes; size_t len; };
+int ctl_send(struct ctl *c, const char *path, const struct ctl_file *file, json_t **out);
 
 /* "/api/v1/<collection>/<name escaped><tail>" into out. */
 void ctl_path(struct ctl *c, const char *collection, const char *name, const char *tail,
@@ -97,6 +102,8 @@ int run_job(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_metrics(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_events(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_retrain(struct ctl *c, const struct command *cmd, int argc, char **argv);
+int run_export(struct ctl *c, char **argv);
+int run_import(struct ctl *c, char **argv);
 int run_cancel(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_rollback(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_history(struct ctl *c, const struct command *cmd, int argc, char **argv);
@@ -104,6 +111,11 @@ int run_pull(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_rollout(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_label(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_key(struct ctl *c, const struct command *cmd, int argc, char **argv);
+
+/* A verb that starts a job: what the journal has before, with --wait; and, with the answer (stolen),
+ * what is said about the job, and with --wait its end. */
+int job_before(struct ctl *c);
+int job_started(struct ctl *c, const char *model, json_t *job);
 
 /* One line a plan or a step of progress of a job; nothing when there is none. */
 void print_plan(FILE *out, const json_t *job);

@@ -63,7 +63,9 @@ static int refused(const struct ctl *c, long status)
 	return status == 404 ? CTL_NOT_FOUND : CTL_REFUSED;
 }
 
-static bool set_up(struct ctl *c, const char *method, const char *url, const char *body,
+struct body { const char *type; const void *bytes; size_t len; };
+
+static bool set_up(struct ctl *c, const char *method, const char *url, const struct body *body,
                    struct curl_slist *headers)
 {
 	CURL *h = c->curl;
@@ -81,8 +83,10 @@ static bool set_up(struct ctl *c, const char *method, const char *url, const cha
 	bad |= curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
 	if (!c->url)
 		bad |= curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, c->socket);
-	if (body)
-		bad |= curl_easy_setopt(h, CURLOPT_POSTFIELDS, body);
+	if (body) {
+		bad |= curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE, (long)body->len);
+		bad |= curl_easy_setopt(h, CURLOPT_POSTFIELDS, body->bytes);
+	}
 	return bad == CURLE_OK;
 }
 
@@ -116,22 +120,21 @@ static CURLcode perform(struct ctl *c)
 	return rc;
 }
 
-int ctl_ask(struct ctl *c, const char *method, const char *path, json_t *body, json_t **out)
+static int ask(struct ctl *c, const char *method, const char *path, const struct body *body,
+               json_t **out)
 {
-	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	struct curl_slist *headers = text ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
+	struct curl_slist *headers = body ? curl_slist_append(NULL, body->type) : NULL;
 	char url[2048];
 	CURLcode rc;
 	int code;
 
-	json_decref(body);
 	if (!c->curl)
 		c->curl = curl_easy_init();
 	(void)snprintf(url, sizeof url, "%s%s", c->url ? c->url : "http://localhost", path);
 	c->answer_len = 0;
 	if (c->answer)
 		c->answer[0] = '\0';
-	if (!c->curl || (body && !text) || !set_up(c, method, url, text, headers)) {
+	if (!c->curl || (body && !headers) || !set_up(c, method, url, body, headers)) {
 		fputs("honectl: out of memory, or a libcurl without unix sockets\n", stderr);
 		code = CTL_REFUSED;
 	} else {
@@ -139,8 +142,29 @@ int ctl_ask(struct ctl *c, const char *method, const char *path, json_t *body, j
 		code = rc == CURLE_OK ? answered(c, out) : unreachable(c, rc);
 	}
 	curl_slist_free_all(headers);
+	return code;
+}
+
+int ctl_ask(struct ctl *c, const char *method, const char *path, json_t *body, json_t **out)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	const struct body b = { "Content-Type: application/json", text, text ? strlen(text) : 0 };
+	int code = CTL_REFUSED;
+
+	if (body && !text)
+		fputs("honectl: out of memory\n", stderr);
+	else
+		code = ask(c, method, path, text ? &b : NULL, out);
+	json_decref(body);
 	free(text);
 	return code;
+}
+
+int ctl_send(struct ctl *c, const char *path, const struct ctl_file *file, json_t **out)
+{
+	const struct body b = { "Content-Type: application/octet-stream", file->bytes, file->len };
+
+	return ask(c, "POST", path, &b, out);
 }
 
 void ctl_path(struct ctl *c, const char *collection, const char *name, const char *tail,

@@ -193,7 +193,14 @@ int run_model(struct ctl *c, const struct command *cmd, int argc, char **argv)
 	int code;
 
 	(void)cmd;
-	(void)argc;
+	if (argc == 2 && strcmp(argv[0], "export") == 0)
+		return run_export(c, argv + 1);
+	if (argc == 2 && strcmp(argv[0], "import") == 0)
+		return run_import(c, argv + 1);
+	if (argc == 2) {
+		fputs("honectl: model NAME, model export VERSION or model import FILE\n", stderr);
+		return CTL_USAGE;
+	}
 	ctl_path(c, "models", argv[0], "", path, sizeof path);
 	code = ask_one(c, path, &o);
 	if (!o)

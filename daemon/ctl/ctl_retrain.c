@@ -174,32 +174,41 @@ static int remember_last(struct ctl *c)
 	return code;
 }
 
+int job_before(struct ctl *c)
+{
+	return c->given & OPT_WAIT ? remember_last(c) : CTL_OK;
+}
+
+int job_started(struct ctl *c, const char *model, json_t *job)
+{
+	const json_int_t id = json_integer_value(json_object_get(job, "id"));
+	const bool wait = c->given & OPT_WAIT, dry = c->given & OPT_DRY_RUN;
+
+	json_decref(job);
+	if (c->json && !wait) {
+		ctl_print_answer(c);
+		return CTL_OK;
+	}
+	fprintf(c->json ? stderr : stdout, "job %lld of %s%s\nundo: honectl cancel %lld\n", (long long)id, model,
+	        dry ? " (dry run: only the plan)" : "", (long long)id);
+	if (wait)
+		return wait_for(c, id);
+	printf("follow: honectl job %lld\n", (long long)id);
+	return CTL_OK;
+}
+
 int run_retrain(struct ctl *c, const struct command *cmd, int argc, char **argv)
 {
-	const bool wait = c->given & OPT_WAIT, dry = c->given & OPT_DRY_RUN;
 	char path[400];
 	json_t *job = NULL;
-	json_int_t id;
-	int code = wait ? remember_last(c) : CTL_OK;
+	int code = job_before(c);
 
 	(void)cmd;
 	(void)argc;
 	if (code != CTL_OK)
 		return code;
 	ctl_path(c, "models", argv[0], "/retrain", path, sizeof path);
-	code = ctl_ask(c, "POST", path, json_pack("{sb ss*}", "dry_run", (int)dry, "reason", c->reason), &job);
-	if (code != CTL_OK)
-		return code;
-	id = json_integer_value(json_object_get(job, "id"));
-	json_decref(job);
-	if (c->json && !wait) {
-		ctl_print_answer(c);
-		return code;
-	}
-	fprintf(c->json ? stderr : stdout, "job %lld of %s%s\nundo: honectl cancel %lld\n", (long long)id, argv[0],
-	        dry ? " (dry run: only the plan)" : "", (long long)id);
-	if (wait)
-		return wait_for(c, id);
-	printf("follow: honectl job %lld\n", (long long)id);
-	return code;
+	code = ctl_ask(c, "POST", path, json_pack("{sb ss*}", "dry_run", (c->given & OPT_DRY_RUN) != 0,
+	               "reason", c->reason), &job);
+	return code == CTL_OK ? job_started(c, argv[0], job) : code;
 }

@@ -15,7 +15,20 @@ static const struct command commands[] = {
   "SCORE is the largest of the monitor's charts; 1 raises an alarm.\n"
   "Example:\n  honectl models --json | jq -r '.[].name'\n",
   0, 0, 0, run_list },
-{ "model", "NAME", "one model with its versions", "Example:\n  honectl model pump-state\n", 1, 1, 0, run_model },
+{ "model", "NAME | export VERSION -o FILE [--format F] [--int8] | import FILE --name MODEL [--wait]",
+  "one model with its versions; versions to and from files",
+  "export VERSION   write a version: MODEL (its champion), MODEL:NUMBER, or an id\n"
+  "  -o FILE        the file to write\n"
+  "  --format F     onnx or tflite; default: what the name of FILE ends with\n"
+  "  --int8         the numbers of the devices: .tflite int8, .onnx with QuantizeLinear\n"
+  "import FILE      a net of PyTorch or Keras (.onnx, .tflite) as a candidate of a model\n"
+  "  --name MODEL   the model whose candidate it is; its first version needs no gate\n"
+  "  --wait         show progress; ends with what the gate decided\n"
+  "  --reason TEXT  goes to the journal\n"
+  "Example:\n  honectl model pump-state\n"
+  "  honectl model export pump-state:3 -o pump.tflite --int8\n"
+  "  honectl model import pump.onnx --name pump-state --wait\n", 1, 2,
+  OPT_FORMAT | OPT_INT8 | OPT_OUT | OPT_NAME | OPT_WAIT | OPT_REASON, run_model },
 { "retrain", "MODEL [--wait] [--dry-run] [--reason TEXT]", "start a training job",
   "  --wait         show progress; ends with what the gate decided\n"
   "  --dry-run      only make the memory plan\n"
@@ -73,7 +86,8 @@ enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 /* Option letters of the command options, by the bit of their OPT_*. */
 static const struct { unsigned opt; const char *name; } option_names[] = {
 	{ OPT_WAIT, "--wait" }, { OPT_DRY_RUN, "--dry-run" }, { OPT_REASON, "--reason" }, { OPT_FOLLOW, "-f" },
-	{ OPT_UNTIL, "--until" }, { OPT_AFTER, "--after" }, { OPT_NUMBER, "-n" }, { OPT_WHO, "--who" } };
+	{ OPT_UNTIL, "--until" }, { OPT_AFTER, "--after" }, { OPT_NUMBER, "-n" }, { OPT_WHO, "--who" },
+	{ OPT_FORMAT, "--format" }, { OPT_INT8, "--int8" }, { OPT_OUT, "-o" }, { OPT_NAME, "--name" } };
 
 static void usage(FILE *out)
 {
@@ -126,6 +140,10 @@ static bool take(struct ctl *c, int k)
 	case 'r': c->given |= OPT_REASON; c->reason = optarg; break;
 	case 'W': c->given |= OPT_WHO; c->who = optarg; break;
 	case 'f': c->given |= OPT_FOLLOW; break;
+	case 'F': c->given |= OPT_FORMAT; c->format = optarg; break;
+	case '8': c->given |= OPT_INT8; break;
+	case 'o': c->given |= OPT_OUT; c->out = optarg; break;
+	case 'N': c->given |= OPT_NAME; c->name = optarg; break;
 	case 'U': c->given |= OPT_UNTIL; c->until = optarg; break;
 	case 'p':
 		c->patience_s = (int)number(optarg, 3600);
@@ -159,11 +177,13 @@ static int parse(struct ctl *c, int argc, char **argv, bool *help)
 		{ "dry-run", no_argument, NULL, 'd' }, { "reason", required_argument, NULL, 'r' },
 		{ "who", required_argument, NULL, 'W' }, { "follow", no_argument, NULL, 'f' },
 		{ "until", required_argument, NULL, 'U' }, { "patience", required_argument, NULL, 'p' },
+		{ "format", required_argument, NULL, 'F' }, { "int8", no_argument, NULL, '8' },
+		{ "output", required_argument, NULL, 'o' }, { "name", required_argument, NULL, 'N' },
 		{ "after", required_argument, NULL, 'a' }, { "list-commands", no_argument, NULL, 'L' },
 		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	int k;
 
-	while ((k = getopt_long(argc, argv, "fn:h", longs, NULL)) != -1) {
+	while ((k = getopt_long(argc, argv, "fn:o:h", longs, NULL)) != -1) {
 		if (k == 'V') {
 			puts("honectl " HONED_VERSION);
 			return CTL_OK;

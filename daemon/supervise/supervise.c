@@ -29,6 +29,7 @@ static void job_ended(struct supervise *s, struct job *j, const char *why)
 	char labels[80];
 
 	forget_checkpoint(s);
+	import_forget(s, j->id);
 	j->ended_us = clock_now_us();
 	j->state = why ? JOB_ERROR : JOB_DONE;
 	(void)snprintf(j->error, sizeof j->error, "%s", why ? why : "");
@@ -205,13 +206,14 @@ static json_t *spec(const struct supervise *s, const struct job *j)
 
 	for (int i = 0; i < m->n_streams; i++)
 		json_array_append_new(streams, json_string(m->streams[i]));
-	return json_pack("{sI ss ss sI ss si si si ss so sf sI sI sb ss so}",
+	return json_pack("{sI ss ss sI ss si si si ss so sf sI sI sb ss so so*}",
 		"job", (json_int_t)j->id, "model", m->name, "db", s->db_path,
 		"now_us", (json_int_t)j->started_us, "task", task_names[m->task],
 		"classes", m->n_classes, "window", m->window, "hop", m->hop, "network", m->network,
 		"streams", streams, "period_s", period(s, m), "since_us", (json_int_t)j->since_us,
 		"champion", (json_int_t)j->champion, "dry_run", (int)j->dry_run,
-		"checkpoint", m->train.checkpoint_s > 0 ? s->checkpoint : "", "train", train);
+		"checkpoint", m->train.checkpoint_s > 0 ? s->checkpoint : "", "train", train,
+		"import", import_spec(s, j));
 }
 
 /* hone-train: as configured, else beside our own binary, else where `make install` puts it. */
@@ -313,8 +315,11 @@ hn_status supervise_start(struct supervise *s, const struct job_request *q, int6
 		.dry_run = q->dry_run };
 	(void)snprintf(j->actor, sizeof j->actor, "%s", q->actor ? q->actor : "honed");
 	(void)snprintf(j->reason, sizeof j->reason, "%s", q->reason ? q->reason : "");
-	rc = job_save(s, j, true);
+	rc = q->import ? import_write(s, j->id, q) : HN_OK;
+	if (rc == HN_OK)
+		rc = job_save(s, j, true);
 	if (rc != HN_OK) {
+		import_forget(s, j->id);
 		job_clear(j);
 		s->n--;
 		return rc;

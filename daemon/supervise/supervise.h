@@ -2,7 +2,8 @@
  *
  * A job is a row before its process exists.  One whose trainer was killed, or that was queued or
  * running when honed died, is started again, a few times at most, and goes on from its checkpoint:
- * the file `<database>-checkpoint`.  The trainer never writes the database. */
+ * the file `<database>-checkpoint`.  The file that a net is imported from waits for its job in
+ * `<database>-import-<job>`.  The trainer never writes the database. */
 #ifndef SUPERVISE_H
 #define SUPERVISE_H
 
@@ -23,6 +24,8 @@ struct job_request {
 	int64_t episode;                 /* what caused it, 0 = none                             */
 	const char *actor, *reason;
 	bool dry_run;
+	const void *import;              /* (import_len,) a file to take the net from, or NULL   */
+	size_t import_len;
 };
 
 struct job_result {

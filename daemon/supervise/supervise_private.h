@@ -54,6 +54,11 @@ void job_save_or_say(struct supervise *s, const struct job *j);
 /* Rows of earlier runs into s, and the next free id. */
 hn_status jobs_load(struct supervise *s, struct hn_err *err);
 
+/* The file of an import: `<database>-import-<job>`; that it is there says that the job is one. */
+hn_status import_write(const struct supervise *s, int64_t job, const struct job_request *q);
+void import_forget(const struct supervise *s, int64_t job);
+json_t *import_spec(const struct supervise *s, const struct job *j);     /* NULL: not an import */
+
 /* In supervise.c. */
 void job_start_next(struct supervise *s);
 void job_failed(struct supervise *s, struct job *j, const char *why);

@@ -115,6 +115,10 @@ static hn_status run(const struct trainer_job *job, struct trainer_data *d,
 	if (rc == HN_OK && load_champion(job, r, champion) != HN_OK)
 		rc = hn_fail(err, HN_ENOENT, "version %lld is not in the database", (long long)job->champion);
 	store_reader_close(r);           /* no snapshot is held while the fit runs */
+	if (rc == HN_OK && job->import[0]) {
+		trainer_keep_close(&keep);
+		return trainer_import(job, d, champion, err);
+	}
 	if (rc == HN_OK)
 		rc = split(job, d, err);
 	if (rc == HN_OK)

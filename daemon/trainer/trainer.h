@@ -26,6 +26,10 @@ struct trainer_job {
 	int epochs, batch, patience, scaler_frames, schedule;
 	int quantise;                    /* enum trainer_quantise                                 */
 	bool dry_run;
+	/* a net from a file instead of a fit: path, "" = none; value = raw * scale + offset */
+	char import[CONF_TEXT_MAX + 32];
+	int n_units;
+	double unit_scale[128], unit_offset[128];
 	char checkpoint[CONF_TEXT_MAX + 16];     /* path, "" = none                           */
 	double checkpoint_s;
 };
@@ -72,6 +76,10 @@ void trainer_keep_step(struct trainer_keep *k, const struct hn_fit *fit, uint64_
 void trainer_keep_close(struct trainer_keep *k);
 
 struct trainer_champion { unsigned char *blob; size_t len; };  /* blob NULL: there is none   */
+
+/* From a file to candidate and report: the windows calibrate and compare. */
+hn_status trainer_import(const struct trainer_job *job, struct trainer_data *d,
+                         const struct trainer_champion *champion, struct hn_err *err);
 
 /* From windows to candidate and report. */
 hn_status trainer_fit(const struct trainer_job *job, const struct trainer_data *d,

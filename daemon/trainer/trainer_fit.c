@@ -75,7 +75,7 @@ static hn_status say_plan(struct fit *f, struct hn_err *err)
 
 /* --- data ------------------------------------------------------------------------------------- */
 
-static void count_parts(struct fit *f)
+void trainer_count(struct fit *f)
 {
 	memcpy(f->n, f->d->counts, sizeof f->n);
 	f->t0_us = INT64_MAX;
@@ -260,7 +260,7 @@ hn_status trainer_fit(const struct trainer_job *job, const struct trainer_data *
 	f->job = job;
 	f->d = d;
 	f->keep = keep;
-	count_parts(f);
+	trainer_count(f);
 	rc = open_net(f, err);
 	if (rc == HN_OK)
 		rc = make_plan(f, err);

@@ -32,6 +32,8 @@ struct fit {
 	float *tuned;                    /* (net.n_weights,) trained for int8                     */
 	size_t fit_mark;                 /* of the arena, before the fit                          */
 	uint32_t tuned_epochs;           /* trained for int8                                      */
+	const struct hn_calib *given;    /* grids of an imported file, or NULL                    */
+	bool imported;
 	struct hn_choice choice;
 	struct hn_hurts hurts;
 };
@@ -40,6 +42,9 @@ static inline size_t values_of(const struct fit *f)
 {
 	return (size_t)f->job->window * f->d->ch;
 }
+
+/* f->n of the windows' parts, and the span of their times. */
+void trainer_count(struct fit *f);
 
 /* Champion and challenger over the held-back windows, both as int8 images, exactly as a device
  * runs them; then the challenger in float32. */

@@ -108,13 +108,17 @@ hn_status trainer_int8(struct fit *f, const struct hn_data *data, struct hn_err 
 	const struct hn_quant_cfg q = quant_cfg(f);
 	hn_status rc = hn_net_fold(&f->net, f->result.weights, &f->folded, f->folded_w, err);
 
-	if (rc == HN_OK)
+	if (rc == HN_OK && f->given)
+		f->choice.calib = *f->given;
+	else if (rc == HN_OK)
 		rc = hn_calib_choose(&q, all, &f->arena, &f->choice, err);
 	if (rc == HN_OK && f->job->quantise == TRAINER_QAT)
 		rc = tune(f, data, err);
 	if (rc == HN_OK)
 		rc = write_version(f, &q, err);
-	if (rc == HN_OK && f->tuned_epochs > 0)
+	if (all.n == 0)                  /* an imported file with grids, before any frame came */
+		return rc;
+	if (rc == HN_OK && (f->tuned_epochs > 0 || f->given))
 		rc = hn_agree(&(struct hn_agree_job){ &q, &f->choice.calib, f->image,
 		              (uint32_t)f->image_len, all }, &f->arena, &f->choice.agreement);
 	if (rc == HN_OK)

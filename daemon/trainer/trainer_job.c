@@ -27,6 +27,27 @@ static hn_status read_streams(struct trainer_job *job, const json_t *list, struc
 	return job->n_streams ? HN_OK : hn_fail(err, HN_EFORMAT, "job: no stream");
 }
 
+/* import: { path, scale: [], offset: [] } */
+static hn_status read_import(struct trainer_job *job, json_t *o, struct hn_err *err)
+{
+	json_t *scale = NULL, *offset = NULL;
+	const char *path = NULL;
+
+	if (!o)
+		return HN_OK;
+	if (json_unpack(o, "{ss so so}", "path", &path, "scale", &scale, "offset", &offset) != 0 ||
+	    json_array_size(scale) != json_array_size(offset) || json_array_size(scale) > 128)
+		return hn_fail(err, HN_EFORMAT, "job: import");
+	for (size_t i = 0; i < json_array_size(scale); i++) {
+		job->unit_scale[i] = json_number_value(json_array_get(scale, i));
+		job->unit_offset[i] = json_number_value(json_array_get(offset, i));
+		if (!(job->unit_scale[i] > 0))
+			return hn_fail(err, HN_ERANGE, "job: import: scale of channel %zu", i);
+	}
+	job->n_units = (int)json_array_size(scale);
+	return text(job->import, sizeof job->import, path, "import.path", err);
+}
+
 static hn_status check(const struct trainer_job *job, struct hn_err *err)
 {
 	if (job->classes < 0 || job->classes > HN_CLASSES_MAX || job->window < 1 || job->window > 4096 ||
@@ -44,7 +65,7 @@ static hn_status check(const struct trainer_job *job, struct hn_err *err)
 hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err)
 {
 	json_error_t je;
-	json_t *o = json_loadf(in, JSON_DISABLE_EOF_CHECK, &je), *streams = NULL;
+	json_t *o = json_loadf(in, JSON_DISABLE_EOF_CHECK, &je), *streams = NULL, *import = NULL;
 	const char *model = NULL, *db = NULL, *net = NULL, *task = NULL, *checkpoint = "";
 	json_int_t id = 0, now = 0, since = 0, champion = 0, seed = 1, memory = 0;
 	int dry = 0;
@@ -53,12 +74,12 @@ hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err
 	if (!o)
 		return hn_fail(err, HN_EFORMAT, "job: %s at line %d (one JSON object is expected on stdin)",
 		               je.text, je.line);
-	if (json_unpack_ex(o, &je, 0, "{sI ss ss sI ss si si si ss so sF s?I sI s?b s?s "
+	if (json_unpack_ex(o, &je, 0, "{sI ss ss sI ss si si si ss so sF s?I sI s?b s?s s?o "
 		"s{si si si sI sF sF sF sF s?F s?F s?i s?i sI s?F s?i}}",
 		"job", &id, "model", &model, "db", &db, "now_us", &now, "task", &task, "classes", &job->classes,
 		"window", &job->window, "hop", &job->hop, "network", &net, "streams", &streams,
 		"period_s", &job->period_s, "since_us", &since, "champion", &champion, "dry_run", &dry,
-		"checkpoint", &checkpoint, "train",
+		"checkpoint", &checkpoint, "import", &import, "train",
 		"epochs", &job->epochs, "batch", &job->batch, "patience", &job->patience, "seed", &seed,
 		"rate", &job->rate, "weight_decay", &job->weight_decay, "smoothing", &job->smoothing,
 		"holdout", &job->holdout, "holdout_recent", &job->holdout_recent, "recent_share",
@@ -86,6 +107,8 @@ hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err
 		rc = hn_fail(err, HN_EFORMAT, "job: unknown task '%s'", task);
 	if (rc == HN_OK)
 		rc = read_streams(job, streams, err);
+	if (rc == HN_OK)
+		rc = read_import(job, import, err);
 	if (rc == HN_OK)
 		rc = check(job, err);
 	json_decref(o);

@@ -49,9 +49,10 @@ static json_t *confusion_json(const struct fit *f)
 void trainer_report(const struct fit *f, double seconds)
 {
 	char hash[17];
+	json_t *o;
 
 	label_hash(f, hash);
-	trainer_say_json(JOB_REPORT, json_pack("{s{so so} sb si si si so s{si si si si si} "
+	o = json_pack("{s{so so} sb si si si so s{si si si si si} "
 		"si ss sI sI sI sI si si sf sf sf sf sI so}",
 		"sets", "recent", tally_json(&f->recent), "kept", tally_json(&f->kept),
 		"recent_trained", (int)(f->job->holdout_recent == 0),
@@ -64,5 +65,8 @@ void trainer_report(const struct fit *f, double seconds)
 		"best_epoch", (int)f->result.best_epoch, "loss", f->result.train_loss,
 		"valid_loss", isfinite(f->result.valid_loss) ? f->result.valid_loss : 0.0,
 		"gradient_norm", f->result.grad_norm_max, "seconds", seconds, "seed", (json_int_t)f->job->seed,
-		"int8", trainer_int8_json(f)));
+		"int8", trainer_int8_json(f));
+	if (o && f->imported)
+		json_object_set_new(o, "imported", json_true());
+	trainer_say_json(JOB_REPORT, o);
 }

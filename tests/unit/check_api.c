@@ -47,10 +47,11 @@ START_TEST(every_route_of_the_table_answers_and_has_a_help_text)
 	ck_assert_uint_ge(json_array_size(all), 19);
 	json_array_foreach(all, i, r) {
 		const bool posts_label = strcmp(text_of(r, "path"), "/api/v1/labels") == 0;
+		const char *body = posts_label ? label : strstr(text_of(r, "path"), "/import") ? "file" : "";
 		int status;
 
 		filled(text_of(r, "path"), path, sizeof path);
-		status = ask(text_of(r, "method"), path, "", posts_label ? label : "");
+		status = ask(text_of(r, "method"), path, "", body);
 		ck_assert_msg(status == 200 || status == 202, "%s %s: %.200s", text_of(r, "method"), path,
 		              answer);
 		ck_assert_ptr_nonnull(strstr(answer, "Content-Type: "));
@@ -171,6 +172,12 @@ static const struct {
 	{ "DELETE", "/api/v1/jobs/1", "Origin: null\r\n", "", 403, "site" },
 	{ "POST", "/api/v1/models/busy/retrain", "", "{}", 409, "queued or running" },
 	{ "POST", "/api/v1/models/other/retrain", "", "{}", 404, "no model" },
+	{ "POST", "/api/v1/models/pump-state/import", "Content-Type: application/json\r\n", "{}", 415,
+		"octet-stream" },
+	{ "POST", "/api/v1/models/pump-state/import", "", "", 400, ".onnx" },
+	{ "POST", "/api/v1/models/other/import", "", "x", 404, "no model" },
+	{ "GET", "/api/v1/versions/12", "", "", 404, "no version" },
+	{ "GET", "/api/v1/versions/x", "", "", 404, "no version" },
 	{ "POST", "/api/v1/models/busy/rollback", "", "{}", 409, "no earlier version" },
 	{ "POST", "/api/v1/models/pump-state/rollback", "", "{\"why\":\"\"}", 400, "why" },
 	{ "POST", "/api/v1/models/busy/rollout/pause", "", "{}", 409, "is done" },
@@ -312,6 +319,18 @@ START_TEST(retrain_answers_202_with_a_job_to_follow_and_knows_who_asked)
 }
 END_TEST
 
+START_TEST(a_file_comes_in_as_it_is_and_a_version_goes_out_as_it_is)
+{
+	ck_assert_int_eq(ask("POST", "/api/v1/models/pump-state/import?reason=from%20torch",
+	                     "Content-Type: application/octet-stream\r\n", "any bytes"), 202);
+	ck_assert_str_eq(fake.reason, "from torch");
+	ck_assert_uint_eq(fake.n_imported, 9);
+	ck_assert_int_eq(ask("GET", "/api/v1/versions/11", "", ""), 200);
+	ck_assert_ptr_nonnull(strstr(answer, "Content-Length: 6\r\n"));
+	ck_assert_ptr_nonnull(strstr(answer, "application/octet-stream"));
+}
+END_TEST
+
 START_TEST(the_last_word_of_the_path_steers_the_rollout)
 {
 	static const char *const verbs[] = { "pause", "resume", "retry" };
@@ -370,6 +389,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_path_that_is_too_long_is_refused);
 	tcase_add_test(t, garbage_is_survived);
 	tcase_add_test(t, retrain_answers_202_with_a_job_to_follow_and_knows_who_asked);
+	tcase_add_test(t, a_file_comes_in_as_it_is_and_a_version_goes_out_as_it_is);
 	tcase_add_test(t, the_last_word_of_the_path_steers_the_rollout);
 	tcase_add_test(t, a_label_takes_rfc_3339_or_microseconds_and_a_class_or_a_number);
 	tcase_add_test(t, readyz_says_503_while_the_daemon_stops);

@@ -17,6 +17,7 @@ struct t_api {
 	bool dry_run, ended;
 	char actor[HN_NAME_MAX], reason[256], last_label[64], who[HN_NAME_MAX];
 	int64_t t0_us, t1_us;
+	size_t n_imported;
 };
 
 static inline bool t_ready(void *ctx, const char **why)
@@ -190,6 +191,31 @@ static inline hn_status t_cancel(void *ctx, int64_t job, struct hn_err *err)
 	return HN_OK;
 }
 
+static inline hn_status t_import(void *ctx, const char *model, const struct api_net_file *f,
+                                 int64_t *job, struct hn_err *err)
+{
+	struct t_api *t = ctx;
+
+	if (strcmp(model, "pump-state") != 0)
+		return hn_fail(err, HN_ENOENT, "no model '%s'; see honectl models", model);
+	(void)snprintf(t->actor, sizeof t->actor, "%s", f->actor);
+	(void)snprintf(t->reason, sizeof t->reason, "%s", f->reason);
+	t->n_imported = f->len;
+	*job = 99;               /* one that nobody asks about */
+	return HN_OK;
+}
+
+static inline hn_status t_blob(void *ctx, int64_t version, const unsigned char **bytes, size_t *len,
+                               struct hn_err *err)
+{
+	(void)ctx;
+	if (version != 1 && version != 11)
+		return hn_fail(err, HN_ENOENT, "no version %lld", (long long)version);
+	*bytes = (const unsigned char *)"\0bytes";
+	*len = 6;
+	return HN_OK;
+}
+
 static inline hn_status t_rollback(void *ctx, const char *model, const char *actor,
                                    const char *reason, int64_t *version, struct hn_err *err)
 {
@@ -253,6 +279,7 @@ static inline struct api_ops t_api_ops(struct t_api *t)
 		.model = t_model, .jobs = t_jobs, .job = t_job, .devices = t_devices, .rollouts = t_rollouts,
 		.history = t_history, .rollout = t_rollout, .pull = t_pull,
 		.streams = t_streams, .sources = t_sources, .requests = t_requests, .retrain = t_retrain,
-		.cancel = t_cancel, .rollback = t_rollback, .label = t_label };
+		.cancel = t_cancel, .rollback = t_rollback, .import = t_import,
+		.blob = t_blob, .label = t_label };
 }
 #endif
