@@ -51,7 +51,16 @@ struct conf_model {
 	struct {
 		int    epochs, batch, patience;
 		int64_t seed;
+		int    loss, optimiser;  /* loss: 0 that of the task, else i - 1 of hn_losses; hn_optims */
+		double momentum, delta;  /* sgd; huber                                         */
 		int    schedule;         /* enum hn_schedule                                   */
+		double decay;            /* step, plateau: factor                              */
+		int    decay_epochs, warmup;
+		double ema, clip;        /* average of the weights; largest gradient norm      */
+		int    update;           /* enum hn_update                                     */
+		int    last_layers;
+		double anchor;           /* pull towards the champion                          */
+		double wire_max;         /* sparse: bytes of the delta                         */
 		int    quantise;         /* 0 round after the fit, 1 train on for int8         */
 		double rate, weight_decay, smoothing;
 		double holdout;          /* share of labelled windows held back for the gate   */
@@ -135,6 +144,7 @@ enum conf_type {
 	CONF_DRIVER                      /* int: index of a source driver, whose rows then hold
 	                                  * too; off_count = offset of the driver's settings   */
 };
+enum { CONF_ROWS_MAX = 128 };    /* of one table                                           */
 enum {
 	CONF_RELOAD = 1,                 /* takes effect without a restart                     */
 	CONF_SECRET = 2,                 /* never printed                                      */

@@ -15,7 +15,7 @@ enum { KEY_MAX = 64, PATH_MAX_BYTES = 96, STACK_MAX = CONF_DEPTH_MAX + 1 };
 struct scope {
 	const struct conf_row *rows, *driver_rows;       /* driver_rows: NULL = none           */
 	unsigned char *base, *settings;
-	uint64_t seen, driver_seen;                      /* a bit a row                        */
+	bool seen[CONF_ROWS_MAX], driver_seen[CONF_ROWS_MAX];    /* by row                     */
 	bool lenient;                                    /* driver unknown: judge no key       */
 };
 
@@ -102,10 +102,10 @@ static void see(struct scope *s, const struct conf_row *r)
 {
 	for (size_t i = 0; s->rows[i].key; i++)
 		if (r == &s->rows[i])
-			s->seen |= UINT64_C(1) << i;
+			s->seen[i] = true;
 	for (size_t i = 0; s->driver_rows && s->driver_rows[i].key; i++)
 		if (r == &s->driver_rows[i])
-			s->driver_seen |= UINT64_C(1) << i;
+			s->driver_seen[i] = true;
 }
 
 static void unknown_key(struct binder *b, const struct frame *f, const struct conf_node *n)
@@ -263,12 +263,12 @@ static void open_item(struct binder *b, int node)
 }
 
 static void missing(struct binder *b, const struct frame *f, const struct conf_row *rows,
-                    uint64_t seen)
+                    const bool *seen)
 {
 	char hint[CONF_SAY_MAX], in[PATH_MAX_BYTES + 8];
 
 	for (const struct conf_row *r = rows; r && r->key; r++) {
-		if (!(r->flags & CONF_REQUIRED) || seen >> (r - rows) & 1)
+		if (!(r->flags & CONF_REQUIRED) || seen[r - rows])
 			continue;
 		conf_hint_row(r, NULL, hint);
 		conf_diag_add(b->diag, &node_at(b, f->node)->at, hint, "'%s' is missing%s", r->key,

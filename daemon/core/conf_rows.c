@@ -10,7 +10,12 @@ static const char *const task_names[] = { "classify", "regress", "autoencode", "
 _Static_assert(HN_CLASSIFY == 0 && HN_REGRESS == 1 && HN_AUTOENCODE == 2 && HN_FORECAST == 3,
                "task_names follows enum hn_task");
 static const char *const mode_names[] = { "auto", "advise", "manual", NULL };
-static const char *const schedule_names[] = { "constant", "cosine", NULL };
+/* tests/unit/check_conf_train.c compares these with their tables in lib. */
+static const char *const schedule_names[] = { "constant", "cosine", "step", "plateau", NULL };
+static const char *const update_names[] = { "full", "last", "biases", "sparse", "scaler", NULL };
+static const char *const loss_names[] = { "auto", "cross_entropy", "mse", "huber",
+	"binary_cross_entropy", NULL };
+static const char *const optimiser_names[] = { "adam", "adamw", "sgd", NULL };
 static const char *const quantise_names[] = { "ptq", "qat", NULL };
 static const char *const telemetry_names[] = { "raw", "sketch", "exception", NULL };
 static const char *const ask_names[] = { "episode", "stream", NULL };
@@ -82,11 +87,41 @@ INT  ("train.patience",     train.patience, "8", 0, 10000, "epochs", CONF_RELOAD
 INT  ("train.seed",         train.seed, "1", 0, 9007199254740991.0, "", CONF_RELOAD,
      "same seed and data, same weights"),
 REAL ("train.rate",         train.rate, "0.001", 1e-8, 10, "", CONF_RELOAD,
-     "learning rate of Adam"),
+     "learning rate"),
+ENUM ("train.loss",         train.loss, "auto", loss_names, CONF_RELOAD,
+     "what is made small; auto: cross_entropy to classify, mse otherwise"),
+REAL ("train.delta",        train.delta, "1", 1e-9, 1e9, "", CONF_RELOAD,
+     "huber: errors from here on count linearly"),
+ENUM ("train.optimiser",    train.optimiser, "adamw", optimiser_names, CONF_RELOAD,
+     "how the weights follow the gradient; adamw takes weight_decay out of it"),
+REAL ("train.momentum",     train.momentum, "0.9", 0, 0.999, "", CONF_RELOAD,
+     "sgd: share of the last step that is kept"),
 ENUM ("train.schedule",     train.schedule, "constant", schedule_names, CONF_RELOAD,
-     "rate over the run: constant, or cosine down to 5 % after the first third"),
+     "rate over the run: constant; cosine down to 5 % after the first third; step: times decay "
+     "every decay_epochs; plateau: times decay after decay_epochs without improvement"),
+REAL ("train.decay",        train.decay, "0.5", 0.001, 1, "", CONF_RELOAD,
+     "step and plateau: factor of the rate"),
+INT  ("train.decay_epochs", train.decay_epochs, "10", 1, 10000, "epochs", CONF_RELOAD,
+     "step and plateau: epochs"),
+INT  ("train.warmup",       train.warmup, "0", 0, 1000000, "steps", CONF_RELOAD,
+     "steps over which the rate rises from 0"),
+REAL ("train.ema",          train.ema, "0", 0, 0.9999, "", CONF_RELOAD,
+     "exponential average of the weights, which is evaluated and becomes the version: share that "
+     "one step keeps; 0 = none"),
+REAL ("train.clip",         train.clip, "0", 0, 1e9, "", CONF_RELOAD,
+     "largest norm of a gradient, longer ones are shortened; 0 = no limit"),
 REAL ("train.weight_decay", train.weight_decay, "0", 0, 1, "", CONF_RELOAD,
      "pull of the weights towards 0"),
+ENUM ("train.update",       train.update, "full", update_names, CONF_RELOAD,
+     "what a job changes: full begins with fresh weights; the others begin with the champion's and "
+     "change the last layers, the biases, few weights on its int8 grid, or only the input scaler. "
+     "Without a champion of the same network: full"),
+INT  ("train.last_layers",  train.last_layers, "1", 1, 24, "layers", CONF_RELOAD,
+     "update last: layers with weights, counted from the end"),
+REAL ("train.anchor",       train.anchor, "0", 0, 1000, "", CONF_RELOAD,
+     "pull of the weights towards the champion's, which a job with an anchor begins with"),
+SIZE ("train.wire_max",     train.wire_max, "1KB", 64, MB, CONF_RELOAD,
+     "update sparse: bytes of the delta that goes to a device"),
 REAL ("train.smoothing",    train.smoothing, "0", 0, 0.5, "", CONF_RELOAD,
      "share of each label given to the other classes"),
 ENUM ("train.quantise",     train.quantise, "ptq", quantise_names, CONF_RELOAD,
@@ -102,7 +137,8 @@ REAL ("train.recent_share", train.recent_share, "0", 0, 0.95, "", CONF_RELOAD,
 INT  ("train.scaler_frames", train.scaler_frames, "256", 0, 100000, "frames", CONF_RELOAD,
      "newest frames of the new regime, labelled or not, that shape the input scaler"),
 SIZE ("train.memory_max",   train.memory_max, "64MB", MB, 64 * GB, CONF_RELOAD,
-     "a job whose plan needs more does not start"),
+     "memory of a job; a plan that needs more takes smaller parts of a batch at once, and a job "
+     "that does not fit even so does not start"),
 TIME ("train.time_max",     train.time_max_s, "30min", 1, 30 * DAY, CONF_RELOAD,
      "a job that runs longer is killed"),
 TIME ("train.checkpoint",   train.checkpoint_s, "10s", 0, DAY, CONF_RELOAD,

@@ -119,5 +119,6 @@ int job_started(struct ctl *c, const char *model, json_t *job);
 
 /* One line a plan or a step of progress of a job; nothing when there is none. */
 void print_plan(FILE *out, const json_t *job);
+void print_health(FILE *out, const json_t *job);
 void print_progress(FILE *out, const json_t *job);
 #endif

@@ -240,6 +240,7 @@ int run_job(struct ctl *c, const struct command *cmd, int argc, char **argv)
 	print_plan(stdout, o);
 	print_progress(stdout, o);
 	print_int8(c, o, "report.int8");
+	print_health(stdout, o);
 	json_decref(o);
 	return code;
 }

@@ -6,6 +6,23 @@
 /* After the job has ended the gate's decision is being written; this many looks of half a second. */
 enum { LOOKS_FOR_GATE = 120 };
 
+/* What plan says beyond its first line: parts of a batch, expected time, why an update is full. */
+static void print_plan_more(FILE *out, const json_t *plan)
+{
+	const json_int_t batch = json_integer_value(json_object_get(plan, "batch"));
+	const json_int_t micro = json_integer_value(json_object_get(plan, "micro_batch"));
+	const char *why = json_string_value(json_object_get(plan, "not_updated"));
+	const json_t *seconds = json_object_get(plan, "seconds");
+
+	if (micro < batch)
+		fprintf(out, "memory       %lld of %lld windows of a batch at once, to fit train.memory_max\n",
+		        (long long)micro, (long long)batch);
+	if (why)
+		fprintf(out, "update       full: %s\n", why);
+	if (seconds)
+		fprintf(out, "time         %.3g s at most, by the first steps\n", json_number_value(seconds));
+}
+
 void print_plan(FILE *out, const json_t *job)
 {
 	char bytes[40], params[40], train[40], valid[40], holdout[40];
@@ -19,6 +36,20 @@ void print_plan(FILE *out, const json_t *job)
 	value_text(job, "plan.windows.holdout", AS_INT, holdout, sizeof holdout);
 	fprintf(out, "plan         %s of memory, %s parameters; windows: %s to train, %s to validate, %s held back\n",
 	        bytes, params, train, valid, holdout);
+	print_plan_more(out, value_at(job, "plan"));
+}
+
+/* Layers that did not train well. */
+void print_health(FILE *out, const json_t *job)
+{
+	json_t *h;
+	size_t i;
+
+	json_array_foreach(value_at(job, "report.health"), i, h) {
+		fputs("health       ", out);
+		print_clean(out, json_string_value(json_object_get(h, "text")));
+		fputs(json_is_true(json_object_get(h, "last")) ? "\n" : " (not in the last epoch)\n", out);
+	}
 }
 
 void print_progress(FILE *out, const json_t *job)
@@ -123,6 +154,7 @@ static int verdict(struct ctl *c, struct watch *w, const json_t *job)
 		return CTL_REFUSED;
 	}
 	code = strcmp(outcome, "promoted") == 0 ? CTL_OK : CTL_REJECTED;
+	print_health(w->out, job);
 	print_verdict(c, w->out, text_at(job, "model"), w->job, outcome);
 	return code;
 }

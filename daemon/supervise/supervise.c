@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "hn_loss.h"
+#include "hn_optim.h"
 #include "job.h"
 #include "log.h"
 #include "metrics.h"
@@ -85,6 +87,18 @@ static void take_failure(struct job *j, const uint8_t *body, uint32_t len)
 	json_decref(o);
 }
 
+/* Layers that did not train well: one entry, the first with its advice as the reason. */
+static void say_health(struct supervise *s, const struct job *j)
+{
+	json_t *list = json_object_get(j->report, "health"), *first = json_array_get(list, 0);
+	const char *text = json_string_value(json_object_get(first, "text"));
+
+	if (text)
+		(void)journal_add(s->journal, (struct journal_entry){ .kind = "job_health",
+			.model = job_model_name(s, j), .job = j->id, .reason = text,
+			.evidence = json_pack("{sO}", "layers", list) });
+}
+
 static void say_resumed(struct supervise *s, const struct job *j, const uint8_t *body, uint32_t len)
 {
 	json_t *o = json_loadb((const char *)body, len, 0, NULL);
@@ -119,6 +133,7 @@ static void on_message(void *ctx, uint8_t type, const uint8_t *body, uint32_t le
 		break;
 	case JOB_REPORT:
 		take_json(&j->report, body, len);
+		say_health(s, j);
 		break;
 	case JOB_RESUMED:
 		say_resumed(s, j, body, len);
@@ -185,9 +200,20 @@ static double period(const struct supervise *s, const struct conf_model *m)
 	return longest;
 }
 
+static const char *loss_name(const struct conf_model *m)
+{
+	return m->train.loss > 0 ? hn_losses[m->train.loss - 1]->name : "";
+}
+
 static json_t *train_spec(const struct conf_model *m)
 {
-	return json_pack("{si si si sI sf sf sf sf sf sf si si sI sf si}",
+	return json_pack("{ss ss sf sf sf si si sf sf si si sf sI "
+		"si si si sI sf sf sf sf sf sf si si sI sf si}",
+		"loss", loss_name(m), "optimiser", hn_optims[m->train.optimiser]->name,
+		"momentum", m->train.momentum, "delta", m->train.delta, "decay", m->train.decay,
+		"decay_epochs", m->train.decay_epochs, "warmup", m->train.warmup, "ema", m->train.ema,
+		"clip", m->train.clip, "update", m->train.update, "last_layers", m->train.last_layers,
+		"anchor", m->train.anchor, "wire_max", (json_int_t)m->train.wire_max,
 		"epochs", m->train.epochs, "batch", m->train.batch, "patience", m->train.patience,
 		"seed", (json_int_t)m->train.seed, "rate", m->train.rate, "weight_decay", m->train.weight_decay,
 		"smoothing", m->train.smoothing, "holdout", m->train.holdout,

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "hd_types.h"
 #include "job.h"
@@ -102,6 +105,14 @@ static hn_status split(const struct trainer_job *job, struct trainer_data *d, st
 	return rc == HN_OK ? rc : hn_fail(err, rc, "split: %s", hn_status_text(rc));
 }
 
+/* What reading took and gave back is not in the plan: it goes before the fit takes its own. */
+static void release_heap(void)
+{
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
+}
+
 static hn_status run(const struct trainer_job *job, struct trainer_data *d,
                      struct trainer_champion *champion, struct hn_err *err)
 {
@@ -110,11 +121,14 @@ static hn_status run(const struct trainer_job *job, struct trainer_data *d,
 	hn_status rc = store_reader_open(&r, job->db, err);
 
 	trainer_keep_open(&keep, job, d);
+	if (rc == HN_OK)                 /* every page is read once: a cache would only be memory */
+		(void)sqlite3_exec(store_reader_handle(r), "PRAGMA cache_size=-256", NULL, NULL, NULL);
 	if (rc == HN_OK)
 		rc = trainer_load(job, r, d, err);
 	if (rc == HN_OK && load_champion(job, r, champion) != HN_OK)
 		rc = hn_fail(err, HN_ENOENT, "version %lld is not in the database", (long long)job->champion);
 	store_reader_close(r);           /* no snapshot is held while the fit runs */
+	release_heap();
 	if (rc == HN_OK && job->import[0]) {
 		trainer_keep_close(&keep);
 		return trainer_import(job, d, champion, err);

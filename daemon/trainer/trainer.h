@@ -32,6 +32,11 @@ struct trainer_job {
 	double unit_scale[128], unit_offset[128];
 	char checkpoint[CONF_TEXT_MAX + 16];     /* path, "" = none                           */
 	double checkpoint_s;
+	const struct hn_loss_type *loss;         /* NULL: that of the task                    */
+	const struct hn_optim_type *optim;
+	double momentum, delta, decay, ema, clip, anchor;
+	int decay_epochs, warmup, update, last_layers;
+	int64_t wire_max;
 };
 hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err);
 

@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "clock.h"
+#include "hn_sparse.h"
 #include "job.h"
 
-enum { FIT_SLACK = 4096 };
+enum { FIT_SLACK = 4096, MEASURE_US = 300000 };
 
 /* --- the plan --------------------------------------------------------------------------------- */
 
@@ -21,23 +22,49 @@ static void take_arrays(struct fit *f, struct hn_arena *a)
 		f->x[p] = hn_arena_take(a, f->n[p] * values * sizeof(float));
 		f->y[p] = hn_arena_take(a, f->n[p] * sizeof(int32_t));
 	}
-	f->weight = hn_arena_take(a, f->n[HN_TRAIN] * sizeof(float));
+	for (int p = HN_TRAIN; p <= HN_VALID; p++)
+		f->weight[p] = hn_arena_take(a, f->n[p] * sizeof(float));
 	f->folded_w = hn_arena_take(a, f->net.n_weights * sizeof *f->folded_w);
 	f->image = hn_arena_take(a, hn_image_need(&f->folded));
 	f->blob_cap = hn_image_need(&f->folded) + f->net.n_weights * sizeof(float) + FIT_SLACK;
 	f->blob = hn_arena_take(a, f->blob_cap);
 	if (f->job->quantise == TRAINER_QAT)
 		f->tuned = hn_arena_take(a, f->net.n_weights * sizeof *f->tuned);
+	if (f->cfg.update == HN_SPARSE)
+		f->grid = hn_arena_take(a, f->net.n_weights * sizeof *f->grid);
 	f->fit_mark = a->used;
 }
 
 static struct hn_set set_of(const struct fit *f, enum hn_part p)
 {
 	return (struct hn_set){ .n = f->n[p], .x = f->x[p], .label = f->y[p],
-		.weight = p == HN_TRAIN && f->job->recent_share > 0 ? f->weight : NULL };
+		.weight = p != HN_HOLDOUT && f->job->recent_share > 0 ? f->weight[p] : NULL };
 }
 
-static hn_status make_plan(struct fit *f, struct hn_err *err)
+static hn_status fit_need(struct fit *f, const struct hn_data *data, size_t *bytes,
+                          struct hn_err *err)
+{
+	*bytes = 0;
+	if (f->cfg.update == HN_SCALER)
+		return HN_OK;
+	if (f->cfg.update == HN_SPARSE)
+		return hn_train_sparse_need(&f->cfg, data, bytes, err);
+	return hn_train_need(&f->cfg, data, bytes, err);
+}
+
+static size_t data_bytes(const struct fit *f)
+{
+	return f->d->cap * (sizeof(struct hn_window) + values_of(f) * sizeof(int32_t)) +
+	       (size_t)f->d->n_fresh * f->d->ch * sizeof(int32_t);
+}
+
+static bool fits(const struct fit *f)
+{
+	return f->plan + data_bytes(f) <= (size_t)f->job->memory_max;
+}
+
+/* Bytes of the arena with the present micro-batch. */
+static hn_status plan_once(struct fit *f, struct hn_err *err)
 {
 	struct hn_arena dry;
 	struct hn_data data;
@@ -47,28 +74,45 @@ static hn_status make_plan(struct fit *f, struct hn_err *err)
 	hn_arena_init(&dry, NULL, 0);
 	take_arrays(f, &dry);
 	data = (struct hn_data){ set_of(f, HN_TRAIN), set_of(f, HN_VALID) };
-	rc = hn_train_need(&f->cfg, &data, &train, err);
+	f->cfg.grid = f->cfg.start;              /* only its presence is asked for */
+	rc = fit_need(f, &data, &train, err);
 	if (rc == HN_OK)
 		rc = trainer_int8_need(f, &data, &train, err);
 	f->plan = dry.used + train;
 	return rc;
 }
 
-static hn_status say_plan(struct fit *f, struct hn_err *err)
+/* The largest part of a batch whose plan is within memory_max; else the smallest part. */
+static hn_status make_plan(struct fit *f, struct hn_err *err)
 {
-	const size_t data = f->d->cap * (sizeof(struct hn_window) + values_of(f) * sizeof(int32_t));
-	const size_t total = f->plan + data;
+	uint32_t next = f->cfg.batch;
+	hn_status rc;
+
+	do {
+		f->cfg.micro = next;
+		rc = plan_once(f, err);
+		next = hn_train_smaller(next);
+	} while (rc == HN_OK && next > 0 && !fits(f));
+	return rc;
+}
+
+static hn_status say_plan(struct fit *f, double seconds, struct hn_err *err)
+{
+	const size_t data = data_bytes(f), total = f->plan + data;
 	const uint64_t work = 3 * hn_net_macs(&f->net) * f->n[HN_TRAIN] * (uint64_t)f->job->epochs;
 
-	trainer_say_json(JOB_PLAN, json_pack("{sI sI sI si s{si si si} si sI}", "bytes", (json_int_t)total,
-		"arena_bytes", (json_int_t)f->plan, "data_bytes", (json_int_t)data,
+	trainer_say_json(JOB_PLAN, json_pack("{sI sI sI si s{si si si} si sI ss ss* si si so*}",
+		"bytes", (json_int_t)total, "arena_bytes", (json_int_t)f->plan, "data_bytes", (json_int_t)data,
 		"params", (int)f->net.n_weights,
 		"windows", "train", (int)f->n[HN_TRAIN], "valid", (int)f->n[HN_VALID],
 		"holdout", (int)f->n[HN_HOLDOUT], "labels", (int)f->d->labels,
-		"multiply_adds", (json_int_t)work));
-	if ((int64_t)total > f->job->memory_max)
-		return hn_fail(err, HN_ENOMEM, "the plan needs %zu bytes, train.memory_max allows %lld; "
-		               "set it to %zu KB or more, or use a smaller batch or network", total,
+		"multiply_adds", (json_int_t)work, "update", hn_update_name(f->cfg.update),
+		"not_updated", f->not_updated, "batch", (int)f->cfg.batch,
+		"micro_batch", (int)f->cfg.micro,
+		"seconds", isfinite(seconds) ? json_real(seconds) : NULL));
+	if (!fits(f))
+		return hn_fail(err, HN_ENOMEM, "the plan needs %zu bytes at least, train.memory_max allows "
+		               "%lld; set it to %zuKB or more, or use a smaller network", total,
 		               (long long)f->job->memory_max, total / 1024 + 1);
 	return HN_OK;
 }
@@ -89,14 +133,15 @@ void trainer_count(struct fit *f)
 	}
 }
 
-/* The recent windows together weigh `recent_share` of all, whatever their number. */
-static void weigh(struct fit *f)
+/* The recent windows of a part together weigh `recent_share` of it, whatever their number: what
+ * early stopping looks at is weighed as what is trained. */
+static void weigh(struct fit *f, enum hn_part part)
 {
 	double n_recent = 0, n_old = 0, share = f->job->recent_share;
 	uint32_t k = 0;
 
 	for (uint32_t i = 0; i < f->d->n; i++)
-		if (f->d->w[i].part == HN_TRAIN)
+		if (f->d->w[i].part == part)
 			*(f->d->w[i].recent ? &n_recent : &n_old) += 1;
 	if (n_recent == 0 || n_old == 0)
 		share = n_recent == 0 ? 0 : 1;
@@ -104,14 +149,17 @@ static void weigh(struct fit *f)
 		const struct hn_window *w = &f->d->w[i];
 		const double n = n_recent + n_old;
 
-		if (w->part == HN_TRAIN)
-			f->weight[k++] = (float)(w->recent ? share * n / n_recent : (1 - share) * n / n_old);
+		if (w->part == part)
+			f->weight[part][k++] = (float)(w->recent ? share * n / n_recent
+			                                         : (1 - share) * n / n_old);
 	}
 }
 
 static hn_status fit_scaler(struct fit *f, struct hn_err *err)
 {
-	const struct hn_raw raw = { .v = f->d->raw, .n = f->d->n_raw, .len = (uint16_t)f->job->window,
+	/* A scaler update follows the new regime alone. */
+	const uint32_t n_raw = f->cfg.update == HN_SCALER ? 0 : f->d->n_raw;
+	const struct hn_raw raw = { .v = f->d->raw, .n = n_raw, .len = (uint16_t)f->job->window,
 	                            .ch = f->d->ch };
 	const struct hn_raw fresh = { .v = f->d->fresh, .n = f->d->n_fresh, .len = 1, .ch = f->d->ch };
 	float *weight = calloc(f->d->n_raw + 1, sizeof *weight);
@@ -122,7 +170,7 @@ static hn_status fit_scaler(struct fit *f, struct hn_err *err)
 		return hn_fail(err, HN_ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < f->d->n; i++)   /* held-back windows do not shape the scaler */
 		if (f->d->w[i].part == HN_TRAIN)
-			weight[f->d->w[i].at] = f->weight[k++];
+			weight[f->d->w[i].at] = f->weight[HN_TRAIN][k++];
 	rc = hn_scaler_fit(&raw, weight, &fresh, &f->scaler);
 	free(weight);
 	return rc == HN_OK ? rc : hn_fail(err, rc, "scaler: %s", hn_status_text(rc));
@@ -165,6 +213,10 @@ static bool on_step(void *ctx, const struct hn_fit *fit, uint64_t step)
 {
 	struct fit *f = ctx;
 
+	if (f->job->dry_run) {
+		f->measured_steps++;
+		return clock_mono_us() < f->measure_until_us;
+	}
 	trainer_keep_step(f->keep, fit, step);
 	return true;
 }
@@ -190,7 +242,38 @@ static hn_status fit_weights(struct fit *f, const struct hn_data *data, struct h
 		.progress = on_epoch, .after_step = on_step, .resumed = on_resumed,
 		.resume = f->keep->fd >= 0 ? on_read : NULL };
 
+	if (f->cfg.update == HN_SCALER) {
+		f->result = (struct hn_train_result){ .weights = f->champion.weights };
+		return HN_OK;
+	}
+	if (f->cfg.update == HN_SPARSE)
+		return trainer_sparse(f, &job, err);
 	return hn_train_run(&job, &f->result, err);
+}
+
+/* Time of the whole fit, by that of a few steps; an upper bound, since patience may end it. */
+static hn_status measure(struct fit *f, const struct hn_data *data, double *seconds,
+                         struct hn_err *err)
+{
+	const struct hn_train_job job = { .cfg = &f->cfg, .data = data, .arena = &f->arena, .ctx = f,
+		.after_step = on_step };
+	const double per_epoch = ceil((double)f->n[HN_TRAIN] / f->cfg.batch);
+	/* validation passes forward only: a third of a step */
+	const double valid = (double)f->n[HN_VALID] / (3.0 * f->n[HN_TRAIN]);
+	const int64_t start = clock_mono_us();
+	hn_status rc;
+
+	*seconds = 0;
+	if (f->cfg.update == HN_SCALER)
+		return HN_OK;
+	if (f->cfg.update == HN_SPARSE)          /* the search steps as a full update does */
+		f->cfg.update = HN_FULL;
+	f->measure_until_us = start + MEASURE_US;
+	rc = hn_train_run(&job, &f->result, err);
+	if (rc == HN_OK && f->measured_steps > 0)
+		*seconds = (double)(clock_mono_us() - start) * 1e-6 / (double)f->measured_steps *
+		           per_epoch * f->cfg.epochs * (1 + valid);
+	return rc;
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */
@@ -215,9 +298,35 @@ static hn_status open_net(struct fit *f, struct hn_err *err)
 	f->cfg.weight_decay = (float)job->weight_decay;
 	f->cfg.schedule = (enum hn_schedule)job->schedule;
 	f->cfg.smoothing = (float)job->smoothing;
+	if (job->loss)
+		f->cfg.loss = job->loss;
+	f->cfg.optim = job->optim;
+	f->cfg.momentum = (float)job->momentum;
+	f->cfg.delta = (float)job->delta;
+	f->cfg.decay = (float)job->decay;
+	f->cfg.decay_epochs = (uint32_t)job->decay_epochs;
+	f->cfg.warmup = (uint32_t)job->warmup;
+	f->cfg.ema = (float)job->ema;
+	f->cfg.clip_norm = (float)job->clip;
 	f->cfg.batch = (uint32_t)job->batch;
 	f->cfg.epochs = (uint32_t)job->epochs;
 	f->cfg.patience = f->n[HN_VALID] ? (uint32_t)job->patience : 0;
+	return HN_OK;
+}
+
+static hn_status prepare(struct fit *f, struct hn_data *data, struct hn_err *err)
+{
+	hn_status rc;
+
+	hn_arena_init(&f->arena, f->memory, f->plan);
+	take_arrays(f, &f->arena);
+	weigh(f, HN_TRAIN);
+	weigh(f, HN_VALID);
+	rc = fit_scaler(f, err);
+	if (rc != HN_OK)
+		return rc;
+	fill(f);
+	*data = (struct hn_data){ set_of(f, HN_TRAIN), set_of(f, HN_VALID) };
 	return HN_OK;
 }
 
@@ -226,17 +335,15 @@ static hn_status work(struct fit *f, const struct trainer_champion *champion,
 {
 	const int64_t start = clock_mono_us();
 	struct hn_data data;
-	hn_status rc;
+	double seconds;
+	hn_status rc = prepare(f, &data, err);
 
-	hn_arena_init(&f->arena, f->memory, f->plan);
-	take_arrays(f, &f->arena);
-	weigh(f);
-	rc = fit_scaler(f, err);
-	if (rc != HN_OK)
-		return rc;
-	fill(f);
-	data = (struct hn_data){ set_of(f, HN_TRAIN), set_of(f, HN_VALID) };
-	rc = fit_weights(f, &data, err);
+	if (rc == HN_OK && f->job->dry_run) {
+		rc = measure(f, &data, &seconds, err);
+		return rc == HN_OK ? say_plan(f, seconds, err) : rc;
+	}
+	if (rc == HN_OK)
+		rc = fit_weights(f, &data, err);
 	if (rc == HN_OK)
 		rc = trainer_int8(f, &data, err);
 	if (rc == HN_OK)
@@ -246,6 +353,14 @@ static hn_status work(struct fit *f, const struct trainer_champion *champion,
 	trainer_say(JOB_CANDIDATE, f->blob, f->blob_len);
 	trainer_report(f, (double)(clock_mono_us() - start) * 1e-6);
 	return HN_OK;
+}
+
+static hn_status allocate(struct fit *f, struct hn_err *err)
+{
+	const size_t round = HN_ARENA_ALIGN - 1;
+
+	f->memory = aligned_alloc(HN_ARENA_ALIGN, (f->plan + round) & ~round);
+	return f->memory ? HN_OK : hn_fail(err, HN_ENOMEM, "%zu bytes are not to be had", f->plan);
 }
 
 hn_status trainer_fit(const struct trainer_job *job, const struct trainer_data *d,
@@ -263,16 +378,16 @@ hn_status trainer_fit(const struct trainer_job *job, const struct trainer_data *
 	trainer_count(f);
 	rc = open_net(f, err);
 	if (rc == HN_OK)
-		rc = make_plan(f, err);
+		trainer_update(f, champion);
 	if (rc == HN_OK)
-		rc = say_plan(f, err);
-	if (rc == HN_OK && !job->dry_run) {
-		f->memory = aligned_alloc(HN_ARENA_ALIGN, (f->plan + HN_ARENA_ALIGN - 1) / HN_ARENA_ALIGN *
-		                          HN_ARENA_ALIGN);
-		rc = f->memory ? work(f, champion, err)
-		               : hn_fail(err, HN_ENOMEM, "%zu bytes are not to be had", f->plan);
-		free(f->memory);
-	}
+		rc = make_plan(f, err);
+	if (rc == HN_OK && (!job->dry_run || !fits(f)))  /* a dry run says it with the time */
+		rc = say_plan(f, (double)NAN, err);
+	if (rc == HN_OK)
+		rc = allocate(f, err);
+	if (rc == HN_OK)
+		rc = work(f, champion, err);
+	free(f->memory);
 	free(f);
 	return rc;
 }

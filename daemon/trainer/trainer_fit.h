@@ -19,7 +19,7 @@ struct fit {
 	uint32_t n[HN_PARTS];
 	float *x[HN_PARTS];              /* (n, values) scaled                                    */
 	int32_t *y[HN_PARTS];
-	float *weight;                   /* (n[HN_TRAIN],)                                        */
+	float *weight[2];                /* (n[p],) of HN_TRAIN and HN_VALID                      */
 	uint8_t *image, *blob;
 	size_t image_len, blob_len, blob_cap;
 	int64_t t0_us, t1_us;
@@ -34,6 +34,13 @@ struct fit {
 	uint32_t tuned_epochs;           /* trained for int8                                      */
 	const struct hn_calib *given;    /* grids of an imported file, or NULL                    */
 	bool imported;
+	struct hn_model champion;        /* what an update begins with                            */
+	const char *not_updated;         /* why it was a full one after all, or NULL              */
+	float *grid;                     /* (net.n_weights,) int8 steps, sparse only              */
+	int wire_bytes;                  /* sparse: of the delta                                  */
+	uint32_t search_runs;
+	int64_t measure_until_us;        /* dry run: when to stop measuring                       */
+	uint64_t measured_steps;
 	struct hn_choice choice;
 	struct hn_hurts hurts;
 };
@@ -57,6 +64,15 @@ hn_status trainer_int8(struct fit *f, const struct hn_data *data, struct hn_err 
 /* Bytes of the fit and of what comes after it, when the fit takes *bytes. */
 hn_status trainer_int8_need(struct fit *f, const struct hn_data *data, size_t *bytes,
                             struct hn_err *err);
+
+/* The job's update kind into f->cfg, or why it is a full one into f->not_updated. */
+void trainer_update(struct fit *f, const struct trainer_champion *champion);
+
+/* The version whose int8 grid stays, or NULL. */
+const struct hn_model *trainer_frozen(const struct fit *f);
+
+/* The fit of a sparse update: the delta stays within the job's wire_max. */
+hn_status trainer_sparse(struct fit *f, const struct hn_train_job *job, struct hn_err *err);
 
 json_t *trainer_int8_json(const struct fit *f);          /* for the report */
 

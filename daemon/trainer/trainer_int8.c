@@ -9,8 +9,17 @@ enum { COMPARE_MAX = 1024 };
 
 static struct hn_quant_cfg quant_cfg(const struct fit *f)
 {
+	const struct hn_model *frozen = trainer_frozen(f);
+
 	return (struct hn_quant_cfg){ .net = &f->folded, .weights = f->folded_w, .scaler = &f->scaler,
-	                              .tail = 1e-4, .compare_max = COMPARE_MAX };
+	                              .tail = 1e-4, .compare_max = COMPARE_MAX,
+	                              .frozen = frozen ? frozen->image : NULL,
+	                              .frozen_len = frozen ? frozen->image_len : 0 };
+}
+
+static bool tunes(const struct fit *f)
+{
+	return f->job->quantise == TRAINER_QAT && !trainer_frozen(f);
 }
 
 /* Half as many epochs again, at a falling rate. */
@@ -48,9 +57,9 @@ hn_status trainer_int8_need(struct fit *f, const struct hn_data *data, size_t *b
 	rc = hn_calib_choose(&q, none, &choose, &f->choice, err);
 	if (rc == HN_OK)
 		rc = hn_quant_hurts(&q, &f->choice.calib, none, &after, &f->hurts);
-	if (rc == HN_OK && f->job->quantise == TRAINER_QAT)
+	if (rc == HN_OK && tunes(f))
 		rc = hn_train_need(&cfg, data, &tune, err);
-	if (rc == HN_OK && tune > 0)
+	if (rc == HN_OK && (tune > 0 || q.frozen))
 		rc = hn_agree(&agree, &after, &f->choice.agreement);
 	if (rc == HN_OK)
 		*bytes = larger(*bytes + choose.peak, (tune > 0 ? tune : *bytes) + after.peak);
@@ -110,15 +119,15 @@ hn_status trainer_int8(struct fit *f, const struct hn_data *data, struct hn_err 
 
 	if (rc == HN_OK && f->given)
 		f->choice.calib = *f->given;
-	else if (rc == HN_OK)
+	else if (rc == HN_OK && !q.frozen)       /* else it is the champion's */
 		rc = hn_calib_choose(&q, all, &f->arena, &f->choice, err);
-	if (rc == HN_OK && f->job->quantise == TRAINER_QAT)
+	if (rc == HN_OK && tunes(f))
 		rc = tune(f, data, err);
 	if (rc == HN_OK)
 		rc = write_version(f, &q, err);
 	if (all.n == 0)                  /* an imported file with grids, before any frame came */
 		return rc;
-	if (rc == HN_OK && (f->tuned_epochs > 0 || f->given))
+	if (rc == HN_OK && (f->tuned_epochs > 0 || f->given || q.frozen))
 		rc = hn_agree(&(struct hn_agree_job){ &q, &f->choice.calib, f->image,
 		              (uint32_t)f->image_len, all }, &f->arena, &f->choice.agreement);
 	if (rc == HN_OK)

@@ -46,6 +46,45 @@ static json_t *confusion_json(const struct fit *f)
 	return rows;
 }
 
+/* What ailed a layer in any epoch, with advice; `last`: in the last one, too. */
+static json_t *health_json(const struct fit *f)
+{
+	const struct hn_health *h = &f->result.health;
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < h->n_layers; i++)
+		for (int ill = 0; ill < HN_ILLS; ill++) {
+			char text[200];
+
+			if (!(h->layer[i].ever & 1u << ill))
+				continue;
+			hn_health_text(&f->net, h, i, (enum hn_ill)ill, text, sizeof text);
+			json_array_append_new(list, json_pack("{si ss sb ss}", "layer", (int)i + 1,
+				"what", hn_ill_name((enum hn_ill)ill),
+				"last", (int)(h->layer[i].ill >> ill & 1), "text", text));
+		}
+	return list;
+}
+
+/* Layer by layer: gradient norm, share of the weights that a step changed, silent units. */
+static json_t *layers_json(const struct fit *f)
+{
+	const struct hn_health *h = &f->result.health;
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < h->n_layers; i++)
+		json_array_append_new(list, json_pack("{ss sf sf si si}", "layer", f->net.layer[i].text,
+			"gradient", h->layer[i].gradient, "update_ratio", h->layer[i].ratio,
+			"units", (int)h->layer[i].units, "dead", (int)h->layer[i].dead));
+	return list;
+}
+
+static json_t *update_json(const struct fit *f)
+{
+	return json_pack("{ss ss* si si}", "kind", hn_update_name(f->cfg.update),
+		"not_updated", f->not_updated, "wire_bytes", f->wire_bytes, "runs", (int)f->search_runs);
+}
+
 void trainer_report(const struct fit *f, double seconds)
 {
 	char hash[17];
@@ -53,7 +92,7 @@ void trainer_report(const struct fit *f, double seconds)
 
 	label_hash(f, hash);
 	o = json_pack("{s{so so} sb si si si so s{si si si si si} "
-		"si ss sI sI sI sI si si sf sf sf sf sI so}",
+		"si ss sI sI sI sI si si sf sf sf sf sI so si so so so s{si si}}",
 		"sets", "recent", tally_json(&f->recent), "kept", tally_json(&f->kept),
 		"recent_trained", (int)(f->job->holdout_recent == 0),
 		"float_right", f->float_right, "int8_right", f->int8_right, "majority", f->majority,
@@ -65,7 +104,10 @@ void trainer_report(const struct fit *f, double seconds)
 		"best_epoch", (int)f->result.best_epoch, "loss", f->result.train_loss,
 		"valid_loss", isfinite(f->result.valid_loss) ? f->result.valid_loss : 0.0,
 		"gradient_norm", f->result.grad_norm_max, "seconds", seconds, "seed", (json_int_t)f->job->seed,
-		"int8", trainer_int8_json(f));
+		"int8", trainer_int8_json(f), "rollbacks", (int)f->result.rollbacks,
+		"update", update_json(f), "health", health_json(f), "layers", layers_json(f), "checkpoints",
+		"written", f->keep ? (int)f->keep->written : 0, "failed",
+		f->keep ? (int)f->keep->failed : 0);
 	if (o && f->imported)
 		json_object_set_new(o, "imported", json_true());
 	trainer_say_json(JOB_REPORT, o);

@@ -137,6 +137,24 @@ static hn_status check_range(const struct hn_train_cfg *c, const struct hn_set *
 	return HN_OK;
 }
 
+/* A channel that never changes tells nothing, and a later change of it would look like anything. */
+static hn_status check_channels(const struct hn_net *net, const struct hn_set *s,
+                                struct hn_err *err)
+{
+	const size_t ch = net->in.ch, rows = (size_t)s->n * net->in.len;
+
+	for (size_t c = 0; c < ch && rows > 1; c++) {
+		size_t i = 1;
+
+		while (i < rows && !(s->x[i * ch + c] < s->x[c]) && !(s->x[i * ch + c] > s->x[c]))
+			i++;
+		if (i == rows)
+			return hn_fail(err, HN_EDATA, "training data: channel %zu is the same in all %u samples",
+			               c + 1, s->n);
+	}
+	return HN_OK;
+}
+
 static hn_status check_classes(const struct hn_set *s, struct hn_err *err)
 {
 	for (uint32_t i = 1; i < s->n; i++)
@@ -168,6 +186,8 @@ hn_status hn_fit_check(const struct hn_train_cfg *c, const struct hn_data *data,
 		rc = check_range(c, &data->train, "training data", err);
 	if (!rc)
 		rc = check_range(c, &data->valid, "held-back data", err);
+	if (!rc)
+		rc = check_channels(c->net, &data->train, err);
 	if (!rc && c->net->task == HN_CLASSIFY)
 		rc = check_classes(&data->train, err);
 	if (!rc && c->net->task == HN_CLASSIFY)

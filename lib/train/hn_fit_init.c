@@ -120,13 +120,18 @@ hn_status hn_fit_plan(const struct hn_train_cfg *cfg, const struct hn_data *data
 	return HN_OK;
 }
 
+uint32_t hn_train_smaller(uint32_t micro)
+{
+	return micro <= HN_LANES ? 0 : (micro / 2 + HN_LANES - 1) / HN_LANES * HN_LANES;
+}
+
 hn_status hn_train_shrink(struct hn_train_cfg *cfg, const struct hn_data *data, size_t budget,
                           size_t *least, struct hn_err *err)
 {
 	struct hn_train_cfg c = *cfg;
 	size_t smallest = SIZE_MAX;
 
-	for (c.micro = c.batch;; c.micro = (c.micro / 2 + HN_LANES - 1) / HN_LANES * HN_LANES) {
+	for (c.micro = c.batch; c.micro > 0; c.micro = hn_train_smaller(c.micro)) {
 		struct hn_plan plan;
 		const hn_status rc = hn_fit_plan(&c, data, &plan, err);
 
@@ -137,8 +142,6 @@ hn_status hn_train_shrink(struct hn_train_cfg *cfg, const struct hn_data *data, 
 			return HN_OK;
 		}
 		smallest = plan.total < smallest ? plan.total : smallest;
-		if (c.micro <= HN_LANES)
-			break;
 	}
 	*least = smallest;
 	return hn_fail(err, HN_ENOMEM, "training needs %zu bytes at least, %zu are allowed", smallest,

@@ -119,6 +119,9 @@ struct hn_plan {
 hn_status hn_train_plan(const struct hn_train_cfg *cfg, const struct hn_data *data,
                         struct hn_plan *plan, struct hn_err *err);
 
+/* The next smaller micro-batch, half of it in whole HN_LANES; 0: there is none. */
+uint32_t hn_train_smaller(uint32_t micro);
+
 /* Largest cfg->micro whose plan fits into `budget` bytes: the batch itself, else half of it as
  * often as needed, down to HN_LANES.  The gradient stays that of the batch up to rounding, except
  * for layers that look at the batch as a whole (batch_norm sees the micro-batch).

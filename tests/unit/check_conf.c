@@ -137,7 +137,7 @@ START_TEST(every_table_has_few_enough_rows_and_its_groups_stand_together)
 			const size_t g = conf_group_length(r->key);
 			bool left = false;
 
-			ck_assert_msg(r - s[i].rows < 64, "%s: a bit a row", s[i].name);
+			ck_assert_msg(r - s[i].rows < CONF_ROWS_MAX, "%s: too many rows", s[i].name);
 			ck_assert_msg(r->help && r->help[0], "%s %s: no help", s[i].name, r->key);
 			for (const struct conf_row *k = r; g && k->key; k++) {
 				const bool in = conf_group_length(k->key) == g &&

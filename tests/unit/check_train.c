@@ -197,6 +197,7 @@ struct bad { const char *what; hn_status rc; const char *text; };
 static const struct bad bads[] = {
 	{ "nan input", HN_ENUMERIC, "sample 3, value 1" },
 	{ "infinite held-back input", HN_ENUMERIC, "held-back data: sample 5" },
+	{ "constant channel", HN_EDATA, "channel 2" },
 	{ "one class", HN_EDATA, "only class 0" },
 	{ "label above", HN_ERANGE, "label 2" },
 	{ "label below", HN_ERANGE, "label -1" },
@@ -219,6 +220,9 @@ static void spoil(const char *what, struct hn_train_cfg *c, struct hn_data *d, f
 		x[7] = NAN;
 	else if (strcmp(what, "infinite held-back input") == 0)
 		x[2 * N + 10] = INFINITY;
+	else if (strcmp(what, "constant channel") == 0)
+		for (int i = 0; i < N; i++)
+			x[2 * i + 1] = 0.5f;
 	else if (strcmp(what, "one class") == 0)
 		memset(label, 0, sizeof label);
 	else if (strcmp(what, "label above") == 0)

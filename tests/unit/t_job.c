@@ -19,7 +19,8 @@ static const int64_t begin_us = 1700000000000000;
 
 /* --- data ------------------------------------------------------------------------------------- */
 
-static void fill(struct t_job *t, int windows)
+/* constant: that channel does not change, -1 = none. */
+static void fill(struct t_job *t, int windows, int constant)
 {
 	struct hn_rng rng;
 	struct hn_frame f;
@@ -33,6 +34,8 @@ static void fill(struct t_job *t, int windows)
 		for (int c = 0; c < T_JOB_CHANNELS; c++) {
 			f.raw[c] = (int32_t)(200 * hn_rng_normal(&rng)) +
 			           (i % (class + 2) == c ? 600 : 0);
+			if (c == constant)
+				f.raw[c] = 77;
 			f.quality[c] = HN_GOOD;
 		}
 		t_store_append(&t->store, &f);
@@ -64,6 +67,20 @@ static void label_all(struct t_job *t, int windows)
 	t_job_sql(t, sql);
 }
 
+void t_job_version(struct t_job *t, const uint8_t *blob, size_t len)
+{
+	sqlite3 *db;
+	sqlite3_stmt *q;
+
+	ck_assert_int_eq(sqlite3_open(t->store.dir.db, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "INSERT INTO version(id, model, number, state, blob) "
+	                 "VALUES(1, 'pump', 1, 'champion', ?)", -1, &q, NULL), SQLITE_OK);
+	sqlite3_bind_blob(q, 1, blob, (int)len, SQLITE_STATIC);
+	ck_assert_int_eq(sqlite3_step(q), SQLITE_DONE);
+	sqlite3_finalize(q);
+	sqlite3_close(db);
+}
+
 json_t *t_job_train(struct t_job *t)
 {
 	return json_object_get(t->spec, "train");
@@ -83,10 +100,15 @@ static void make_spec(struct t_job *t)
 
 void t_job_make(struct t_job *t, int windows)
 {
+	t_job_make_constant(t, windows, -1);
+}
+
+void t_job_make_constant(struct t_job *t, int windows, int channel)
+{
 	memset(t, 0, sizeof *t);
 	t_store_make(&t->store, 1 << 16);
 	t_store_open(&t->store, 0.01);
-	fill(t, windows);
+	fill(t, windows, channel);
 	t_store_shut(&t->store);
 	label_all(t, windows);
 	t_dir_file(&t->store.dir, "checkpoint", t->checkpoint);
@@ -120,7 +142,7 @@ static void exec_trainer(int in, int out)
 
 void t_job_start(struct t_job *t)
 {
-	char *text = json_dumps(t->spec, JSON_COMPACT);
+	char *text = json_dumps(t->spec, JSON_COMPACT | JSON_ENCODE_ANY);
 	int in[2], out[2];
 	const size_t n = strlen(text);
 

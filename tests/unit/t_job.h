@@ -24,7 +24,12 @@ struct t_job {
 
 /* `windows` windows of stream "vib", one class after the other, each with a label. */
 void t_job_make(struct t_job *t, int windows);
+/* The same with one channel that never changes. */
+void t_job_make_constant(struct t_job *t, int windows, int channel);
 void t_job_remove(struct t_job *t);
+
+/* Version 1 of the model in the database. */
+void t_job_version(struct t_job *t, const uint8_t *blob, size_t len);
 
 /* Execute SQL on the database. */
 void t_job_sql(struct t_job *t, const char *sql);
