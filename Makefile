@@ -131,12 +131,21 @@ $(B)/tests/fault/linkstorm: $(B)/tests/%: $(B)/tests/%.o $(STORM_RIG) $(TEST_UTI
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_honed) $(LIBS_check)
 $(B)/tests/fault/check_linkstorm: $(STORM_RIG)
-STORM_RUNS ?= 5000
+$(B)/tests/fault/linkproxy: $(B)/tests/fault/linkproxy.o $(B)/tests/fault/storm_wire.o $(B)/libhone.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lm
+# Simulated first; then real processes through a bad line, the daemon killed STORM_KILLS times in a transfer.
+STORM_RUNS  ?= 5000
+STORM_KILLS ?= 30
 .PHONY: linkstorm
-linkstorm: all
-	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/fault/linkstorm
+linkstorm:
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release all build/release/tests/fault/linkstorm build/release/tests/fault/linkproxy
 	$(Q)mkdir -p build/report
 	$(Q)build/release/tests/fault/linkstorm build/report/linkstorm.json $(STORM_RUNS)
+	$(Q)STORM_KILLS=$(STORM_KILLS) scripts/run-system build/release tests/system/linkstorm.sh
+	$(Q)grep '^round\|^kills' build/release/system/linkstorm/log
+	$(Q)jq -c --argjson k "$$(cat build/release/system/linkstorm/kills.json)" '. + $$k' build/report/linkstorm.json \
+		> build/report/linkstorm.tmp && mv build/report/linkstorm.tmp build/report/linkstorm.json && cat build/report/linkstorm.json
 
 # Inference deadlines during swaps, in simulated time; the rig is shared by the short test.
 $(B)/tests/bench/deadlines $(B)/tests/bench/swaps $(B)/tests/bench/parity_device: $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libhone.a
@@ -172,7 +181,7 @@ check: unit generated layers banned system
 	@echo "check: all passed"
 unit: $(CHECKS) $(PROGRAMS)
 	$(Q)scripts/run-checks $(B) $(CHECKS)
-system: $(PROGRAMS) $(B)/tests/unit/check_api firmware
+system: $(PROGRAMS) $(B)/tests/fault/linkproxy $(B)/tests/unit/check_api firmware
 	$(Q)scripts/run-system $(B)
 
 # The service under a real systemd in a container: HONED_ROOT=a Debian to boot; tests/system/systemd_boot.sh says how.

@@ -3,7 +3,7 @@
 enum { COBS_BYTES = 2, COBS_BLOCK = 254 };       /* first code and delimiter; a code a block */
 
 const char *const hn_kind_names[HN_KINDS] = {
-	"session", "package", "order", "status", "samples", "prediction", "other"
+	"session", "package", "order", "status", "samples", "prediction", "sketch", "other"
 };
 const char *const hn_way_names[HN_WAYS] = { "down", "up" };
 
@@ -22,6 +22,8 @@ enum hn_kind hn_kind_of(uint8_t type)
 		return HN_KIND_SAMPLES;
 	case HD_PREDICTION:
 		return HN_KIND_PREDICTION;
+	case HD_SKETCH:
+		return HN_KIND_SKETCH;
 	default:
 		return HN_KIND_OTHER;
 	}

@@ -14,7 +14,8 @@ enum hn_kind {
 	HN_KIND_ORDER,           /* ACTIVATE, CONFIRM, REVERT                                   */
 	HN_KIND_STATUS,          /* STATUS and its question                                     */
 	HN_KIND_SAMPLES, HN_KIND_PREDICTION,
-	HN_KIND_OTHER,           /* events, sketches, time                                      */
+	HN_KIND_SKETCH,
+	HN_KIND_OTHER,           /* events, time                                                */
 	HN_KINDS
 };
 extern const char *const hn_kind_names[HN_KINDS];

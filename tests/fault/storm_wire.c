@@ -2,6 +2,13 @@
 
 #include <string.h>
 
+const char *const storm_fault_names[STORM_FAULTS] = {
+	"bits", "burst", "byte_lost", "byte_more", "byte_twice", "frame_lost", "frame_twice",
+	"disorder", "truncate", "zero_more", "zero_lost", "boot_noise", "echo", "half_open", "jitter",
+	"starve", "reset", "power_cut", "kill", "replug", "rival", "swapped", "clock", "replay",
+	"retained"
+};
+
 enum { JITTER_US = 2000000, DISORDER_US = 120000, BURST_BITS = 62 };
 
 static bool luck(struct wire *w, enum storm_fault fault)

@@ -4,12 +4,6 @@
 #include <string.h>
 #include "storm_rig.h"
 
-const char *const storm_fault_names[STORM_FAULTS] = {
-	"bits", "burst", "byte_lost", "byte_more", "byte_twice", "frame_lost", "frame_twice",
-	"disorder", "truncate", "zero_more", "zero_lost", "boot_noise", "echo", "half_open", "jitter",
-	"starve", "reset", "power_cut", "kill", "replug", "rival", "swapped", "clock", "replay",
-	"retained"
-};
 const char *const storm_cut_names[STORM_CUTS] = {
 	"none", "device_down", "device_up", "gateway_down", "gateway_up"
 };
