@@ -251,7 +251,7 @@ parity:
 parity-run: $(B)/parity_once $(B)/parity_make
 	$(Q)scripts/parity $(B) build/parity
 
-# What lib/device costs on two cores: code, RAM, stack; and that it calls nothing but mem* and libgcc.
+# What lib/device costs on five cores: code, RAM, stack; and that it calls nothing but mem* and libgcc.
 .PHONY: device-size
 device-size:
 	$(Q)scripts/device-size $(CROSS) build/device
@@ -421,7 +421,7 @@ help:
 	@echo "demo-gas    three years of real gas-sensor drift (HONED_DATA=folder of the data)"
 	@echo "bench-train speed of the training core beside its peers"
 	@echo "parity      exported nets in Armnn, TensorFlow Lite and onnxruntime (scripts/setup parity)"
-	@echo "device-size flash, RAM and stack of lib/device on Cortex-M0+ and M4"
+	@echo "device-size flash, RAM and stack of lib/device on Cortex-M0+, M3, M4, M7 and RV32IMC"
 	@echo "cross       build for ARCH=arm64|armhf and run its unit tests under qemu-user"
 	@echo "docs        write what the configuration table generates"
 	@echo "install     DESTDIR=, prefix=, unitdir=; the release flavour"

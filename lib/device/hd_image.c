@@ -67,10 +67,12 @@ static bool put_add(struct hd_walk *w, uint32_t size)
 /* The output lies at the other end than the input, with the work beside it. */
 static void put_other(struct hd_walk *w, uint32_t size)
 {
-	uint32_t work = w->op->work * (uint32_t)w->l.out_ch, used = w->low + w->high + w->held;
+	uint32_t work = HD_KEEPS ? w->op->work * (uint32_t)w->l.out_ch : 0;
+	uint32_t used = w->low + w->high + w->held;
 
 	put(w, !w->up, size);
-	w->work_at = w->up ? w->at - work : w->at + w->held;
+	if (HD_KEEPS)
+		w->work_at = w->up ? w->at - work : w->at + w->held;
 	w->tight |= used + w->held + work > w->arena;
 }
 
@@ -78,16 +80,16 @@ bool hd_walk_next(struct hd_walk *w)
 {
 	const uint8_t *row = w->row;
 	uint32_t size;
-	bool keep = row[1] != 0, fits = true;
+	bool keep = HD_KEEPS && row[1] != 0, fits = true;
 
 	layer_read(&w->l, row);
 	w->row += HD_LAYER_ENTRY;
 	w->op = hd_op_find(w->l.op);
-	if (!w->op || hd_load32(row) >> 9 != 0)
+	if (!w->op || hd_load32(row) >> (8 + HD_KEEPS) != 0)
 		return false;
 	w->last = --w->left == 0;
 	size = w->last ? 0 : (uint32_t)w->l.out_len * w->l.out_ch;
-	if (w->l.op == HD_OP_ADD)
+	if (HD_KEEPS && w->l.op == HD_OP_ADD)
 		fits = put_add(w, (uint32_t)w->l.in_len * w->l.in_ch);
 	else if (w->last || !w->op->in_place || w->held == 0)
 		put_other(w, size);

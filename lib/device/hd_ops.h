@@ -16,6 +16,12 @@ struct hd_op_row {
 	const uint8_t *(*run)(const struct hd_layer *l, const int8_t *x, int8_t *y);
 };
 
+/* 0 in a firmware whose HD_OP_ROWS (hd_ops.c) have neither add nor gru: nothing is kept for later
+ * layers, and none has work of its own. */
+#ifndef HD_KEEPS
+#define HD_KEEPS 1
+#endif
+
 /* May hd_rq have these? */
 bool hd_scale_ok(uint32_t mult, int shift);
 
