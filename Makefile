@@ -90,6 +90,11 @@ $(CHECKS): $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libho
 	$(Q)$(CC) $(LDFLAGS) $(WRAP) -o $@ $(filter %.o,$^) $(B)/libdaemon.a $(B)/libhone.a $(LIBS_honed) $(LIBS_check) $(LIBS)
 
 $(B)/tests/unit/check_pump $(B)/tests/unit/check_app $(B)/tests/golden/check_golden_int8: $(call obj,$(wildcard firmware/common/*.c))
+# The flash ports of frameworks, with these stood in for by declarations in tests/firmware.
+PORTS := firmware/esp-idf/esp_slots.c firmware/zephyr/src/zephyr_slots.c
+$(B)/tests/unit/check_ports: $(call obj,$(PORTS) firmware/common/nor.c firmware/common/ram_slots.c)
+$(call obj,$(PORTS)) $(B)/tests/unit/check_ports.o: CFLAGS += -Itests/firmware/esp-idf -Itests/firmware/zephyr \
+	-Ifirmware/esp-idf -Ifirmware/zephyr/src
 
 # The long forms: minutes, not part of `check`.
 $(B)/tests/bench/bench_link: $(call obj,tests/bench/bench_delta.c)
@@ -355,6 +360,12 @@ cross-run: $(CROSS_CHECKS) $(PROGRAMS)
 	$(Q)scripts/run-checks $(B) $(CROSS_CHECKS)
 	@echo "skipped: check_proc, which needs the processor itself"
 
+# The device library for users of frameworks: archives, and everything in them compiled.
+.PHONY: firmware-packages
+firmware-packages:
+	$(Q)scripts/package-device build/package
+	$(Q)scripts/check-packages build/package $(CROSS)
+
 # --- the loop, to be looked at ------------------------------------------------------------------
 CYCLES ?= 1
 .PHONY: demo demo-gas
@@ -413,6 +424,7 @@ help:
 	@echo "powercut-mutants  faults planted into slots and journal: does powercut notice each?"
 	@echo "hostile     mutated, replayed, older and foreign packages and frames (HOSTILE_CASES=100000 of each)"
 	@echo "constant-time  keys, MACs and tags under clang's memory sanitizer: nothing may branch on them"
+	@echo "firmware    every emulated board whose compiler is installed; firmware-packages: Arduino, ESP-IDF, Zephyr"
 	@echo "bench-link  a transfer beside the limit of the wire, in simulated time"
 	@echo "system-boot the service under a real systemd, in a container (HONED_ROOT=a Debian to boot)"
 	@echo "layers lint include rules, banned calls; clang-tidy, cppcheck, shellcheck"
