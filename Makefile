@@ -169,6 +169,11 @@ deadlines:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/bench/deadlines
 	$(Q)mkdir -p build/report
 	$(Q)build/release/tests/bench/deadlines build/report/deadlines.json
+# The unit test of random nets on many more of them.
+.PHONY: random-nets
+random-nets: $(B)/tests/unit/check_random_net
+	$(Q)HONED_NETS=6000 $<
+
 .PHONY: parity-device
 parity-device: firmware
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/bench/parity_device
@@ -419,6 +424,7 @@ help:
 	@echo "train-kill  the trainer is killed 200 times at random and goes on to the same bits"
 	@echo "deadlines   a million inferences while packages come and go, with flash that blocks"
 	@echo "swaps       fifty swaps on each emulated board (QEMU), missed inferences counted"
+	@echo "random-nets 6000 random nets: outputs, gradients, plans and folded nets against double"
 	@echo "parity-device  emulated cores and the gateway: the same int8 outputs, layer kind by layer kind"
 	@echo "linkstorm   bad lines, resets and kills between gateway and device, seeded (minutes)"
 	@echo "powercut-mutants  faults planted into slots and journal: does powercut notice each?"

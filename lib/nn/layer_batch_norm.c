@@ -72,12 +72,15 @@ static struct hn_strip_args strip(const struct hn_pass *p, const struct norm *m,
 	                               .zs = m->frame };
 }
 
+/* Sums of differences from the first number: a channel that does not change has exactly its mean,
+ * and no variance from rounding. */
 static void measure(const struct hn_pass *p, const struct norm *m)
 {
 	for (size_t c = 0; c < m->ch; c++) {
 		struct hn_strip_args s = strip(p, m, c);
 
-		m->mean[c] = p->kern->strip_sum(&s) / m->count;
+		s.x_shift = s.x[0];
+		m->mean[c] = s.x[0] + p->kern->strip_sum(&s) / m->count;
 		s.x_shift = s.z_shift = m->mean[c];
 		m->var[c] = p->kern->strip_dot(&s) / m->count;
 	}

@@ -130,7 +130,7 @@ static double value_at(const struct setting *s)
 	static double out[BATCH * OUT_MAX];
 	double sum = 0;
 
-	t_ref_forward(&(struct t_ref){ &s->net, s->wd, s->x, BATCH, true, 0, 0 }, out);
+	t_ref_forward(&(struct t_ref){ &s->net, s->wd, s->x, BATCH, true, 0, 0, NULL }, out);
 	for (size_t i = 0; i < (size_t)BATCH * s->net.out_n; i++)
 		sum += s->coef[i] * out[i];
 	return sum;

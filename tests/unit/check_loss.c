@@ -22,7 +22,8 @@ static const float class_weight[OUT] = { 0.5f, 1, 2, 3, 0.25f };
 
 static void run_loss(const struct hn_loss_type *l, struct loss_setting *s, float *dy)
 {
-	l->run(&(struct hn_loss_pass){ .kern = s->kern ? s->kern : hn_kernels_best(), .n = USED, .lanes = LANES,
+	l->run(&(struct hn_loss_pass){ .kern = s->kern ? s->kern : hn_kernels_best(),
+	       .n = USED, .lanes = LANES,
 	       .out_n = OUT, .y = s->y, .target = s->by_label ? NULL : s->t, .label = s->label,
 	       .share = s->share, .smoothing = s->smoothing, .loss = s->loss, .work = s->work, .dy = dy,
 	       .class_weight = s->weighted ? class_weight : NULL, .delta = (float)DELTA });

@@ -11,13 +11,18 @@
 #include "t_nets.h"
 #include "t_ref.h"
 
-enum { NETS = 300, LAYERS = 12, W_MAX = 2000, X_MAX = 36 * T_REF_N, OUT_MAX = 256, TRIED = 20 };
+enum { NETS = 300, LAYERS = 24, W_MAX = 4000, X_MAX = 36 * T_REF_N, OUT_MAX = 256, TRIED = 20 };
 
 static struct hn_arena arena;
 static struct t_random r;
 static float w[W_MAX], x[X_MAX], folded_w[W_MAX];
 static double wd[W_MAX], coef[OUT_MAX * T_REF_N];
+static uint64_t nets = NETS;             /* or what HONED_NETS says                            */
 static uint32_t n;                       /* samples                                            */
+static double least;                     /* variance that a norm of the last reference had     */
+
+/* A norm of a channel that hardly changes makes numbers of rounding errors. */
+#define LEAST 1e-3
 
 /* Net, weights, inputs and coefficients of one seed. */
 static void make(uint64_t seed)
@@ -62,7 +67,8 @@ static double reference(bool learning, double *out)
 {
 	double sum = 0;
 
-	t_ref_forward(&(struct t_ref){ &r.net, wd, x, n, learning, 7, 11 }, out);
+	least = 1;
+	t_ref_forward(&(struct t_ref){ &r.net, wd, x, n, learning, 7, 11, &least }, out);
 	for (size_t i = 0; i < (size_t)n * r.net.out_n; i++)
 		sum += coef[i] * out[i];
 	return sum;
@@ -72,26 +78,30 @@ START_TEST(outputs_are_those_of_the_definition)
 {
 	static double out[OUT_MAX * T_REF_N];
 	double worst = 0;
+	int skipped = 0;
 
-	for (uint64_t seed = 1; seed <= NETS; seed++)
+	for (uint64_t seed = 1; seed <= nets; seed++)
 		for (int learning = 0; learning < 2; learning++) {
 			struct hn_run run;
 
 			make(seed);
 			forward(&run, hn_kernels_best(), HN_RUN_TRAIN, learning);
 			(void)reference(learning, out);
-			for (uint32_t j = 0; j < n; j++)
+			skipped += least < LEAST;
+			for (uint32_t j = 0; least >= LEAST && j < n; j++)
 				for (size_t c = 0; c < r.net.out_n; c++) {
 					const double want = out[j * r.net.out_n + c];
 					const double off = fabs((double)hn_run_out(&run)[c * run.lanes + j] - want);
 
-					T_MUST(off < 1e-4 * (1 + fabs(want)), "seed %d, (%u, %u) %s: off by %g",
+					T_MUST(off < 1e-5 * (1 + fabs(want)), "seed %d, (%u, %u) %s: off by %g",
 					       (int)seed, r.net.in.len, r.net.in.ch, r.text, off);
 					worst = fmax(worst, off);
 				}
 			hn_arena_reset(&arena, 0);
 		}
-	printf("random_net: %d nets, seeds from 1; outputs off by %.1e at most\n", NETS, worst);
+	printf("random_net: %d nets, seeds from 1; %d of %d passes skipped; outputs off by %.1e at most\n",
+	       (int)nets, skipped, 2 * (int)nets, worst);
+	ck_assert_int_lt(skipped, (int)nets / 3);
 }
 END_TEST
 
@@ -99,7 +109,7 @@ END_TEST
 static double difference(size_t i, bool learning, double *bend)
 {
 	static double out[OUT_MAX * T_REF_N];
-	const double keep = wd[i], h = 1e-5, mid = reference(learning, out);
+	const double keep = wd[i], h = 1e-6, mid = reference(learning, out);
 	double up, down;
 
 	wd[i] = keep + h;
@@ -138,7 +148,7 @@ START_TEST(gradients_are_those_of_the_definition)
 	double worst = 0;
 	size_t tested = 0, bent = 0;
 
-	for (uint64_t seed = 1; seed <= NETS; seed++) {
+	for (uint64_t seed = 1; seed <= nets; seed++) {
 		struct hn_run run;
 		struct hn_rng pick;
 		double scale = 0;
@@ -158,12 +168,14 @@ START_TEST(gradients_are_those_of_the_definition)
 				continue;
 			}
 			d = difference(i, seed % 4 != 0, &bend);
+			if (least < LEAST)
+				break;
 			tested++;
-			bent += bend > 1e-2 * (1 + scale);
-			if (bend > 1e-2 * (1 + scale))
+			bent += bend > 2e-5 * (1 + scale);
+			if (bend > 2e-5 * (1 + scale))
 				continue;                /* a kink between the two points */
 			off = fabs(d - (double)g[i]) / (1 + scale);
-			T_MUST(off < 2e-4, "seed %d, (%u, %u), %u samples, %s: weight %u: %g, difference %g",
+			T_MUST(off < 2e-5, "seed %d, (%u, %u), %u samples, %s: weight %u: %g, difference %g",
 			       (int)seed, r.net.in.len, r.net.in.ch, n, r.text, i, (double)g[i], d);
 			worst = fmax(worst, off);
 		}
@@ -177,7 +189,7 @@ END_TEST
 /* Dry and real take the same code; every byte of every run is in the plan. */
 START_TEST(the_plan_of_a_run_is_its_peak)
 {
-	for (uint64_t seed = 1; seed <= NETS; seed++)
+	for (uint64_t seed = 1; seed <= nets; seed++)
 		for (unsigned flags = 0; flags < 4; flags++) {
 			struct hn_arena dry;
 			struct hn_run run;
@@ -202,7 +214,7 @@ START_TEST(outputs_depend_on_nothing_but_weights_and_input)
 {
 	static float one[OUT_MAX];
 
-	for (uint64_t seed = 1; seed <= NETS; seed++) {
+	for (uint64_t seed = 1; seed <= nets; seed++) {
 		struct hn_run in_place, kept;
 		const size_t in = hn_size((make(seed), r.net.in));
 
@@ -229,7 +241,7 @@ START_TEST(levels_with_fused_multiply_add_give_the_same_bits)
 
 	while (hn_kernels_at(levels))
 		levels++;
-	for (uint64_t seed = 1; seed <= NETS && levels > 2; seed++) {
+	for (uint64_t seed = 1; seed <= nets && levels > 2; seed++) {
 		struct hn_run run[2];
 
 		make(seed);
@@ -251,7 +263,7 @@ START_TEST(the_folded_net_gives_the_same_outputs)
 	static float a[OUT_MAX * T_REF_N], b[OUT_MAX * T_REF_N];
 	size_t folded = 0;
 
-	for (uint64_t seed = 1; seed <= NETS; seed++) {
+	for (uint64_t seed = 1; seed <= nets; seed++) {
 		struct hn_net to;
 		hn_status rc;
 
@@ -267,7 +279,7 @@ START_TEST(the_folded_net_gives_the_same_outputs)
 			T_MUST(fabs((double)a[i] - (double)b[i]) < 1e-4 * (1 + fabs((double)a[i])),
 			       "seed %d: %s: %g, %g", (int)seed, r.text, (double)a[i], (double)b[i]);
 	}
-	ck_assert_uint_gt(folded, NETS / 5);
+	ck_assert_uint_gt(folded, nets / 5);
 }
 END_TEST
 
@@ -276,7 +288,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("random_net");
 	TCase *t = tcase_create("random_net");
 
-	tcase_set_timeout(t, 120);
+	tcase_set_timeout(t, 600);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, outputs_are_those_of_the_definition);
 	tcase_add_test(t, gradients_are_those_of_the_definition);
@@ -290,9 +302,12 @@ static Suite *suite(void)
 
 int main(void)
 {
+	const char *more = getenv("HONED_NETS");
 	SRunner *sr = srunner_create(suite());
 	int failed;
 
+	if (more)
+		nets = strtoull(more, NULL, 10);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);

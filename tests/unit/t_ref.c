@@ -192,6 +192,8 @@ static void batch_norm(const struct at *a)
 
 		if (a->r->learning)
 			moments(a, c, &mean, &var);
+		if (a->r->least)
+			*a->r->least = fmin(*a->r->least, var);
 		for (uint32_t j = 0; j < a->r->n; j++)
 			for (size_t i = c; i < hn_size(a->l->in); i += ch)
 				a->y[j][i] = (a->x[j][i] - mean) / sqrt(var + 1e-5) * a->w[c] + a->w[ch + c];

@@ -16,6 +16,7 @@ struct t_ref {
 	uint32_t n;                      /* 1 .. T_REF_N                                       */
 	bool learning;                   /* statistics of the batch, dropout                   */
 	uint64_t seed, step;
+	double *least;                   /* NULL, or lowered to the smallest variance of a norm */
 };
 
 /* out (n, out_n). */
