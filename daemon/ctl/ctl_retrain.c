@@ -14,6 +14,10 @@ static void print_plan_more(FILE *out, const json_t *plan)
 	const char *why = json_string_value(json_object_get(plan, "not_updated"));
 	const json_t *seconds = json_object_get(plan, "seconds");
 
+	fputs("network      ", out);
+	print_clean(out, json_string_value(json_object_get(plan, "network"))
+	                 ? json_string_value(json_object_get(plan, "network")) : "-");
+	fputc('\n', out);
 	if (micro < batch)
 		fprintf(out, "memory       %lld of %lld windows of a batch at once, to fit train.memory_max\n",
 		        (long long)micro, (long long)batch);

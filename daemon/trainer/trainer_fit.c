@@ -101,9 +101,9 @@ static hn_status say_plan(struct fit *f, double seconds, struct hn_err *err)
 	const size_t data = data_bytes(f), total = f->plan + data;
 	const uint64_t work = 3 * hn_net_macs(&f->net) * f->n[HN_TRAIN] * (uint64_t)f->job->epochs;
 
-	trainer_say_json(JOB_PLAN, json_pack("{sI sI sI si s{si si si} si sI ss ss* si si so*}",
+	trainer_say_json(JOB_PLAN, json_pack("{sI sI sI ss si s{si si si} si sI ss ss* si si so*}",
 		"bytes", (json_int_t)total, "arena_bytes", (json_int_t)f->plan, "data_bytes", (json_int_t)data,
-		"params", (int)f->net.n_weights,
+		"network", f->job->net, "params", (int)f->net.n_weights,
 		"windows", "train", (int)f->n[HN_TRAIN], "valid", (int)f->n[HN_VALID],
 		"holdout", (int)f->n[HN_HOLDOUT], "labels", (int)f->d->labels,
 		"multiply_adds", (json_int_t)work, "update", hn_update_name(f->cfg.update),

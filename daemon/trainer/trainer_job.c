@@ -104,6 +104,9 @@ static hn_status read_train(struct trainer_job *job, json_t *o, struct hn_err *e
 
 static hn_status check(const struct trainer_job *job, struct hn_err *err)
 {
+	if (job->task != HN_CLASSIFY)
+		return hn_fail(err, HN_EINVAL, "job: task %s cannot be trained yet, only classify",
+		               hn_task_name(job->task));
 	if (!data_in_range(job) || !fit_in_range(job))
 		return hn_fail(err, HN_ERANGE, "job: a number is out of range");
 	return HN_OK;

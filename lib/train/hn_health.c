@@ -1,8 +1,8 @@
 /* Gradient norms, dead units and update-to-weight ratios by layer, and what they mean.
  *
- * Limits: a healthy net of our reference nets keeps its layers' gradients (root mean square of one
- * weight) within a factor of 1e3 of each other, a gradient below 10 times the weights, and moves
- * 1e-4 to 1e-2 of its weights in a step.
+ * The limits compare the gradient of one weight (root mean square) with that of the layer where it
+ * is largest, a layer's gradient with its weights, and a step with the weights.  The reference nets
+ * stay within them (tests/unit/check_train_kinds.c).
  * Sources: Glorot & Bengio 2010, AISTATS, section 4 (gradients by layer); Pascanu et al. 2013,
  * arXiv:1211.5063 (vanishing, exploding); Lu et al. 2019, arXiv:1903.06733 (dying relu). */
 #include "hn_fit.h"

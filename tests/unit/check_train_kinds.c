@@ -3,10 +3,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "hn_rng.h"
 #include "hn_train.h"
 #include "t_nets.h"
 
-enum { N = 240, SEED = 31, W_MAX = 8192, STEPS_MAX = 4096, EPOCHS_MAX = 64 };
+enum { N = 240, SEED = 31, W_MAX = 80000, STEPS_MAX = 4096, EPOCHS_MAX = 64 };
 
 static float x[2 * N * 2];
 static int32_t label[2 * N];
@@ -313,6 +314,54 @@ START_TEST(a_budget_shrinks_the_micro_batch_and_below_the_smallest_is_refused)
 }
 END_TEST
 
+/* --- the reference nets W1 to W5 --------------------------------------------------------------- */
+
+static const struct {
+	const char *text;
+	enum hn_task task;
+	uint16_t len, ch, out;
+} reference[] = {
+	{ "dense 32, relu, dense 16, relu, dense 4", HN_CLASSIFY, 1, 16, 4 },
+	{ "dense 128, relu, dense 64, relu, dense 10", HN_CLASSIFY, 1, 64, 10 },
+	{ "dense 64, relu, dense 16, tanh, dense 64, relu, dense 128", HN_AUTOENCODE, 1, 128, 128 },
+	{ "conv1d 16x5 same, relu, maxpool 2, conv1d 32x5 same, relu, maxpool 2, flatten, dense 64, relu, "
+	  "dense 6", HN_CLASSIFY, 128, 3, 6 },
+	{ "gru 32, dense 6", HN_CLASSIFY, 64, 6, 6 },
+};
+
+START_TEST(reference_nets_use_their_plan_to_the_byte_and_are_healthy)
+{
+	const struct hn_net_io io = { reference[_i].task, reference[_i].len, reference[_i].ch,
+	                              reference[_i].out };
+	const size_t values = (size_t)reference[_i].len * reference[_i].ch;
+	static float wide[N * 384];
+	static int32_t class[N];
+	static struct outcome o;
+	struct hn_rng rng;
+
+	ck_assert_int_eq(hn_net_parse(&net, reference[_i].text, &io, NULL), HN_OK);
+	hn_train_defaults(&cfg, &net);
+	cfg.epochs = 3;
+	hn_rng_seed(&rng, SEED);
+	for (uint32_t i = 0; i < N; i++) {
+		class[i] = (int32_t)(i % (io.task == HN_CLASSIFY ? io.out_n : 4));
+		for (size_t k = 0; k < values; k++)
+			wide[i * values + k] = (float)hn_rng_normal(&rng) +
+			                       (k % 5 == (size_t)class[i] ? 1.5f : 0);
+	}
+	data = (struct hn_data){ .train = { .n = N, .x = wide, .label = class } };
+	run(&o);
+	ck_assert_msg(o.rc == HN_OK, "%s", o.err.text);
+	ck_assert_uint_eq(o.need, o.peak);
+	for (unsigned i = 0; i < net.n_layers; i++) {
+		const struct hn_layer_health *h = &o.res.health.layer[i];
+
+		ck_assert_msg(h->ever == 0, "%s: layer %u: %u, gradient %g, ratio %g, dead %u of %u",
+		              reference[_i].text, i + 1, h->ever, h->gradient, h->ratio, h->dead, h->units);
+	}
+}
+END_TEST
+
 /* --- health ----------------------------------------------------------------------------------- */
 
 static unsigned ever(const struct outcome *o)
@@ -432,6 +481,8 @@ static Suite *suite(void)
 	tcase_add_test(t, the_proximal_step_leaves_most_weights_exactly_where_they_were);
 	tcase_add_loop_test(t, micro_batches_give_the_gradient_of_the_batch, 0, 2);
 	tcase_add_test(t, a_budget_shrinks_the_micro_batch_and_below_the_smallest_is_refused);
+	tcase_add_loop_test(t, reference_nets_use_their_plan_to_the_byte_and_are_healthy, 0,
+	                    (int)(sizeof reference / sizeof *reference));
 	tcase_add_loop_test(t, a_net_that_trains_well_is_healthy, 0, 2);
 	tcase_add_test(t, a_deep_sigmoid_net_is_reported_as_vanishing_at_its_first_layer);
 	tcase_add_test(t, huge_inputs_are_reported_as_exploding);

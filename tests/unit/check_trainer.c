@@ -170,6 +170,14 @@ START_TEST(bad_input_is_refused_with_a_named_reason)
 }
 END_TEST
 
+START_TEST(a_task_that_cannot_be_trained_is_refused_by_its_name)
+{
+	(void)json_object_set_new(t.spec, "task", json_string(hn_task_name((enum hn_task)_i)));
+	t_job_run(&t);
+	expect_refused(hn_task_name((enum hn_task)_i));
+}
+END_TEST
+
 START_TEST(a_constant_channel_is_refused_by_its_number)
 {
 	t_job_remove(&t);
@@ -311,6 +319,8 @@ static Suite *suite(void)
 	tcase_add_test(c, a_small_budget_takes_parts_of_a_batch_and_one_too_small_is_refused);
 	tcase_add_loop_test(c, bad_input_is_refused_with_a_named_reason, 0,
 	                    (int)(sizeof bads / sizeof *bads));
+	tcase_add_loop_test(c, a_task_that_cannot_be_trained_is_refused_by_its_name, HN_REGRESS,
+	                    HN_FORECAST + 1);
 	tcase_add_test(c, a_constant_channel_is_refused_by_its_number);
 	tcase_add_test(c, a_rate_that_breaks_the_numbers_fails_with_the_layer);
 	tcase_add_loop_test(c, what_is_no_job_is_refused, 0, (int)(sizeof not_jobs / sizeof *not_jobs));
