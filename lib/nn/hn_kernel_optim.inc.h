@@ -25,30 +25,62 @@ INLINE double FN(total)(vf v)
 
 /* --- Adam: torch's form, eps outside the root ------------------------------------------------- */
 
-/* Moments of one vector; returns the denominator. */
-INLINE vf FN(moments)(const struct hn_adam_args *q, const float *g, const float *w, float *m,
-                      float *v)
+/* The next n floats, at most a vector, zeros behind them. */
+INLINE vf FN(some)(const float *p, size_t n)
 {
-	const vf grad = K_FMA(LD(w), SPLAT(q->l2), LD(g) * q->g_scale);
-	const vf v1 = K_FMA(grad * grad, SPLAT(q->c2), LD(v) * q->b2);
+	vf v = { 0 };
 
-	ST(m, K_FMA(grad, SPLAT(q->c1), LD(m) * q->b1));
-	ST(v, v1);
-	return K_FMA(K_SQRT(v1), SPLAT(q->v_norm), SPLAT(q->eps));
+	if (n >= VL)
+		return LD(p);
+	memcpy(&v, p, n * sizeof *p);
+	return v;
 }
 
-/* 2 * HN_LANES weights.  Root and division share one slow unit: weights i and i + HN_LANES take one
- * division together, x / a = x b / (a b). */
-INLINE void FN(adam_block)(const struct hn_adam_args *q, struct FN(did) *s, const float *g,
-                           float *w, float *m, float *v)
+INLINE void FN(put)(float *p, vf v, size_t n)
 {
-	for (size_t i = 0, j = HN_LANES; i < HN_LANES; i += VL, j += VL) {
-		const vf a = FN(moments)(q, g + i, w + i, m + i, v + i);
-		const vf b = FN(moments)(q, g + j, w + j, m + j, v + j);
-		const vf rate = q->rate / (a * b);
+	if (n >= VL)
+		ST(p, v);
+	else
+		memcpy(p, &v, n * sizeof *p);
+}
 
-		FN(store)(s, w + i, LD(w + i) * q->decay - LD(m + i) * (rate * b));
-		FN(store)(s, w + j, LD(w + j) * q->decay - LD(m + j) * (rate * a));
+/* n weights from i on: what is read, and what becomes of it. */
+struct FN(adam) { size_t i, n; vf w, m, below; };
+
+/* Moments and the denominator. */
+INLINE struct FN(adam) FN(moments)(const struct hn_adam_args *q, size_t i, size_t n)
+{
+	const vf w = FN(some)(q->w + i, n);
+	const vf grad = K_FMA(w, SPLAT(q->l2), FN(some)(q->g + i, n) * q->g_scale);
+	const vf m = K_FMA(grad, SPLAT(q->c1), FN(some)(q->m + i, n) * q->b1);
+	const vf v = K_FMA(grad * grad, SPLAT(q->c2), FN(some)(q->v + i, n) * q->b2);
+
+	FN(put)(q->m + i, m, n);
+	FN(put)(q->v + i, v, n);
+	return (struct FN(adam)){ i, n, w, m, K_FMA(K_SQRT(v), SPLAT(q->v_norm), SPLAT(q->eps)) };
+}
+
+INLINE void FN(move)(const struct hn_adam_args *q, struct FN(did) *s, struct FN(adam) a, vf rate)
+{
+	const vf now = a.w * q->decay - a.m * rate, by = now - a.w;
+
+	s->change = K_FMA(by, by, s->change);
+	s->norm = K_FMA(now, now, s->norm);
+	FN(put)(q->w + a.i, now, a.n);
+}
+
+/* The next n <= 2 * HN_LANES weights.  Root and division share one slow unit: weights i and
+ * i + HN_LANES take one division together, x / a = x b / (a b). */
+INLINE void FN(adam_block)(const struct hn_adam_args *q, struct FN(did) *s, size_t i, size_t n)
+{
+	for (size_t v = 0; v < HN_LANES && v < n; v += VL) {
+		const size_t far = v + HN_LANES < n ? n - v - HN_LANES : 0;
+		const struct FN(adam) a = FN(moments)(q, i + v, n - v);
+		const struct FN(adam) b = FN(moments)(q, i + v + HN_LANES, far);
+		const vf rate = q->rate / (a.below * b.below);
+
+		FN(move)(q, s, a, rate * b.below);
+		FN(move)(q, s, b, rate * a.below);
 	}
 }
 
@@ -60,20 +92,8 @@ K_FN static void FN(adam)(const struct hn_adam_args *args)
 	size_t i = 0;
 
 	for (; i + BLOCK <= q->n; i += BLOCK)
-		FN(adam_block)(q, &did, q->g + i, q->w + i, q->m + i, q->v + i);
-	if (i < q->n) {
-		const size_t left = (q->n - i) * sizeof(float);
-		float g[BLOCK] = { 0 }, w[BLOCK] = { 0 }, m[BLOCK] = { 0 }, v[BLOCK] = { 0 };
-
-		memcpy(g, q->g + i, left);
-		memcpy(w, q->w + i, left);
-		memcpy(m, q->m + i, left);
-		memcpy(v, q->v + i, left);
-		FN(adam_block)(q, &did, g, w, m, v);
-		memcpy(q->w + i, w, left);
-		memcpy(q->m + i, m, left);
-		memcpy(q->v + i, v, left);
-	}
+		FN(adam_block)(q, &did, i, BLOCK);
+	FN(adam_block)(q, &did, i, q->n - i);
 	*q->change = FN(total)(did.change);
 	*q->norm = FN(total)(did.norm);
 }

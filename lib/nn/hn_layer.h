@@ -59,6 +59,7 @@ struct hn_layer_type {
 	bool same_grid;          /* int8: the output has the grid of the input                */
 	bool bounds;             /* int8: a clamp behind it becomes its bounds                */
 	bool want_rows;          /* backward reads rows                                       */
+	bool draws;              /* reads the pass's key                                      */
 	bool rectifies;          /* the layer before it is initialised by He's rule           */
 	uint8_t biases;          /* biases of each output channel; they lie behind all other weights */
 	bool product;            /* w [out.ch][row], then b [out.ch]: a norm behind it folds in */

@@ -183,7 +183,7 @@ static struct hn_pass pass_of(const struct hn_run *run, unsigned i, const float 
 		.l = l, .kern = run->kern, .lanes = run->lanes, .n = run->n, .w = weights + l->w_at,
 		.x = i ? run->y[i - 1] : run->x, .x2 = l->from ? run->y[l->from - 1] : run->x,
 		.y = run->y[i], .keep = run->keep[i], .train = run->flags & HN_RUN_TRAIN,
-		.learning = run->learning, .key = run->learning ? key_of(run, i) : 0,
+		.learning = run->learning, .key = run->learning && l->type->draws ? key_of(run, i) : 0,
 		.first = run->first };
 }
 

@@ -42,6 +42,6 @@ static void dropout_backward(const struct hn_pass *p)
 
 const struct hn_layer_type hn_layer_dropout = {
 	.name = "dropout", .id = 15, .usage = "dropout PROBABILITY", .args_min = 1, .args_max = 1,
-	.in_place = true, .vanishes = true,
+	.in_place = true, .vanishes = true, .draws = true,
 	.shape = dropout_shape, .forward = dropout_forward, .backward = dropout_backward,
 };
