@@ -236,7 +236,7 @@ bench-train:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release bench-train-run
 bench-train-run: $(B)/bench_train
 	$(Q)mkdir -p build/report
-	$(Q)OPENBLAS_NUM_THREADS=1 tests/bench/bench_torch.py > build/report/torch.txt 2>/dev/null \
+	$(Q)tests/bench/bench_torch.py > build/report/torch.txt 2>/dev/null \
 		|| echo "bench-train: without PyTorch (python3-torch)"
 	$(Q)$(B)/bench_train -t build/report/torch.txt -o build/report/train.json
 $(B)/bench_train: $(BENCH_C) tests/bench/bench_peak.h $(B)/libhone.a

@@ -1,10 +1,11 @@
 /* bench_train.c - training speed of the reference nets, beside the core's own FMA peak, FANN (when
  * built with -DWITH_FANN) and PyTorch (numbers of bench_torch.py, given as a file).
  *
- *   bench_train [-o train.json] [-t torch.txt] [-k level] [-r epochs]
+ *   bench_train [-o train.json] [-t torch.txt] [-k level] [-r epochs] [-R rounds] [-n net]
  *
- * N = 4096 samples, batch 32, Adam, shuffled; one thread, CPU time, median of the epochs.  Each net
- * runs in its own child process so that its resident memory is its own. */
+ * N = 4096 samples, batch 32, Adam, shuffled; one thread, CPU time, median of the epochs, median of
+ * the rounds; every level of the kernels that has fused multiply-add.  Each run has its own child
+ * process so that its resident memory is its own. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 #include <floatfann.h>
 #endif
 
-enum { N = 4096, BATCH = 32, EPOCHS_MAX = 2000, WARM = 3 };
+enum { N = 4096, BATCH = 32, EPOCHS_MAX = 2000, WARM = 3, ROUNDS_MAX = 9, LEVELS_MAX = 4 };
 
 /* flop: 2 * multiply-adds of forward, dW and dX (no dX for the first layer) of one sample. */
 static const struct workload {
@@ -223,6 +224,86 @@ static double torch_rate(const char *path, const char *name)
 	return found;
 }
 
+/* --- rounds and levels ------------------------------------------------------------------------ */
+
+/* All levels with fused multiply-add, or the one that was asked for; the last is what honed uses. */
+struct levels { const char *name[LEVELS_MAX]; int n; };
+
+static struct levels levels_of(const char *only)
+{
+	struct levels l = { { NULL }, 0 };
+
+	for (size_t i = 0; hn_kernels_at(i) && l.n < LEVELS_MAX; i++) {
+		const char *name = hn_kernels_at(i)->name;
+
+		if (only ? strcmp(only, name) == 0 : i > 0 || !hn_kernels_at(1))
+			l.name[l.n++] = name;
+	}
+	return l;
+}
+
+/* Medians of the rounds: other programs on the machine disturb one round more than another. */
+static struct figures middle(struct figures *round, int n)
+{
+	struct figures f = round[0];
+	double rate[ROUNDS_MAX], fann[ROUNDS_MAX];
+
+	for (int r = 0; r < n; r++) {
+		rate[r] = round[r].rate;
+		fann[r] = round[r].fann;
+		f.best = round[r].best > f.best ? round[r].best : f.best;
+		f.rss_mib = round[r].rss_mib > f.rss_mib ? round[r].rss_mib : f.rss_mib;
+	}
+	qsort(rate, (size_t)n, sizeof *rate, by_value);
+	qsort(fann, (size_t)n, sizeof *fann, by_value);
+	f.rate = rate[n / 2];
+	f.fann = fann[n / 2];
+	return f;
+}
+
+struct bench {
+	struct levels levels;
+	uint32_t epochs;
+	int rounds;
+	double peak;
+	const char *torch;
+	struct figures f[N_WORK][LEVELS_MAX];
+};
+
+/* One net at every level, round by round. */
+static int measure(struct bench *b, int i)
+{
+	struct figures round[LEVELS_MAX][ROUNDS_MAX] = { { { 0 } } };
+
+	for (int r = 0; r < b->rounds; r++)
+		for (int k = 0; k < b->levels.n; k++)
+			if (run(&work[i], b->levels.name[k], b->epochs, &round[k][r]))
+				return 1;
+	for (int k = 0; k < b->levels.n; k++)
+		b->f[i][k] = middle(round[k], b->rounds);
+	return 0;
+}
+
+static double share(const struct bench *b, int i, int k)
+{
+	return b->f[i][k].rate * work[i].flop / b->peak;
+}
+
+static void print_net(const struct bench *b, int i)
+{
+	const double t = torch_rate(b->torch, work[i].name);
+
+	for (int k = 0; k < b->levels.n; k++) {
+		const struct figures *f = &b->f[i][k];
+
+		printf("%s %-7s %10.0f %10.0f        %.3f %8.0f %6.1f %8.0f %5.1f %8.1f %8.1f\n",
+		       work[i].name, b->levels.name[k], f->rate, f->best, share(b, i, k), t,
+		       t > 0 ? f->rate / t : 0, f->fann, f->fann > 0 ? f->rate / f->fann : 0,
+		       (double)f->plan / 1e3, f->rss_mib);
+	}
+	fflush(stdout);
+}
+
 static void number(FILE *out, const char *key, double v, const char *end)
 {
 	if (v > 0)
@@ -231,7 +312,31 @@ static void number(FILE *out, const char *key, double v, const char *end)
 		fprintf(out, "\"%s\": null%s", key, end);
 }
 
-static int write_json(const char *path, const struct figures *f, double peak, const char *torch)
+static void write_net(FILE *out, const struct bench *b, int i)
+{
+	const int used = b->levels.n - 1;
+	const struct figures *f = &b->f[i][used];
+	const double t = torch_rate(b->torch, work[i].name);
+
+	fprintf(out, "  \"%s\": { ", work[i].name);
+	number(out, "samples_per_s", f->rate, ", ");
+	number(out, "limit_share", share(b, i, used), ", ");
+	number(out, "vs_torch", t > 0 ? f->rate / t : 0, ", ");
+	number(out, "torch_samples_per_s", t, ", ");
+	/* What a program at the very limit would reach: above it no target can be met. */
+	number(out, "vs_torch_at_limit", t > 0 ? b->peak / work[i].flop / t : 0, ", ");
+	number(out, "vs_fann", f->fann > 0 ? f->rate / f->fann : 0, ", ");
+	number(out, "rss_mib", f->rss_mib, ", ");
+	number(out, "plan_bytes", (double)f->plan, ", \"levels\": { ");
+	for (int k = 0; k < b->levels.n; k++) {
+		fprintf(out, "\"%s\": { ", b->levels.name[k]);
+		number(out, "samples_per_s", b->f[i][k].rate, ", ");
+		number(out, "limit_share", share(b, i, k), k < used ? " }, " : " } ");
+	}
+	fprintf(out, "} }%s\n", i + 1 < N_WORK ? "," : "");
+}
+
+static int write_json(const char *path, const struct bench *b)
 {
 	FILE *out = fopen(path, "w");
 
@@ -239,63 +344,66 @@ static int write_json(const char *path, const struct figures *f, double peak, co
 		fprintf(stderr, "%s: %s\n", path, strerror(errno));
 		return 1;
 	}
-	fprintf(out, "{ \"peak_gflops\": %.4g, \"n\": %d, \"batch\": %d, \"nets\": {\n", peak / 1e9, N,
-	        BATCH);
-	for (int i = 0; i < N_WORK; i++) {
-		const double t = torch_rate(torch, work[i].name);
-
-		fprintf(out, "  \"%s\": { ", work[i].name);
-		number(out, "samples_per_s", f[i].rate, ", ");
-		number(out, "limit_share", f[i].rate * work[i].flop / peak, ", ");
-		number(out, "vs_torch", t > 0 ? f[i].rate / t : 0, ", ");
-		number(out, "vs_fann", f[i].fann > 0 ? f[i].rate / f[i].fann : 0, ", ");
-		number(out, "rss_mib", f[i].rss_mib, ", ");
-		number(out, "plan_bytes", (double)f[i].plan, i + 1 < N_WORK ? " },\n" : " }\n");
-	}
+	fprintf(out, "{ \"peak_gflops\": %.4g, \"n\": %d, \"batch\": %d, \"kernels\": \"%s\", "
+	        "\"nets\": {\n", b->peak / 1e9, N, BATCH, b->levels.name[b->levels.n - 1]);
+	for (int i = 0; i < N_WORK; i++)
+		write_net(out, b, i);
 	fprintf(out, "} }\n");
 	return fclose(out) != 0;
 }
 
+static double load_1min(void)
+{
+	double load[1] = { 0 };
+
+	return getloadavg(load, 1) == 1 ? load[0] : 0;
+}
+
+static int bench(struct bench *b, const char *only, const char *json)
+{
+	const double load = load_1min();
+
+	printf("FMA peak of one core %.1f GFLOP/s; N %d, batch %d, one thread; median of %d rounds, each "
+	       "the median of %u epochs\n", b->peak / 1e9, N, BATCH, b->rounds, b->epochs);
+	printf("net kernels  samples/s       best  limit share  PyTorch      x     FANN     x  plan kB"
+	       "  RSS MiB\n");
+	for (int i = 0; i < N_WORK; i++) {
+		if (only && strcmp(only, work[i].name) != 0)
+			continue;
+		if (measure(b, i))
+			return 1;
+		print_net(b, i);
+	}
+	printf("load of the machine %.1f before, %.1f after\n", load, load_1min());
+	return json ? write_json(json, b) : 0;
+}
+
 int main(int argc, char **argv)
 {
-	const char *json = NULL, *torch = NULL, *kern = NULL, *only = NULL;
-	struct figures f[N_WORK] = { { 0 } };
-	uint32_t epochs = 101;
-	double peak;
+	static struct bench b = { .epochs = 101, .rounds = 5 };
+	const char *json = NULL, *kern = NULL, *only = NULL;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "o:t:k:r:n:")) != -1) {
+	while ((opt = getopt(argc, argv, "o:t:k:r:R:n:")) != -1) {
 		if (opt == 'o')
 			json = optarg;
 		else if (opt == 't')
-			torch = optarg;
+			b.torch = optarg;
 		else if (opt == 'k')
 			kern = optarg;
 		else if (opt == 'n')
 			only = optarg;
 		else if (opt == 'r')
-			epochs = (uint32_t)strtoul(optarg, NULL, 10);
+			b.epochs = (uint32_t)strtoul(optarg, NULL, 10);
+		else if (opt == 'R')
+			b.rounds = (int)strtol(optarg, NULL, 10);
 		else
 			return 64;
 	}
-	if (epochs < 1 || epochs > EPOCHS_MAX)
+	b.levels = levels_of(kern);
+	if (b.epochs < 1 || b.epochs > EPOCHS_MAX - WARM || b.rounds < 1 || b.rounds > ROUNDS_MAX ||
+	    b.levels.n == 0)
 		return 64;
-	peak = bench_peak(cpu_s);
-	printf("FMA peak of one core %.1f GFLOP/s; kernels %s; N %d, batch %d, median of %u epochs\n",
-	       peak / 1e9, level(kern)->name, N, BATCH, epochs);
-	printf("net   samples/s      best  limit share  PyTorch    x   FANN    x  plan kB  RSS MiB\n");
-	for (int i = 0; i < N_WORK; i++) {
-		const double t = torch_rate(torch, work[i].name);
-
-		if (only && strcmp(only, work[i].name) != 0)
-			continue;
-		if (run(&work[i], kern, epochs, &f[i]))
-			return 1;
-		printf("%s  %10.0f %10.0f        %.3f %8.0f %4.0f %6.0f %4.0f %8.1f %8.1f\n", work[i].name,
-		       f[i].rate, f[i].best, f[i].rate * work[i].flop / peak, t,
-		       t > 0 ? f[i].rate / t : 0, f[i].fann, f[i].fann > 0 ? f[i].rate / f[i].fann : 0,
-		       (double)f[i].plan / 1e3, f[i].rss_mib);
-		fflush(stdout);
-	}
-	return json ? write_json(json, f, peak, torch) : 0;
+	b.peak = bench_peak(cpu_s);
+	return bench(&b, only, json);
 }
