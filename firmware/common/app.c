@@ -105,8 +105,9 @@ static void send_sketch(struct app *a, const struct app_window *w)
 	const struct hd_sketch_stamp stamp = { w->tick_us, w->count, w->model_version };
 	uint8_t body[HD_SKETCH_BODY_MAX];
 
-	for (uint8_t c = 0; c < APP_CHANNELS; c += HD_SKETCH_CHANNELS)
-		(void)hd_send(&a->device, HD_SKETCH, body, hd_sketch_write(&a->sketch, &stamp, c, body));
+	for (unsigned c = 0; c < APP_CHANNELS; c += HD_SKETCH_CHANNELS)
+		(void)hd_send(&a->device, HD_SKETCH, body,
+		              hd_sketch_write(&a->sketch, &stamp, (uint8_t)c, body));
 	hd_sketch_clear(&a->sketch);
 }
 

@@ -112,8 +112,10 @@ static void add(struct hd_sketch_channel *k, int16_t x, bool has_last)
 		k->stuck = (uint16_t)(k->stuck + (x == k->last));
 	}
 	k->clip = (uint16_t)(k->clip + (x == INT16_MIN || x == INT16_MAX));
-	k->min = x < k->min ? x : k->min;
-	k->max = x > k->max ? x : k->max;
+	if (x < k->min)
+		k->min = x;
+	if (x > k->max)
+		k->max = x;
 	k->last = x;
 }
 
@@ -138,6 +140,8 @@ bool hd_sketch_window(struct hd_sketch *s, const int16_t *raw, uint16_t n)
 	uint16_t i;
 	uint8_t c;
 
+	if (n == 0)
+		return false;
 	for (c = 0; c < s->n_ch; c++) {
 		struct hd_sketch_channel *k = &s->channel[c];
 		int32_t sum = 0;
@@ -226,8 +230,8 @@ static void channel_write(const struct hd_sketch_channel *k, uint8_t *p)
 size_t hd_sketch_write(const struct hd_sketch *s, const struct hd_sketch_stamp *stamp,
                        uint8_t first, uint8_t *body)
 {
-	uint8_t left = (uint8_t)(s->n_ch - first), i;
-	uint8_t n = left < HD_SKETCH_CHANNELS ? left : HD_SKETCH_CHANNELS;
+	unsigned left = (unsigned)s->n_ch - first, i;
+	unsigned n = left < HD_SKETCH_CHANNELS ? left : HD_SKETCH_CHANNELS;
 
 	hd_put32(body, stamp->tick_us);
 	hd_put32(body + 4, stamp->count);
@@ -237,7 +241,7 @@ size_t hd_sketch_write(const struct hd_sketch *s, const struct hd_sketch_stamp *
 	body[18] = s->reason;
 	body[19] = s->n_ch;
 	body[20] = first;
-	body[21] = n;
+	body[21] = (uint8_t)n;
 	hd_put16(body + 22, 0);
 	put_counts(body + 24, s->classes);
 	put_counts(body + 40, s->margins);

@@ -81,8 +81,8 @@ void hd_sketch_init(struct hd_sketch *s, struct hd_sketch_channel *channel, uint
 /* Obey TELEMETRY or PULL: hd_config.order calls it.  Errors: HD_EFORMAT. */
 hd_status hd_sketch_order(struct hd_sketch *s, const struct hd_frame *f);
 
-/* A complete window: raw (n, n_ch).  Returns true when it is to be sent raw (telemetry is raw, the
- * window was pulled, or it is the turn of a sample). */
+/* A complete window: raw (n, n_ch), n >= 1.  Returns true when it is to be sent raw (telemetry is
+ * raw, the window was pulled, or it is the turn of a sample). */
 bool hd_sketch_window(struct hd_sketch *s, const int16_t *raw, uint16_t n);
 
 /* The network's answer to it.  After a swap the margin is learned anew. */

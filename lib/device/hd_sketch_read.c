@@ -122,8 +122,10 @@ hd_status hd_sketch_merge(struct hd_sketch_report *r, const struct hd_sketch_rep
 		a->sum += b->sum;
 		a->sum2 += b->sum2;
 		a->lag += b->lag;
-		a->min = b->min < a->min ? b->min : a->min;
-		a->max = b->max > a->max ? b->max : a->max;
+		if (b->min < a->min)
+			a->min = b->min;
+		if (b->max > a->max)
+			a->max = b->max;
 		a->stuck += b->stuck;
 		a->clip += b->clip;
 		add_counts(a->bins, b->bins);
