@@ -251,14 +251,14 @@ $(B)/parity/%.o: lib/device/%.c
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 	$(Q)objcopy --weaken-symbol=hd_rq $@
 $(B)/parity_once: $(B)/tests/parity/parity_once.o $(PARITY_O)
-$(B)/parity_make: $(B)/tests/parity/parity_make.o $(B)/libhone.a
-$(B)/parity_once $(B)/parity_make:
+$(B)/parity_make $(B)/parity_import: $(B)/parity_%: $(B)/tests/parity/parity_%.o $(B)/libhone.a
+$(B)/parity_once $(B)/parity_make $(B)/parity_import:
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lm
 .PHONY: parity parity-run
 parity:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release parity-run
-parity-run: $(B)/parity_once $(B)/parity_make
+parity-run: $(B)/parity_once $(B)/parity_make $(B)/parity_import
 	$(Q)scripts/parity $(B) build/parity
 
 # What lib/device costs on five cores: code, RAM, stack; and that it calls nothing but mem* and libgcc.

@@ -115,26 +115,44 @@ static void start_scaler(struct walk *w, uint16_t ch)
 
 /* --- nodes ---------------------------------------------------------------------------------- */
 
+/* The first input that is neither a constant nor known, because of a node that no layer does. */
+static const struct val *lost_input(const struct walk *w, const struct hn_gnode *n)
+{
+	for (unsigned i = 0; i < n->n_in && i < 2; i++) {
+		const struct val *v = n->in[i] < 0 ? NULL : &w->val[n->in[i]];
+
+		if (v && !v->known && v->lost)
+			return v;
+	}
+	return NULL;
+}
+
+/* What does not lead to the output does not matter; what does is told at the end. */
+static void lose(struct walk *w, const struct hn_gnode *n, int16_t node)
+{
+	for (unsigned i = 0; i < 3; i++)
+		if (n->out[i] >= 0)
+			w->val[n->out[i]] = (struct val){ .lost = node };
+}
+
 static hn_status read_nodes(struct walk *w)
 {
 	hn_status rc = HN_OK;
 
 	for (uint32_t i = 0; i < w->g->n_nodes && !rc; i++) {
-		const uint8_t op = w->g->node[i].op;
-		walk_fn fn = walk_shape_op(op);
+		const struct hn_gnode *n = &w->g->node[i];
+		const struct val *lost = lost_input(w, n);
+		walk_fn fn = walk_shape_op(n->op);
 
-		w->n = &w->g->node[i];
-		if (op == HN_G_CONSTANT)
+		w->n = n;
+		fn = fn ? fn : walk_layer_op(n->op);
+		fn = fn ? fn : walk_product_op(n->op);
+		if (n->op == HN_G_CONSTANT)
 			continue;
-		fn = fn ? fn : walk_layer_op(op);
-		fn = fn ? fn : walk_product_op(op);
-		/* one that is not known is an error when something reads what it makes */
-		if (fn)
-			rc = fn(w);
-		else if (w->n->out[0] < 0 || w->n->out[0] == w->g->out)
-			rc = walk_refuse(w, "no layer does this");
+		if (lost || !fn)
+			lose(w, n, lost ? lost->lost : (int16_t)(i + 1));
 		else
-			w->val[w->n->out[0]].known = false;
+			rc = fn(w);
 	}
 	return rc;
 }
@@ -228,6 +246,8 @@ static hn_status finish(struct walk *w, const struct hn_net_io *io, struct hn_im
 	struct hn_import r = { .weights = w->w, .scaler = w->scaler };
 	hn_status rc;
 
+	if (!v->known && v->lost)
+		return walk_lost(w, v);
 	if (!v->known || v->layer != w->n_layers - 1)
 		return hn_fail(w->err, HN_EFORMAT, "import: the output '%.*s' is not made by the last layer",
 		               HN_TEXT(w->g->tensor[w->g->out].name));

@@ -86,6 +86,8 @@ static hn_status op_softmax(struct walk *w)
 		return walk_refuse(w, "a value without axes");
 	if (v.len > 1 && v.axis[w->n->axis < 0 ? v.rank - 1 : w->n->axis % v.rank] != AX_CH)
 		return walk_refuse(w, "not over the channels");
+	if (w->task != HN_CLASSIFY && w->n->other)
+		return walk_refuse(w, "no layer does this; behind a classifier it is left out");
 	if (w->task != HN_CLASSIFY)
 		rc = walk_layer(w, "softmax");
 	walk_result(w, &v);

@@ -292,7 +292,7 @@ static hn_status op_dense(struct walk *w)
 	all = (size_t)v.len * v.ch;
 	if (v.len > 1 && v.axis[v.rank - 1] == AX_CH && p.ch == v.ch)
 		rc = dense_frames(w, &v, &p);
-	else if (p.ch == all && (walk_axis(&v, AX_LEN) < walk_axis(&v, AX_CH) || v.len == 1 || v.ch == 1))
+	else if (p.ch == all && (walk_axis(&v, AX_LEN) <= walk_axis(&v, AX_CH) || v.len == 1 || v.ch == 1))
 		rc = dense_all(w, &v, &p);
 	else
 		return walk_refuse(w, "weights for %zu inputs, there are %zu", p.ch, all);

@@ -132,10 +132,12 @@ static hn_status op_squeeze(struct walk *w)
 
 	if (rc)
 		return rc;
+	if (n < 1)                       /* then a batch of one goes, too */
+		return walk_refuse(w, "it does not say which axes");
 	to = v;
 	to.rank = 0;
 	for (unsigned i = 0; i < v.rank; i++) {
-		const bool goes = n > 0 ? asked(axes, n, i, v.rank) : v.axis[i] == AX_ONE;
+		const bool goes = asked(axes, n, i, v.rank);
 
 		if (goes && (v.axis[i] == AX_BATCH || walk_size(&v, i) > 1))
 			return walk_refuse(w, "takes away an axis that is not 1");
@@ -207,6 +209,18 @@ static hn_status op_same(struct walk *w)
 	return rc;
 }
 
+/* A padding of nothing, as PyTorch writes it before a pool. */
+static hn_status op_pad(struct walk *w)
+{
+	const struct hn_gtensor *t = NULL;
+	hn_status rc = walk_constant(w, 1, 0, &t);
+
+	for (uint32_t i = 0; !rc && i < t->count; i++)
+		if (hn_gtensor_int(t, i) != 0 || t->element == HN_EL_F32)
+			return walk_refuse(w, "only the padding of a convolution can be read");
+	return rc ? rc : op_same(w);
+}
+
 /* The grid of a value is the int8 side's: the output's of a QUANTIZE, the input's of the other. */
 static hn_status op_grid(struct walk *w)
 {
@@ -242,6 +256,7 @@ walk_fn walk_shape_op(uint8_t op)
 	case HN_G_UNSQUEEZE: return op_unsqueeze;
 	case HN_G_TRANSPOSE: return op_transpose;
 	case HN_G_SAME: return op_same;
+	case HN_G_PAD: return op_pad;
 	case HN_G_QUANTISE: case HN_G_DEQUANTISE: return op_grid;
 	default: return NULL;
 	}

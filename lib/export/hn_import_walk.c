@@ -29,6 +29,14 @@ bool walk_is_constant(const struct walk *w, unsigned i)
 	return t && t->data && t->count > 0;
 }
 
+hn_status walk_lost(const struct walk *w, const struct val *v)
+{
+	const struct hn_gnode *n = &w->g->node[v->lost - 1];
+
+	return hn_fail(w->err, HN_EFORMAT, "import: node '%.*s' (%.*s): no layer does this",
+	               HN_TEXT(n->name), HN_TEXT(n->kind));
+}
+
 hn_status walk_value(const struct walk *w, unsigned i, struct val *v)
 {
 	const struct hn_gtensor *t = input(w, i);
@@ -36,6 +44,8 @@ hn_status walk_value(const struct walk *w, unsigned i, struct val *v)
 	if (!t)
 		return walk_refuse(w, "input %u is missing", i);
 	*v = w->val[w->n->in[i]];
+	if (!v->known && v->lost)
+		return walk_lost(w, v);
 	if (!v->known)
 		return walk_refuse(w, "input '%.*s' is not made by an operator that can be read",
 		                   HN_TEXT(t->name));

@@ -16,6 +16,7 @@ struct val {
 	                            channels: (from_len, from_ch); only dense can undo that      */
 	uint8_t rank, axis[HN_GRAPH_RANK_MAX];
 	int16_t layer;           /* -1 = the input                                             */
+	int16_t lost;            /* node + 1 that no layer does, when not known; 0 = none      */
 	uint16_t len, ch, from_len, from_ch;
 };
 
@@ -42,6 +43,9 @@ struct walk {
 /* HN_EFORMAT, naming the present node. */
 hn_status walk_refuse(const struct walk *w, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* The same for a value that is not known because of a node before. */
+hn_status walk_lost(const struct walk *w, const struct val *v);
 
 /* Input i of the present node as the value of the last layer.  Errors: HN_EFORMAT. */
 hn_status walk_value(const struct walk *w, unsigned i, struct val *v);

@@ -208,6 +208,7 @@ static const struct known { const char *name; uint8_t op; } known[] = {
 	{ "Transpose", HN_G_TRANSPOSE }, { "Gather", HN_G_GATHER }, { "Identity", HN_G_SAME },
 	{ "Dropout", HN_G_SAME }, { "Cast", HN_G_SAME }, { "QuantizeLinear", HN_G_QUANTISE },
 	{ "DequantizeLinear", HN_G_DEQUANTISE }, { "Constant", HN_G_CONSTANT },
+	{ "Pad", HN_G_PAD }, { "Expand", HN_G_EXPAND },
 };
 
 static hn_status refuse_node(const struct reader *r, const struct hn_gnode *n, const char *why)
@@ -299,6 +300,7 @@ static hn_status read_node(struct reader *r, struct hn_pb m)
 	}
 	if (n->op == HN_G_SOFTMAX)
 		n->axis = -1;
+	n->other = hn_text_is(n->kind, "LogSoftmax");
 	if (n->op == HN_G_LEAKY)
 		n->alpha = 0.01f;
 	if (n->name.len == 0 && n->out[0] >= 0)
@@ -308,6 +310,32 @@ static hn_status read_node(struct reader *r, struct hn_pb m)
 }
 
 /* --- the file ------------------------------------------------------------------------------- */
+
+static bool all_zero(const struct hn_gtensor *t)
+{
+	for (uint32_t i = 0; i < t->count; i++)
+		if (hn_gtensor_f32(t, i) != 0.0f)
+			return false;
+	return true;
+}
+
+/* Zeros stay zeros whatever shape they get: the initial state of a GRU, as PyTorch writes it. */
+static void expand_zeros(struct hn_graph *g)
+{
+	for (uint32_t i = 0; i < g->n_nodes; i++) {
+		struct hn_gnode *n = &g->node[i];
+		const struct hn_gtensor *from = n->n_in && n->in[0] >= 0 ? &g->tensor[n->in[0]] : NULL;
+		struct hn_gtensor *to = n->out[0] < 0 ? NULL : &g->tensor[n->out[0]];
+		struct hn_text name;
+
+		if (n->op != HN_G_EXPAND || !from || !from->data || !to || !all_zero(from))
+			continue;
+		name = to->name;
+		*to = *from;
+		to->name = name;
+		n->op = HN_G_CONSTANT;
+	}
+}
 
 /* A DequantizeLinear of a constant is a constant with scales. */
 static void scale_constants(struct hn_graph *g)
@@ -379,6 +407,7 @@ static hn_status read_graph(struct reader *r, struct hn_pb m)
 	if (!rc && (r->g->in < 0 || r->g->out < 0))
 		return hn_fail(r->err, HN_EFORMAT, "import: the file needs an input and an output");
 	scale_constants(r->g);
+	expand_zeros(r->g);
 	return rc;
 }
 
