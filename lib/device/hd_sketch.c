@@ -206,7 +206,7 @@ static void put64(uint8_t *p, uint64_t v)
 
 static void put_counts(uint8_t *p, const uint16_t *count)
 {
-	uint8_t i;
+	unsigned i;
 
 	for (i = 0; i < HD_SKETCH_BINS; i++)
 		hd_put16(p + 2 * i, count[i]);
