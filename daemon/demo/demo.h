@@ -84,7 +84,7 @@ struct child {
 struct options {
 	int cycles;
 	uint32_t seed;
-	bool keep, no_firmware;
+	bool keep, no_firmware, sketch;  /* sketch: devices send sketches, windows are pulled */
 	char firmware[PATH_CAP], report[PATH_CAP], bin[PATH_CAP], dir[PATH_CAP];
 };
 

@@ -355,8 +355,9 @@ static void write_model(const struct demo *d, FILE *f)
 		state_names[0], state_names[1], state_names[2], state_names[3], WINDOW, 64 * CYCLES_MAX);
 	(void)fprintf(f, "devices:\n");
 	for (int i = 0; i < d->n_devices; i++)
-		(void)fprintf(f, "  - {name: %s, uid: \"%s\", source: %s, stream: %s, model: pump}\n",
-		              d->device[i].name, d->device[i].uid, d->device[i].name, d->device[i].stream);
+		(void)fprintf(f, "  - {name: %s, uid: \"%s\", source: %s, stream: %s, model: pump%s}\n",
+		              d->device[i].name, d->device[i].uid, d->device[i].name, d->device[i].stream,
+		              d->opt.sketch ? ", telemetry: sketch, heartbeat: 160ms, pull: 400" : "");
 }
 
 bool conf_start_honed(struct demo *d)

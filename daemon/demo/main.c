@@ -245,6 +245,7 @@ static void usage(FILE *out)
 	      "  -r, --report FILE    where the figures go (build/report/demo.json)\n"
 	      "      --firmware FILE  program of the emulated Cortex-M4 (../firmware/an386/pump.elf beside this program)\n"
 	      "      --no-firmware    go without the emulated Cortex-M4\n"
+	      "      --sketches       devices send sketches; raw windows are pulled after the alarm\n"
 	      "      --seed N         of pumps and commissioning data (1)\n"
 	      "      --keep           keep the directory with configuration, logs and database\n"
 	      "  -h, --help           print this\n\n"
@@ -283,7 +284,8 @@ static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = { { "cycles", required_argument, NULL, 'c' },
 		{ "report", required_argument, NULL, 'r' }, { "firmware", required_argument, NULL, 'f' },
-		{ "no-firmware", no_argument, NULL, 'F' }, { "seed", required_argument, NULL, 's' },
+		{ "no-firmware", no_argument, NULL, 'F' },
+		{ "sketches", no_argument, NULL, 'S' }, { "seed", required_argument, NULL, 's' },
 		{ "keep", no_argument, NULL, 'k' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	long n;
 	int k;
@@ -293,6 +295,7 @@ static int parse(int argc, char **argv, struct options *o)
 		case 'h': usage(stdout); return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
 		case 'k': o->keep = true; break;
 		case 'F': o->no_firmware = true; break;
+		case 'S': o->sketch = true; break;
 		case 'r': (void)snprintf(o->report, sizeof o->report, "%s", optarg); break;
 		case 'f':
 			if (!take_file(optarg, o->firmware))
