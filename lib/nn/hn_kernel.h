@@ -36,6 +36,14 @@ struct hn_gemm {
 	ptrdiff_t a_step, b_step;
 };
 
+/* rows (n, ld) = rows order[i] of src (., width), row i where order is NULL. */
+struct hn_gather_args {
+	size_t n, width, ld;
+	const float *src;
+	const uint32_t *order;
+	float *rows;
+};
+
 struct hn_adam_args {
 	size_t n;
 	float *w, *m, *v;        /* (n,) */
@@ -134,6 +142,7 @@ struct hn_kernels {
 	void (*gemm)(const struct hn_gemm *g);
 	/* dst[j][i] = src[i][j]; src (m, n) rows lds apart, dst (n, m) rows ldd apart. */
 	void (*transpose)(const float *src, size_t lds, float *dst, size_t ldd, const size_t mn[2]);
+	void (*gather)(const struct hn_gather_args *a);
 	/* out[i] = sum over lanes of x[i][.]; x (m, lanes). */
 	void (*row_sums)(const float *x, size_t m, size_t lanes, float *out);
 	double (*sum_sq)(const float *x, size_t n);

@@ -5,6 +5,8 @@
  *   K_FMA(a, b, c)   a * b + c                   K_SQRT(a)
  *   K_MAX(a, b), K_MIN(a, b)   not a number where b is not (a is a constant)
  *   K_MR       rows of the large GEMM tile: 4, 6 or 8
+ *   K_NARROW(g)   optional: product of a level with shorter vectors, same bits, for one vector of
+ *              columns: a broadcast would feed a single multiply-add
  *
  * GEMM: a tile of K_MR rows and two vectors stays in registers over the whole of k; each step loads
  * two vectors of B and broadcasts K_MR values of A.  Source of the shape: Goto & van de Geijn
@@ -39,7 +41,8 @@ typedef uint32_t vu __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 
 const struct hn_kernels FN(hn_kernels) = {
 	.name = K_TEXT,
-	.gemm = FN(gemm), .transpose = FN(transpose), .row_sums = FN(row_sums), .sum_sq = FN(sum_sq),
+	.gemm = FN(gemm), .transpose = FN(transpose), .gather = FN(gather),
+	.row_sums = FN(row_sums), .sum_sq = FN(sum_sq),
 	.relu = FN(relu), .relu_back = FN(relu_back), .tanh = FN(tanh), .tanh_back = FN(tanh_back),
 	.exp = FN(exp), .log = FN(log), .softmax = FN(softmax), .mse = FN(mse),
 	.huber = FN(huber), .binary = FN(binary),

@@ -116,6 +116,12 @@ INLINE size_t FN(height)(size_t left)
 K_FN static void FN(gemm)(const struct hn_gemm *g)
 {
 	enum { PANEL = 4096 };                   /* floats: half of a small L1 cache */
+#ifdef K_NARROW
+	if (g->n <= VL) {
+		K_NARROW(g);
+		return;
+	}
+#endif
 	const size_t fit = PANEL / (g->k + 1) / (2 * VL) * (2 * VL), wide = fit ? fit : 2 * VL;
 
 	for (size_t j = 0; j < g->n; j += wide) {

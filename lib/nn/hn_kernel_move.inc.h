@@ -73,6 +73,20 @@ K_FN static void FN(transpose)(const float *src, size_t lds, float *dst, size_t 
 			dst[j * ldd + i] = src[i * lds + j];
 }
 
+K_FN static void FN(gather)(const struct hn_gather_args *q)
+{
+	for (size_t i = 0; i < q->n; i++) {
+		const float *src = q->src + (q->order ? q->order[i] : i) * q->width;
+		float *row = q->rows + i * q->ld;
+		size_t j = 0;
+
+		for (; j + VL <= q->width; j += VL)
+			ST(row + j, LD(src + j));
+		for (; j < q->width; j++)
+			row[j] = src[j];
+	}
+}
+
 /* Sum of 16 lanes, halves folded onto each other. */
 INLINE float FN(fold)(const float s[HN_LANES])
 {

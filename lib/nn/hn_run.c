@@ -133,8 +133,8 @@ static void load_rows(struct hn_run *run, const float *src, const uint32_t *orde
 	const size_t ld = row_stride(width);
 	float *rows = cols == run->x ? run->x_rows : run->rows;
 
-	for (uint32_t i = 0; i < run->n; i++)
-		memcpy(rows + i * ld, src + (order ? order[i] : i) * width, width * sizeof *rows);
+	run->kern->gather(&(struct hn_gather_args){ .n = run->n, .width = width, .ld = ld, .src = src,
+	                                            .order = order, .rows = rows });
 	if (run->fake && cols == run->x && run->fake->grid[0].scale > 0)
 		hn_fake_round(&run->fake->grid[0], rows, run->n * ld);
 	memset(rows + run->n * ld, 0, (run->lanes - run->n) * ld * sizeof *rows);

@@ -12,6 +12,7 @@ typedef int kernel_avx512_is_never_empty;
 #define K_FN __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")))
 #define VL 16
 #define K_MR 8
+#define K_NARROW(g) hn_kernels_avx2.gemm(g)
 #define K_FMA(a, b, c) ((vf)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define K_SQRT(a) ((vf)_mm512_sqrt_ps((__m512)(a)))
 #define K_MAX(a, b) ((vf)_mm512_max_ps((__m512)(a), (__m512)(b)))

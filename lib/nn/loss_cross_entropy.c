@@ -20,6 +20,14 @@ static void weigh(const struct hn_loss_pass *p, float *whole, float *even)
 	}
 }
 
+/* HN_LANES samples of one class of weight v; arrays do not overlap. */
+static void lanes_gradient(float *restrict dy, const float *restrict whole,
+                           const float *restrict even, const float *restrict share, float v)
+{
+	for (size_t j = 0; j < HN_LANES; j++)
+		dy[j] = (whole[j] * dy[j] - even[j] * v) * share[j];
+}
+
 /* Turn p = softmax(y) in `dy` into the gradient. */
 static void gradient(const struct hn_loss_pass *p, const float *whole, const float *even)
 {
@@ -29,8 +37,8 @@ static void gradient(const struct hn_loss_pass *p, const float *whole, const flo
 	for (size_t c = 0; c < p->out_n; c++) {
 		const float v = p->class_weight ? p->class_weight[c] : 1.0f;
 
-		for (size_t j = 0; j < p->lanes; j++)
-			dy[c * p->lanes + j] = (whole[j] * dy[c * p->lanes + j] - even[j] * v) * p->share[j];
+		for (size_t j = 0; j < p->lanes; j += HN_LANES)
+			lanes_gradient(dy + c * p->lanes + j, whole + j, even + j, p->share + j, v);
 	}
 	for (size_t j = 0; j < p->n; j++)
 		dy[(size_t)p->label[j] * p->lanes + j] -= hit * p->share[j];

@@ -226,7 +226,7 @@ static double torch_rate(const char *path, const char *name)
 
 /* --- rounds and levels ------------------------------------------------------------------------ */
 
-/* All levels with fused multiply-add, or the one that was asked for; the last is what honed uses. */
+/* Levels with fused multiply-add, or the one that was asked for; the last is what honed uses. */
 struct levels { const char *name[LEVELS_MAX]; int n; };
 
 static struct levels levels_of(const char *only)

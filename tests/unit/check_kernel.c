@@ -135,6 +135,30 @@ START_TEST(transposes_of_every_small_shape_are_right)
 }
 END_TEST
 
+START_TEST(rows_are_gathered_in_order_and_nothing_behind_them)
+{
+	enum { N = 5, WIDE = 37, LD = 48 };
+	static const uint32_t order[N] = { 3, 0, 4, 4, 1 };
+	const struct hn_kernels *k = hn_kernels_at((size_t)_i);
+	static float src[N * WIDE], rows[N * LD];
+
+	fill(src, N * WIDE, 6);
+	for (size_t width = 1; width <= WIDE; width++)
+		for (int shuffled = 0; shuffled < 2; shuffled++) {
+			for (size_t i = 0; i < N * LD; i++)
+				rows[i] = 12345;
+			k->gather(&(struct hn_gather_args){ .n = N, .width = width, .ld = LD, .src = src,
+			          .order = shuffled ? order : NULL, .rows = rows });
+			for (size_t i = 0; i < N * LD; i++) {
+				const size_t from = (shuffled ? order[i / LD] : i / LD) * width + i % LD;
+
+				T_MUST(rows[i] == (i % LD < width ? src[from] : 12345), "width %zu: row %zu, "
+				       "column %zu", width, i / LD, i % LD);
+			}
+		}
+}
+END_TEST
+
 typedef void (*vector_fn)(const float *, float *, size_t);
 
 /* Largest relative error (absolute where `absolute`) over [lo, hi]. */
@@ -252,6 +276,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, a_sum_over_stretches_has_the_bits_of_its_parts_added, 0, n);
 	tcase_add_loop_test(t, a_wide_product_has_the_bits_of_its_columns, 0, n);
 	tcase_add_loop_test(t, transposes_of_every_small_shape_are_right, 0, n);
+	tcase_add_loop_test(t, rows_are_gathered_in_order_and_nothing_behind_them, 0, n);
 	tcase_add_loop_test(t, vector_functions_keep_their_stated_error, 0, n);
 	tcase_add_loop_test(t, vector_functions_pass_nan_on_and_clamp_infinity, 0, n);
 	tcase_add_loop_test(t, sums_are_the_same_bits_at_every_level, 0, n);
