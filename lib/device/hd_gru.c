@@ -106,7 +106,7 @@ static const uint8_t *gru_run(const struct hd_layer *l, const int8_t *x, int8_t 
 	c.table = product_init(&c.state, c.table, c.rows, units);
 	c.in.x = x;
 	c.state.x = NULL;
-	c.state.h = h;
+	c.state.h = c.in.h = h;
 	memset(h, 0, 2 * units);
 	for (t = 0; t < l->in_len; t++, c.in.x += l->in_ch) {
 		for (u = 0; u < units; u++)

@@ -62,33 +62,40 @@ static double error_of(struct hn_range all, const uint32_t *bins, int first, int
 	return sum;
 }
 
+struct search { struct hn_range all; const uint32_t *bins; int first, last; double best; };
+
+/* True when moving one end by `by` bins lessens the error; then it is moved. */
+static bool move(struct search *s, bool upper, int by)
+{
+	const int first = s->first + (upper ? 0 : by), last = s->last + (upper ? by : 0);
+	double e;
+
+	if (first < 0 || last > BINS - 1 || first >= last)
+		return false;
+	e = error_of(s->all, s->bins, first, last);
+	if (!(e < s->best))
+		return false;
+	s->best = e;
+	s->first = first;
+	s->last = last;
+	return true;
+}
+
 /* Both ends move inwards or back by strides that halve from a quarter of the range, as long as the
  * error falls. */
 struct hn_range hn_range_mse(struct hn_range all, const uint32_t *bins)
 {
-	int at[2] = { 0, BINS - 1 };
-	double best = error_of(all, bins, at[0], at[1]);
+	struct search s = { all, bins, 0, BINS - 1, error_of(all, bins, 0, BINS - 1) };
 
-	for (int stride = BINS / 4; stride >= 1; stride /= 2)
-		for (int tries = 0; tries < STRIDES; tries++) {
-			const double before = best;
+	for (int stride = BINS / 4; stride >= 1; stride /= 2) {
+		bool moved = true;
 
-			for (int k = 0; k < 4; k++) {
-				int to[2] = { at[0], at[1] };
-				double e;
-
-				to[k / 2] += k % 2 ? stride : -stride;
-				if (to[0] < 0 || to[1] > BINS - 1 || to[0] >= to[1])
-					continue;
-				e = error_of(all, bins, to[0], to[1]);
-				if (e < best) {
-					best = e;
-					at[0] = to[0];
-					at[1] = to[1];
-				}
-			}
-			if (!(best < before))
-				break;
+		for (int tries = 0; moved && tries < STRIDES; tries++) {
+			moved = move(&s, false, stride);
+			moved |= move(&s, false, -stride);
+			moved |= move(&s, true, -stride);
+			moved |= move(&s, true, stride);
 		}
-	return part(all, at[0], at[1]);
+	}
+	return part(all, s.first, s.last);
 }

@@ -54,30 +54,39 @@ bool hn_quant_copies_input(const struct hn_net *net)
 	return hn_quant_readers(net, 0) > 0;
 }
 
+struct kept { unsigned tensor[HD_KEPT_MAX], n; };
+
+/* Does the add that makes tensor t, if one does, find what it reads? */
+static bool takes(const struct hn_net *net, unsigned t, struct kept *k)
+{
+	if (t == 0 || !is_add(net, t - 1))
+		return true;
+	return k->n > 0 && k->tensor[--k->n] == place_of(net, net->layer[t - 1].from);
+}
+
+/* Can tensor t be kept, if it must be? */
+static bool keeps(const struct hn_net *net, unsigned t, struct kept *k)
+{
+	const unsigned readers = hn_quant_readers(net, t);
+
+	if (readers == 0)
+		return true;
+	if (readers > 1 || k->n == HD_KEPT_MAX)
+		return false;
+	k->tensor[k->n++] = t;
+	return true;
+}
+
 /* Each add takes the output that was kept last, and an output is taken once. */
 unsigned hn_quant_unordered(const struct hn_net *net)
 {
-	unsigned kept[HD_KEPT_MAX], n = 0;
+	struct kept k = { .n = 0 };
 
 	for (unsigned t = 0; t <= net->n_layers; t++) {
 		if (t > 0 && hn_quant_skips(net, t - 1))
 			continue;
-		if (t > 0 && is_add(net, t - 1)) {
-			if (n == 0 || kept[--n] != place_of(net, net->layer[t - 1].from))
-				return t;
-		}
-		switch (hn_quant_readers(net, t)) {
-		case 0:
-			break;
-		case 1:
-			if (n < HD_KEPT_MAX) {
-				kept[n++] = t;
-				break;
-			}
-			/* fall through */
-		default:
+		if (!takes(net, t, &k) || !keeps(net, t, &k))
 			return t > 0 ? t : 1;
-		}
 	}
 	return 0;
 }

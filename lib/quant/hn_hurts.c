@@ -69,6 +69,7 @@ static void measure(struct pair *p, const struct hn_fake *all, struct hn_samples
 			out->most = (uint8_t)at;
 		}
 	}
+	p->rounding.fake = NULL;
 }
 
 hn_status hn_quant_hurts(const struct hn_quant_cfg *cfg, const struct hn_calib *calib,

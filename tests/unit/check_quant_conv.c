@@ -328,6 +328,8 @@ START_TEST(each_row_with_an_int8_form_has_all_of_it)
 	for (size_t i = 0; hn_layers[i]; i++) {
 		const struct hn_layer_type *t = hn_layers[i];
 
+		/* on the device, or gone before it: a short form, folded, left out */
+		ck_assert_msg(t->op || t->only_shape || t->part || t->line || t->vanishes, "%s", t->name);
 		ck_assert_msg(!t->op == !t->quantise && !t->op == !t->image_bytes, "%s", t->name);
 		ck_assert_msg(!t->op || !t->only_shape, "%s", t->name);
 		ck_assert_msg(!t->only_shape || t->same_grid, "%s", t->name);
