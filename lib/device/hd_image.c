@@ -5,6 +5,10 @@
 #include "hd_crc32c.h"
 #include "hd_ops.h"
 
+/* The numbers of a net lie in its image just so. */
+typedef char hd_net_is_laid_out_as_its_image
+	[offsetof(struct hd_net, in_zp) - offsetof(struct hd_net, len) == 20 ? 1 : -1];
+
 /* hd_rq shifts negative numbers right, which C leaves to the compiler. */
 typedef char hd_shifts_are_arithmetic[(-5 >> 1) == -3 ? 1 : -1];
 
@@ -20,17 +24,6 @@ int32_t hd_rq(int32_t x, int32_t mult, int shift)
 	high = (int32_t)(((int64_t)x * mult + ((int64_t)1 << 30)) >> 31);
 	mask = (int32_t)(((uint32_t)1 << right) - 1);
 	return (high >> right) + ((high & mask) > (mask >> 1) + (high < 0));
-}
-
-static void layer_read(struct hd_layer *l, const uint8_t *row)
-{
-	l->op = row[0];
-	l->in_len = hd_load16(row + 4);
-	l->in_ch = hd_load16(row + 6);
-	l->out_len = hd_load16(row + 8);
-	l->out_ch = hd_load16(row + 10);
-	l->p = hd_load16(row + 12);
-	l->q = hd_load16(row + 14);
 }
 
 static uint32_t pad4(uint32_t n)
@@ -82,7 +75,8 @@ bool hd_walk_next(struct hd_walk *w)
 	uint32_t size;
 	bool keep = HD_KEEPS && row[1] != 0, fits = true;
 
-	layer_read(&w->l, row);
+	w->l.op = row[0];
+	memcpy(&w->l.in_len, row + 4, HD_LAYER_ENTRY - 4);
 	w->row += HD_LAYER_ENTRY;
 	w->op = hd_op_find(w->l.op);
 	if (!w->op || hd_load32(row) >> (8 + HD_KEEPS) != 0)
@@ -132,20 +126,16 @@ uint32_t hd_image_arch(const uint8_t *image)
 }
 
 /* The 28 bytes of the header.  Differences are collected: cheaper than a branch for each. */
-static bool header_ok(const uint8_t *image, uint32_t len)
+static bool header_ok(const struct hd_net *n, uint32_t len)
 {
-	uint32_t in_len, in_ch, wrong;
+	const uint8_t *image = n->image;
+	uint32_t wrong = (hd_load32(image) ^ HD_IMAGE_MAGIC) | (n->len ^ len) | (len & 3) | n->rq_mode
+		| hd_load32(image + 24) >> 8;    /* reserved */
 
-	if (len < HD_IMAGE_HEADER)
-		return false;
-	wrong = (hd_load32(image) ^ HD_IMAGE_MAGIC) | (hd_load32(image + 4) ^ len) | (len & 3)
-		| image[23] | hd_load32(image + 24) >> 8;        /* rq_mode, reserved */
-	in_len = hd_load16(image + 16);
-	in_ch = hd_load16(image + 18);
-	return wrong == 0 && in_len <= 4096 && in_ch <= 256 && within(in_len * in_ch, HD_VALUES_MAX)
-		&& within(hd_load16(image + 20), 256) && within(image[22], HD_LAYERS_MAX)
-		&& len >= HD_IMAGE_HEADER + HD_SCALER_ENTRY * in_ch
-			  + (uint32_t)HD_LAYER_ENTRY * image[22];
+	return wrong == 0 && n->in_len <= 4096 && n->in_ch <= 256
+		&& within((uint32_t)n->in_len * n->in_ch, HD_VALUES_MAX) && within(n->out_n, 256)
+		&& within(n->n_layers, HD_LAYERS_MAX)
+		&& (uint32_t)(n->constants - image) <= len;
 }
 
 static bool scaler_ok(const struct hd_net *n)
@@ -189,21 +179,15 @@ hd_status hd_net_open(struct hd_net *net, const uint8_t *image, uint32_t len)
 	struct hd_net n;
 	bool tight;
 
-	if (!header_ok(image, len))
+	if (len < HD_IMAGE_HEADER)
 		return HD_EFORMAT;
 	n.image = image;
-	n.len = len;
-	n.arch = hd_load32(image + 8);
-	n.arena = hd_load32(image + 12);
-	n.in_len = hd_load16(image + 16);
-	n.in_ch = hd_load16(image + 18);
-	n.out_n = hd_load16(image + 20);
-	n.n_layers = image[22];
-	n.rq_mode = image[23];
-	n.in_zp = (int8_t)image[24];
+	memcpy(&n.len, image + 4, offsetof(struct hd_net, in_zp) + 1 - offsetof(struct hd_net, len));
 	n.scaler = image + HD_IMAGE_HEADER;
 	n.layers = n.scaler + (uint32_t)HD_SCALER_ENTRY * n.in_ch;
 	n.constants = n.layers + (uint32_t)HD_LAYER_ENTRY * n.n_layers;
+	if (!header_ok(&n, len))
+		return HD_EFORMAT;
 	if (!scaler_ok(&n) || !layers_ok(&n, &tight))
 		return HD_EFORMAT;
 	if (n.arch != hd_image_arch(image))

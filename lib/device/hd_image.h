@@ -111,7 +111,7 @@ struct hd_layer {                /* one row of the layer table, decoded         
 /* An opened image: points into the caller's bytes, which must outlive it. */
 struct hd_net {
 	const uint8_t *image;
-	uint32_t len, arch, arena;
+	uint32_t len, arch, arena;       /* from here to in_zp as in the image               */
 	uint16_t in_len, in_ch, out_n;
 	uint8_t  n_layers, rq_mode;
 	int8_t   in_zp;
