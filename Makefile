@@ -397,7 +397,7 @@ install: all install-lib
 	install -D -m 644 config/honed.yaml $(DESTDIR)$(prefix)/share/honed/honed.yaml
 	install -D -m 644 config/honed.schema.json $(DESTDIR)$(prefix)/share/honed/honed.schema.json
 	install -D -m 644 docs/config.md $(DESTDIR)$(prefix)/share/doc/honed/config.md
-	install -m 644 docs/events.md docs/networks.md docs/openapi.yaml LICENSE $(DESTDIR)$(prefix)/share/doc/honed
+	install -m 644 docs/events.md docs/formats.md docs/networks.md docs/openapi.yaml LICENSE $(DESTDIR)$(prefix)/share/doc/honed
 	install -D -m 644 docs/honed.8 $(DESTDIR)$(prefix)/share/man/man8/honed.8
 	install -D -m 644 docs/honectl.1 $(DESTDIR)$(prefix)/share/man/man1/honectl.1
 	install -D -m 644 docs/honed.yaml.5 $(DESTDIR)$(prefix)/share/man/man5/honed.yaml.5

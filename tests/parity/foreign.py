@@ -278,7 +278,27 @@ def keras_separable():
     save('keras_separable', 'tflite', t.file(x, t.op(14, [y], [t.tensor([1, 3])])), 16, 4, 'N1LC')
 
 
-for make in (keras_conv, keras_normalised, keras_separable):
+def keras_int8():
+    """As post-training quantisation makes it, one scale for all weights of a layer."""
+    t = Tfl()
+    x = t.tensor([1, 12])
+
+    def value(shape, scale, zero):
+        return t.tensor(shape, None, 9, ([scale], [zero]))
+
+    def weights(rows, cols, s_in, s_w):
+        w = t.tensor([rows, cols], rng.randint(-127, 128, (rows, cols)).astype(np.int8), 9, ([s_w], [0]))
+        return w, t.tensor([rows], rng.randint(-900, 900, rows).astype(np.int32), 2, ([s_in * s_w], [0]))
+
+    q = t.op(114, [x], [value([1, 12], 0.03, -5)])
+    a = t.op(9, [q, *weights(8, 12, 0.03, 0.004)], [value([1, 8], 0.02, -128)], 8, [(0, 'b', 1)])
+    b = t.op(9, [a, *weights(4, 8, 0.02, 0.005)], [value([1, 4], 0.04, 10)], 8, [])
+    save('keras_int8', 'tflite', t.file(x, t.op(6, [b], [t.tensor([1, 4])])), 1, 12, 'NF')
+    with open(f'{out}/keras_int8.limit', 'w') as f:
+        f.write('0.08')          # two steps of the output: the net that it becomes is float
+
+
+for make in (keras_conv, keras_normalised, keras_separable, keras_int8):
     make()
 try:
     torch_nets()
