@@ -200,28 +200,29 @@ static int layer_text(struct hn_rng *r, char *out, size_t cap)
 	static const char *const plain[] = { "relu", "relu6", "tanh", "sigmoid", "leaky_relu 0.3",
 		"flatten", "globalavgpool" };
 
-	switch (pick(r, 0, 10)) {
+	/* one after the other: the order of arguments is the compiler's choice */
+	const unsigned kind = pick(r, 0, 10), a = pick(r, 1, 9), b = pick(r, 1, 5), c = pick(r, 1, 3);
+	const unsigned d = pick(r, 1, 3), e = pick(r, 0, 5);
+
+	switch (kind) {
 	case 0:
 	case 1:
-		return snprintf(out, cap, "conv1d %ux%u stride %u dilation %u%s, ", pick(r, 1, 9),
-		                pick(r, 1, 6), pick(r, 1, 3), pick(r, 1, 3), pick(r, 0, 1) ? " same" : "");
+		return snprintf(out, cap, "conv1d %ux%u stride %u dilation %u%s, ", a, b, c, d,
+		                e % 2 ? " same" : "");
 	case 2:
-		return snprintf(out, cap, "%s %u stride %u, ", pick(r, 0, 1) ? "maxpool" : "avgpool",
-		                pick(r, 1, 4), pick(r, 1, 3));
+		return snprintf(out, cap, "%s %u stride %u, ", e % 2 ? "maxpool" : "avgpool", b, c);
 	case 3:
-		return snprintf(out, cap, "%s, ", pick(r, 0, 5) ? "relu" : "dense 9");
+		return snprintf(out, cap, "%s, ", e ? "relu" : "dense 9");
 	case 4:
-		return snprintf(out, cap, "dwconv1d %u stride %u dilation %u same, add 1, ", pick(r, 1, 5),
-		                pick(r, 0, 3) ? 1 : 2, pick(r, 1, 3));
+		return snprintf(out, cap, "dwconv1d %u stride %u dilation %u same, add 1, ", b, e ? 1 : 2, d);
 	case 5:
-		return snprintf(out, cap, "separable %ux%u same, relu, add %u, ", pick(r, 1, 6), pick(r, 1, 4),
-		                pick(r, 1, 3));
+		return snprintf(out, cap, "separable %ux%u same, relu, add %u, ", a, b, c);
 	case 6:
-		return snprintf(out, cap, "%s, ", pick(r, 0, 2) ? "relu6, add 1, relu" : "softmax");
+		return snprintf(out, cap, "%s, ", e < 4 ? "relu6, add 1, relu" : "softmax");
 	case 7:
-		return snprintf(out, cap, "gru %u%s, ", pick(r, 1, 9), pick(r, 0, 2) ? " seq" : "");
+		return snprintf(out, cap, "gru %u%s, ", a, e < 4 ? " seq" : "");
 	default:
-		return snprintf(out, cap, "%s, ", plain[pick(r, 0, 6)]);
+		return snprintf(out, cap, "%s, ", plain[(a + e) % 7]);
 	}
 }
 
