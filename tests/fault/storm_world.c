@@ -204,19 +204,35 @@ static int64_t one(struct storm_rig *g, const struct storm_spec *spec, struct st
 	return done_us;
 }
 
-void storm_run(const struct storm_spec *spec, struct storm_result *out)
+static struct storm_rig rig;
+
+/* The same line without faults; kept, since many runs in a row differ in their cut only. */
+static int64_t clean_run(const struct storm_spec *spec, struct storm_result *out)
 {
-	static struct storm_rig g;
+	static struct storm_spec last;
+	static struct storm_result result;
 	struct storm_spec clean = *spec;
 
-	memset(out, 0, sizeof *out);
-	g.sets = sets;
 	clean.faults = 0;
+	clean.level = 0;
 	clean.storm_us = 0;
 	clean.cut = STORM_CUT_NONE;
-	build_sets();
-	out->clean_us = one(&g, &clean, out, CLEAN_LIMIT_US);
-	if (out->clean_us < 0) {
+	clean.at_byte = 0;
+	if (result.clean_us == 0 || clean.seed != last.seed || clean.baud != last.baud ||
+	    clean.latency_us != last.latency_us) {
+		memset(&result, 0, sizeof result);
+		build_sets();
+		result.clean_us = one(&rig, &clean, &result, CLEAN_LIMIT_US);
+		last = clean;
+	}
+	*out = result;
+	return out->clean_us;
+}
+
+void storm_run(const struct storm_spec *spec, struct storm_result *out)
+{
+	rig.sets = sets;
+	if (clean_run(spec, out) < 0) {
 		(void)snprintf(out->broken, sizeof out->broken, "%s", "not even without faults");
 		return;
 	}
@@ -225,7 +241,7 @@ void storm_run(const struct storm_spec *spec, struct storm_result *out)
 		return;
 	}
 	build_sets();
-	out->after_us = one(&g, spec, out, 2 * MARGIN * out->clean_us + 10000000);
+	out->after_us = one(&rig, spec, out, 2 * MARGIN * out->clean_us + 10000000);
 	out->done = out->after_us >= 0;
 }
 
