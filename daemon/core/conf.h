@@ -115,6 +115,7 @@ struct conf_device {
 	int  telemetry;                  /* enum hd_telemetry                                  */
 	double heartbeat_s;              /* between two sketches                               */
 	int  raw_every, pull;            /* windows                                            */
+	double keep_alive_s;             /* between two questions to a device with nothing to do */
 };
 
 struct conf {

@@ -370,6 +370,7 @@ static hn_status init_device(struct deploy *d, int i, struct hn_err *err)
 	hn_device_key(d->master, v->uid, key);
 	hn_peer_init(&v->peer, v->uid, key);
 	v->peer.ctx = v;
+	v->peer.keep_us = (int64_t)(c->keep_alive_s * 1e6);
 	v->peer.send = peer_send;
 	(void)snprintf(labels, sizeof labels, "device=\"%s\"", c->name);
 	v->m_bytes = metric_counter("honed_device_bytes_sent_total", labels,

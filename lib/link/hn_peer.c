@@ -19,6 +19,7 @@ void hn_peer_init(struct hn_peer *p, const uint8_t uid[HD_UID_LEN], const uint8_
 	memset(p, 0, sizeof *p);
 	memcpy(p->uid, uid, HD_UID_LEN);
 	memcpy(p->key, key, HD_KEY_LEN);
+	p->keep_us = HN_PEER_KEEP_US;
 }
 
 void hn_peer_up(struct hn_peer *p, uint16_t session, uint32_t nonce, int64_t now_us)
@@ -155,7 +156,7 @@ static int64_t patience(const struct hn_peer *p)
 	const unsigned slower = p->fruitless + p->asks / 4;
 
 	if (p->phase == HN_PEER_READY)
-		return HN_PEER_SILENCE_US / 3;
+		return p->keep_us;
 	if (p->phase == HN_PEER_SEND)    /* only when it says nothing by itself */
 		return p->heard_us > p->asked_us ? p->heard_us - p->asked_us + least : least;
 	return least << (slower < FRUITLESS_MAX ? slower : FRUITLESS_MAX);
@@ -164,8 +165,9 @@ static int64_t patience(const struct hn_peer *p)
 static int64_t silence(const struct hn_peer *p)
 {
 	const int64_t three = 3 * hn_window_rto(&p->window);
+	const int64_t least = p->phase == HN_PEER_READY ? 3 * p->keep_us : HN_PEER_SILENCE_US;
 
-	return three > HN_PEER_SILENCE_US ? three : HN_PEER_SILENCE_US;
+	return three > least ? three : least;
 }
 
 enum hn_peer_event hn_peer_tick(struct hn_peer *p, int64_t now_us)
@@ -209,6 +211,8 @@ void hn_peer_install(struct hn_peer *p, const struct hn_peer_package *k, int64_t
 	p->ordered_us = 0;
 	if (!p->has_hello)
 		return;
+	if (p->phase == HN_PEER_READY)
+		p->heard_us = now_us;    /* it was not asked for a while */
 	hn_window_begin(&p->window, k->len, p->window.grain, p->window.most);
 	if (hello_holds(p))
 		hn_peer_resume(p);

@@ -35,11 +35,11 @@ enum hn_peer_event {
 	HN_PEER_DONE,            /* confirmed: the package is in service                       */
 	HN_PEER_REVERTED,        /* the device went back to its former image                   */
 	HN_PEER_REFUSED,         /* p->report.error says why                                   */
-	HN_PEER_SILENT,          /* no answer for HN_PEER_SILENCE_US: asking again             */
+	HN_PEER_SILENT,          /* no answer for HN_PEER_SILENCE_US or three keep_us          */
 	HN_PEER_STRANGER         /* HELLO of another device: p->hello says of which            */
 };
 
-enum { HN_PEER_SILENCE_US = 3000000 };
+enum { HN_PEER_SILENCE_US = 3000000, HN_PEER_KEEP_US = 1000000 };
 
 struct hn_peer_package {         /* borrowed until the work ends                             */
 	const uint8_t *header;   /* (HD_PACKAGE_HEADER,)                                       */
@@ -52,6 +52,7 @@ struct hn_peer {
 	void *ctx;
 	bool (*send)(void *ctx, uint8_t type, uint16_t session, const uint8_t *body, size_t len);
 	uint8_t uid[HD_UID_LEN], key[HD_KEY_LEN];
+	int64_t  keep_us;                /* between questions to a device with nothing to do     */
 	enum hn_peer_phase phase;
 	struct hd_hello  hello;
 	struct hd_report report;
