@@ -152,7 +152,7 @@ static double difference(struct setting *s, size_t i, double *bend)
 }
 
 /* Random inputs and coefficients, and the gradient by the layers. */
-static void differentiate(struct setting *s, uint64_t seed)
+static void differentiate(struct setting *s, uint64_t seed, const struct hn_kernels *kern)
 {
 	struct hn_run run;
 	struct hn_rng rng;
@@ -165,6 +165,7 @@ static void differentiate(struct setting *s, uint64_t seed)
 	for (size_t i = 0; i < X_MAX; i++)
 		s->x[i] = (float)hn_rng_normal(&rng);
 	ck_assert_int_eq(hn_run_init(&run, &s->net, BATCH, HN_RUN_TRAIN, &arena), HN_OK);
+	run.kern = kern;
 	hn_run_load(&run, s->x, NULL, BATCH);
 	hn_run_forward(&run, s->w);
 	memset(run.dy, 0, s->net.out_n * run.lanes * sizeof(float));
@@ -190,7 +191,7 @@ START_TEST(gradients_equal_central_differences_in_double)
 		if (!net_around(text, place, &s.net))
 			continue;
 		fits++;
-		differentiate(&s, 100 + (uint64_t)place);
+		differentiate(&s, 100 + (uint64_t)place, hn_kernels_best());
 		for (size_t i = 0; i < s.net.n_weights; i++) {
 			double bend;
 			const double d = difference(&s, i, &bend);
@@ -204,6 +205,24 @@ START_TEST(gradients_equal_central_differences_in_double)
 		ck_assert_uint_ge(tested, s.net.n_weights - s.net.n_weights / 20);
 	}
 	ck_assert_int_ge(fits, 3);
+}
+END_TEST
+
+START_TEST(gradients_have_the_same_bits_at_every_level_with_fused_multiply_add)
+{
+	static struct setting a, b;
+
+	for (int place = 0; place < PLACES; place++) {
+		if (!net_around(examples[_i].text, place, &a.net))
+			continue;
+		b.net = a.net;
+		for (size_t k = 2; hn_kernels_at(k); k++) {
+			differentiate(&a, 200 + (uint64_t)place, hn_kernels_at(1));
+			differentiate(&b, 200 + (uint64_t)place, hn_kernels_at(k));
+			ck_assert_msg(memcmp(a.g, b.g, a.net.n_weights * sizeof *a.g) == 0, "%s, place %d, %s",
+			              examples[_i].text, place, hn_kernels_at(k)->name);
+		}
+	}
 }
 END_TEST
 
@@ -251,6 +270,8 @@ static Suite *suite(void)
 	tcase_add_test(t, every_layer_has_an_example_and_a_number_of_its_own);
 	tcase_add_test(t, every_layer_loss_and_optimiser_is_in_the_documentation);
 	tcase_add_loop_test(t, gradients_equal_central_differences_in_double, 0, N_EXAMPLES);
+	tcase_add_loop_test(t, gradients_have_the_same_bits_at_every_level_with_fused_multiply_add, 0,
+	                    N_EXAMPLES);
 	tcase_add_loop_test(t, outputs_do_not_depend_on_batch_or_level, 0, N_EXAMPLES);
 	suite_add_tcase(s, t);
 	return s;
