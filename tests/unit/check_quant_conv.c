@@ -32,8 +32,7 @@ static const char *const texts[] = {
 	"conv1d 8x7 same dilation 2, leaky_relu, globalavgpool, flatten, dense 12, relu, dense 4",
 	"avgpool 1, conv1d 12x5, tanh, flatten, relu, dense 4",
 	"gru 12, dense 4",
-	"dwconv1d 5 same, add 1, conv1d 8x3, relu, separable 8x3 same, relu, add 3, "
-		"globalavgpool, dense 4",
+	"dwconv1d 5 same, add 1, conv1d 8x3, relu, separable 8x3 same, relu, add 3, flatten, dense 4",
 	"conv1d 4x7 stride 3, tanh, conv1d 4x3 same, add 1, relu, gru 8, softmax, dense 12, relu, dense 4",
 	"conv1d 6x3 stride 2, gru 8 seq, gru 8, dense 4",
 };
