@@ -6,7 +6,8 @@
 #include "hn_arena.h"            /* memory comes from the caller                              */
 #include "hn_csv.h"              /* lines of comma-separated values                           */
 #include "hn_dataset.h"          /* split, scaler                                             */
-#include "hn_export.h"           /* .onnx, .tflite                                            */
+#include "hn_export.h"           /* to .onnx and .tflite                                      */
+#include "hn_import.h"           /* and from them                                             */
 #include "hn_metrics.h"          /* accuracy and its relatives                                */
 #include "hn_model.h"            /* weights and everything to run them, as one blob           */
 #include "hn_net.h"              /* a network from text                                       */
