@@ -42,6 +42,7 @@ static const struct shape fixed[] = {
 	{ "dense 8, sigmoid, dense 8, add 2, dense 8, add 4, dense 2", 1, 8 },
 	{ "gru 8, dense 3", 12, 3 }, { "conv1d 5x3, gru 6 seq, gru 4 seq, flatten", 11, 2 },
 	{ "conv1d 4x3 same, relu, conv1d 4x3 same, add 2, relu, dense 4", 10, 4 },
+	{ "relu, add 1, flatten", 6, 4 }, { "separable 3x3, flatten", 8, 2 },
 	{ "dense 6, softmax", 1, 9 }, { "conv1d 5x3, softmax, dense 3", 10, 2 },
 };
 enum { FIXED = sizeof fixed / sizeof *fixed };
