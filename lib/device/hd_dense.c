@@ -11,9 +11,6 @@
 #define HD_DSP 0
 #endif
 #endif
-#if HD_DSP
-#include <arm_acle.h>
-#endif
 
 enum { ZERO_POINTS = 4 };        /* in_zp, out_zp, act_min, act_max */
 
@@ -42,17 +39,17 @@ uint32_t hd_product_check(const struct hd_layer *l, uint32_t row, uint32_t room)
 static inline uint32_t dot(const uint8_t *w, const int8_t *x, uint32_t n, int zp, uint32_t sum)
 {
 #if HD_DSP
-	const int16x2_t pair = (int16x2_t)((uint32_t)zp << 16 | ((uint32_t)zp & 0xffff));
+	const int32_t pair = (int32_t)((uint32_t)zp << 16 | ((uint32_t)zp & 0xffff));
 
 	for (; n >= 4; n -= 4, w += 4, x += 4) {
-		uint32_t a, b;
+		int32_t a, b, even, odd;
 
 		__builtin_memcpy(&a, w, sizeof a);       /* these cores load from any address */
 		__builtin_memcpy(&b, x, sizeof b);
-		sum = (uint32_t)__smlad(__sxtb16((int8x4_t)a),
-		                        __ssub16(__sxtb16((int8x4_t)b), pair), (int32_t)sum);
-		sum = (uint32_t)__smlad(__sxtb16((int8x4_t)(a >> 8)),
-		                        __ssub16(__sxtb16((int8x4_t)(b >> 8)), pair), (int32_t)sum);
+		even = __builtin_arm_ssub16(__builtin_arm_sxtb16(b), pair);
+		odd = __builtin_arm_ssub16(__builtin_arm_sxtb16(b >> 8), pair);
+		sum = (uint32_t)__builtin_arm_smlad(__builtin_arm_sxtb16(a), even, (int32_t)sum);
+		sum = (uint32_t)__builtin_arm_smlad(__builtin_arm_sxtb16(a >> 8), odd, (int32_t)sum);
 	}
 #endif
 	for (; n > 0; n--)
