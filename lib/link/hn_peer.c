@@ -206,7 +206,7 @@ void hn_peer_install(struct hn_peer *p, const struct hn_peer_package *k, int64_t
 {
 	p->package = *k;
 	p->has_package = true;
-	p->tried = false;
+	p->tried = p->resent = false;
 	p->verdict = HN_PEER_DOWN;
 	p->ordered_us = 0;
 	if (!p->has_hello)

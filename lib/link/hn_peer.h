@@ -60,6 +60,7 @@ struct hn_peer {
 	bool     has_package, has_hello;
 	bool     begun;                  /* the device has answered BEGIN of this package        */
 	bool     tried;                  /* it has run this package on trial                     */
+	bool     resent;                 /* it has been damaged once                             */
 	enum hn_peer_phase verdict;      /* HN_PEER_CONFIRM or HN_PEER_REVERT once it was given  */
 	uint16_t session;
 	uint32_t nonce_gw;

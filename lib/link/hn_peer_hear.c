@@ -79,6 +79,11 @@ static enum hn_peer_event refused(struct hn_peer *p, enum hn_peer_phase phase)
 		hn_peer_enter(p, HN_PEER_HELLO);
 		return HN_PEER_NOTHING;
 	}
+	if (p->report.error == HD_EDIGEST && !p->resent) {
+		p->resent = true;        /* replayed chunks of another session: once more, at once */
+		hn_peer_enter(p, HN_PEER_BEGIN);
+		return HN_PEER_NOTHING;
+	}
 	p->has_package = false;
 	hn_peer_enter(p, phase);
 	return HN_PEER_REFUSED;
