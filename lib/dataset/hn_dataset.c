@@ -19,6 +19,8 @@ uint32_t hn_dataset_unique(struct hn_window *w, uint32_t n)
 {
 	uint32_t k = 0;
 
+	if (n == 0)                      /* qsort takes no NULL */
+		return 0;
 	qsort(w, n, sizeof *w, by_end);
 	for (uint32_t i = 0; i < n; i++) {
 		if (k > 0 && w[k - 1].stream == w[i].stream && w[k - 1].end_us == w[i].end_us)
