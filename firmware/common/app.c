@@ -174,7 +174,7 @@ static void window_next(struct app *a)
 /* How much later than its window's last frame an inference may begin. */
 static uint32_t slack_us(const struct app *a)
 {
-	uint32_t reserve = 2 * a->longest_us;
+	uint32_t reserve = 2 * a->longest_us + APP_BUDGET_US;    /* records go with an erase */
 
 	return a->longest_us > 0 && reserve < a->cfg.deadline_us ? a->cfg.deadline_us - reserve : 0;
 }

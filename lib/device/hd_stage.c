@@ -308,26 +308,29 @@ static HD_NOINLINE hd_status self_test(struct hd_device *d, uint32_t i)
 		? HD_OK : HD_ESELFTEST;
 }
 
-/* Everything is proven: header last, then the journal, then the pointer. */
+/* Everything is proven: header last; then the journal, then the pointer. */
 static hd_status commit(struct hd_device *d)
 {
 	if (hd_flash_write(d->flash, d->spare_at, hd_staged(d), HD_PACKAGE_HEADER) != HD_OK)
 		return hd_stage_flash_failed(d, d->spare_at);
-	return note(d, HD_REC_TRIAL, spare(d), d->slots.floor);
+	return HD_OK;
 }
 
 static bool verify(struct hd_device *d, uint32_t idle_us)
 {
+	uint32_t n = hd_staged(d)[HD_AT_N_VECTORS];
 	hd_status rc;
 
 	if (d->vector == 0) {
 		rc = open_staged(d);
-	} else if (d->vector <= hd_staged(d)[HD_AT_N_VECTORS]) {
+	} else if (d->vector <= n) {
 		rc = self_test(d, d->vector - 1u);
-	} else {
+	} else if (d->vector == n + 1) {
+		rc = commit(d);
+	} else {                         /* a piece of its own: it may erase a page of the journal */
 		if (!d->flash->busy && !may_note(d, idle_us))
 			return false;
-		rc = commit(d);
+		rc = note(d, HD_REC_TRIAL, spare(d), d->slots.floor);
 	}
 	d->vector++;
 	if (rc != HD_OK)
