@@ -380,7 +380,7 @@ static int bench(struct bench *b, const char *only, const char *json)
 
 int main(int argc, char **argv)
 {
-	static struct bench b = { .epochs = 101, .rounds = 5 };
+	static struct bench b = { .epochs = 41, .rounds = 5 };
 	const char *json = NULL, *kern = NULL, *only = NULL;
 	int opt;
 
