@@ -9,7 +9,7 @@
 #include "hn_sparse.h"
 #include "job.h"
 
-enum { FIT_SLACK = 4096, MEASURE_US = 300000 };
+enum { FIT_SLACK = 4096, MEASURE_US = 300000, VALID_RECENT_MIN = 30 };
 
 /* --- the plan --------------------------------------------------------------------------------- */
 
@@ -134,7 +134,8 @@ void trainer_count(struct fit *f)
 }
 
 /* The recent windows of a part together weigh `recent_share` of it, whatever their number: what
- * early stopping looks at is weighed as what is trained. */
+ * early stopping looks at is weighed as what is trained.  A handful of recent windows cannot carry
+ * that in validation, chance would choose the epoch: then all count alike. */
 static void weigh(struct fit *f, enum hn_part part)
 {
 	double n_recent = 0, n_old = 0, share = f->job->recent_share;
@@ -143,6 +144,8 @@ static void weigh(struct fit *f, enum hn_part part)
 	for (uint32_t i = 0; i < f->d->n; i++)
 		if (f->d->w[i].part == part)
 			*(f->d->w[i].recent ? &n_recent : &n_old) += 1;
+	if (part == HN_VALID && n_recent < VALID_RECENT_MIN)
+		share = n_recent / fmax(n_recent + n_old, 1);
 	if (n_recent == 0 || n_old == 0)
 		share = n_recent == 0 ? 0 : 1;
 	for (uint32_t i = 0; i < f->d->n; i++) {
