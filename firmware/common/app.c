@@ -146,18 +146,18 @@ static void window_next(struct app *a)
 	};
 	const struct hd_net *net = hd_service(&a->device, &w.model_version);
 
-	if (here)
-		raw = hd_sketch_window(&a->sketch, a->raw, APP_WINDOW);
-	else
-		a->overruns += APP_WINDOW;
-	if (raw)
-		send_samples(a);
 	/* A first network may find a window whose time is over: nothing was due then. */
 	if (net && (a->serving || until(a, w.tick_us + a->cfg.deadline_us) > 0))
 		serve(a, net, here, &w);
 	else
 		w.model_version = 0;
 	a->serving = net != NULL;
+	if (here)
+		raw = hd_sketch_window(&a->sketch, a->raw, APP_WINDOW);
+	else
+		a->overruns += APP_WINDOW;
+	if (raw)
+		send_samples(a);
 	due = hd_sketch_is_due(&a->sketch, &late);
 	if (late && here && !raw)
 		send_samples(a);
