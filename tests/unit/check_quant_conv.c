@@ -307,7 +307,7 @@ START_TEST(random_nets_equal_the_formulas_and_keep_the_signal)
 			kinds[t_net_layer(image, k).op]++;
 		ck_assert_int_eq(hn_agree(&(struct hn_agree_job){ &cfg, &calib, image, len,
 		                 { x, RANDOM_N } }, &arena, &a), HN_OK);
-		ck_assert_msg(a.snr_db[a.worst] > 10, "net %d, layer %u: %g dB: (%u, %u) %s", i, a.worst + 1,
+		ck_assert_msg(a.snr_db[a.worst] > 18, "net %d, layer %u: %g dB: (%u, %u) %s", i, a.worst + 1,
 		              a.snr_db[a.worst], net.in.len, net.in.ch, text);
 		least = fmin(least, a.snr_db[a.worst]);
 	}
