@@ -16,7 +16,7 @@ start
 # 40 windows of 4 frames, 1 ms apart; windows 10, 20 and 30 have one bad value each, window 35 has a huge one
 # that no range forbids; the label of a window is at its last frame
 awk 'BEGIN { for (w = 1; w <= 40; w++) for (i = 0; i < 4; i++) {
-	a = w % 2 ? 10 : -10; b = 0.5
+	a = w % 2 ? 10 : -10; b = 0.5 + 0.1 * (i % 2)
 	if (i == 2 && w == 10) a = "nan"
 	if (i == 2 && w == 20) a = "-inf"
 	if (i == 2 && w == 30) a = 101

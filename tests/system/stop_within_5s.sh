@@ -1,5 +1,6 @@
 #!/bin/sh
-# SIGTERM ends honed within five seconds, in a fast replay and while it trains: all is committed, no child is left.
+# SIGTERM ends honed within five seconds, in a fast replay and while it trains: all is committed, no child is left,
+# and the next start takes the job up again.
 # shellcheck source=tests/system/lib_honed.sh
 . "$(dirname "$0")/lib_honed.sh"
 slow_trainer
@@ -34,11 +35,13 @@ wait_for 10 "trainer" trainer_runs
 stop
 echo "stopped in $took_ms ms"
 gone "$trainer" || fail "the trainer is still there"
-expect_equal "state of the job" "$(sql 'SELECT state FROM job')" failed
+expect_equal "state of the job" "$(sql 'SELECT state FROM job')" running
 [ ! -s "$db.lock" ] || fail "the stop was not clean"
 has "$log" event=stopped || fail "no word of the stop"
 rm "$dir/slow"
 start
 ! has "$log" event=db_unclean || fail "the stop was not clean"
-ctl retrain pump --wait >"$dir/out" 2>&1 || { cat "$dir/out"; fail "no training after that"; }
+until_event 20 0 '.kind == "job_restarted"'
+until_event 20 0 '.kind == "promoted"'
+expect_equal "jobs" "$(sql 'SELECT count(*) FROM job')" 1
 stop
