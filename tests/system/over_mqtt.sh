@@ -29,7 +29,8 @@ start
 until_event 20 0 '.kind == "source_end"'
 wait_for 15 "pump-1" online 1
 wait_for 15 "pump-2" online 2
-wait_for 5 "count of the retained message" eval '[ "$(ctl_json sources | jq ".[1].refused.retained // 0")" -ge 1 ]'
+retained() { [ "$(ctl_json sources | jq '.[1].refused.retained // 0')" -ge 1 ]; }
+wait_for 5 "count of the retained message" retained
 ctl retrain pump --wait >"$dir/out" 2>&1 || { cat "$dir/out"; fail "no version"; }
 
 # the broker goes in the middle of a transfer and comes back

@@ -52,7 +52,7 @@ eta=null
 ended_with_forecast() {
 	e=$(rollout eta_s)
 	[ "$e" = null ] || eta=$e
-	is state done
+	is state 'done'
 }
 wait_for 30 "end of the rollout" ended_with_forecast
 [ "$eta" != null ] || fail "no forecast in the whole rollout"
@@ -68,7 +68,7 @@ expect_equal "asleep" "$(rollout asleep)" 1
 # the sleeper gets it when it answers; the rollout does not end a second time
 sim 4
 until_event 20 "$mark" '.kind == "confirmed" and .device == "pump-4"'
-wait_for 10 "end" is state done
+wait_for 10 "end" is state 'done'
 expect_equal "ends" "$(count "$mark" '.kind == "rollout_done"')" 1
 ctl history pump-4 >"$dir/out"
 expect_text "$dir/out" confirmed
