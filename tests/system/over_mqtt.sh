@@ -29,6 +29,7 @@ start
 until_event 20 0 '.kind == "source_end"'
 wait_for 15 "pump-1" online 1
 wait_for 15 "pump-2" online 2
+# shellcheck disable=SC2317 # wait_for calls it
 retained() { [ "$(ctl_json sources | jq '.[1].refused.retained // 0')" -ge 1 ]; }
 wait_for 5 "count of the retained message" retained
 ctl retrain pump --wait >"$dir/out" 2>&1 || { cat "$dir/out"; fail "no version"; }
@@ -46,6 +47,7 @@ wait_for 5 "new frames" eval "[ \$(frames vib-1) -gt $((got + 400)) ]"
 expect_at_least "bytes of packages in the account" "$(device 1 traffic.down.package.bytes)" 1000
 expect_at_least "bytes of samples in the account" "$(device 1 traffic.up.samples.bytes)" 1000
 ctl_json devices | jq -e '.[0].traffic.energy_mj > 1' >/dev/null || fail "no energy in the account"
+# shellcheck disable=SC2317 # wait_for calls it
 retained() { mosquitto_sub -p $port -t "plant/#" -W 1 -F %t --retained-only 2>/dev/null | grep -v "$(topic 1)"; }
 expect_equal "retained messages of ours" "$(retained | grep -c . || true)" 0
 stop
