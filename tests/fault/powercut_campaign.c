@@ -299,7 +299,7 @@ static void build_set(struct set *s, const struct t_image_spec *spec, uint16_t n
 	t_package_build(&s->full[0], spec, 1, n_vectors);
 	s->delta[0] = s->full[0];
 	for (uint32_t k = 1; k < CHAIN; k++) {
-		t_package_nudge(&s->full[k], &s->full[k - 1], k + 1, 2, SEED + k);
+		t_package_nudge(&s->full[k], &s->full[k - 1], k + 1, n_vectors > 1 ? 2 : 1, SEED + k);
 		s->delta[k] = s->full[k];
 		t_package_delta(&s->delta[k], &s->full[k - 1]);
 	}
