@@ -278,6 +278,7 @@ LINT_SH := $(wildcard scripts/* tests/system/*.sh)
 # cppcheck reads no system header: posix says what its functions do, the macros of jansson need a shape.
 CPPCHECK := cppcheck --quiet --std=c11 --enable=warning,portability --library=posix --error-exitcode=1 -j2 \
             --inline-suppr --suppressions-list=scripts/cppcheck.txt -D__GNUC__ \
+            -D__BYTE_ORDER__=1234 -D__ORDER_LITTLE_ENDIAN__=1234 \
             '-Djson_object_foreach(o,k,v)=while(json_next(o,&k,&v))' \
             '-Djson_array_foreach(a,i,v)=while(json_at(a,&i,&v))'
 lint: layers banned

@@ -24,9 +24,9 @@ K_FN static void FN(softmax_back)(const float *y, const float *dy, float *dx,
 /* 0, 1, 2, ... */
 INLINE vu FN(count_up)(void)
 {
-	vu v;
+	vu v = { 0 };
 
-	for (unsigned i = 0; i < VL; i++)
+	for (unsigned i = 1; i < VL; i++)
 		v[i] = i;
 	return v;
 }

@@ -246,7 +246,7 @@ static struct levels levels_of(const char *only)
 static struct figures middle(struct figures *round, int n)
 {
 	struct figures f = round[0];
-	double rate[ROUNDS_MAX], fann[ROUNDS_MAX];
+	double rate[ROUNDS_MAX] = { 0 }, fann[ROUNDS_MAX] = { 0 };
 
 	for (int r = 0; r < n; r++) {
 		rate[r] = round[r].rate;

@@ -234,11 +234,11 @@ START_TEST(optimisers_follow_a_double_reference_for_1000_steps)
 		struct hn_optim_part parts[] = { { .n = 20 }, { .at = 20, .n = P - 20 } };
 		struct reference r[P];
 		struct hn_rng rng;
-		size_t ref = 0;
+		size_t ref = N - 1;
 
-		while (ref < N && strcmp(optims[ref].name, hn_optims[k]->name) != 0)
-			ref++;
-		ck_assert_msg(ref < N, "no reference for the optimiser %s", hn_optims[k]->name);
+		while (ref > 0 && strcmp(optims[ref].name, hn_optims[k]->name) != 0)
+			ref--;
+		ck_assert_msg(strcmp(optims[ref].name, hn_optims[k]->name) == 0, "no reference for the optimiser %s", hn_optims[k]->name);
 		ck_assert_uint_le(hn_optims[k]->n_state, 2);
 		hn_rng_seed(&rng, 5);
 		for (int i = 0; i < P; i++) {

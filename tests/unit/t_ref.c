@@ -103,7 +103,7 @@ static void gru(const struct at *a)
 		double h[T_REF_VALUES] = { 0 };
 
 		for (size_t t = 0; t < a->l->in.len; t++) {
-			double next[T_REF_VALUES];
+			double next[T_REF_VALUES] = { 0 };
 
 			for (size_t i = 0; i < n; i++) {
 				const double *x = a->x[j] + t * a->l->in.ch;
