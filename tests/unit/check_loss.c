@@ -238,7 +238,8 @@ START_TEST(optimisers_follow_a_double_reference_for_1000_steps)
 
 		while (ref > 0 && strcmp(optims[ref].name, hn_optims[k]->name) != 0)
 			ref--;
-		ck_assert_msg(strcmp(optims[ref].name, hn_optims[k]->name) == 0, "no reference for the optimiser %s", hn_optims[k]->name);
+		ck_assert_msg(strcmp(optims[ref].name, hn_optims[k]->name) == 0,
+		              "no reference for the optimiser %s", hn_optims[k]->name);
 		ck_assert_uint_le(hn_optims[k]->n_state, 2);
 		hn_rng_seed(&rng, 5);
 		for (int i = 0; i < P; i++) {
