@@ -46,7 +46,7 @@ static void load(const struct hd_frame *f)
 static void run(const struct hd_frame *f)
 {
 	uint32_t len = hd_get32(f->body), what[3];
-	struct hd_net net;
+	struct hd_net net = { 0 };
 	hd_status rc = HD_ESIZE;
 
 	for (unsigned i = 0; i < 3; i++)

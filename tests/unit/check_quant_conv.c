@@ -213,7 +213,7 @@ static int layer_text(struct hn_rng *r, char *out, size_t cap)
 	case 3:
 		return snprintf(out, cap, "%s, ", e ? "relu" : "dense 9");
 	case 4:
-		return snprintf(out, cap, "dwconv1d %u stride %u dilation %u same, add 1, ", b, e ? 1 : 2, d);
+		return snprintf(out, cap, "dwconv1d %u stride %u dilation %u same, add 1, ", b, e ? 1u : 2u, d);
 	case 5:
 		return snprintf(out, cap, "separable %ux%u same, relu, add %u, ", a, b, c);
 	case 6:
