@@ -184,7 +184,6 @@ hd_status hd_net_open(struct hd_net *net, const uint8_t *image, uint32_t len)
 	n.image = image;
 	memcpy(&n.len, image + 4, offsetof(struct hd_net, in_zp) + 1 - offsetof(struct hd_net, len));
 	n.scaler = image + HD_IMAGE_HEADER;
-	/* cppcheck-suppress uninitvar ; the copy above fills the fields from len to in_zp */
 	n.layers = n.scaler + (uint32_t)HD_SCALER_ENTRY * n.in_ch;
 	n.constants = n.layers + (uint32_t)HD_LAYER_ENTRY * n.n_layers;
 	if (!header_ok(&n, len))
