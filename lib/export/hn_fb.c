@@ -163,7 +163,9 @@ int8_t hn_fb_i8(const struct hn_fb *b, uint32_t table, unsigned id, int8_t norma
 {
 	const uint32_t at = field(b, table, id, 1);
 
-	return at ? (int8_t)b->p[at] : normal;
+	if (at == 0)
+		return normal;
+	return (int8_t)b->p[at];
 }
 
 static float to_f32(uint32_t bits)

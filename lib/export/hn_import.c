@@ -174,7 +174,7 @@ static hn_status join(const struct walk *w, char out[HN_NET_TEXT_MAX])
 
 static bool same_grid(struct hn_grid a, struct hn_grid b)
 {
-	return a.zp == b.zp && memcmp(&a.scale, &b.scale, sizeof a.scale) == 0;
+	return a.zp == b.zp && !(a.scale < b.scale) && !(a.scale > b.scale);
 }
 
 /* Grids of layers that the file does not round: those that keep numbers, and bounds that the

@@ -77,7 +77,7 @@ int walk_list(const struct walk *w, unsigned i, int32_t *out)
 		memcpy(out, w->n->list, w->n->n_list * sizeof *out);
 		return w->n->n_list;
 	}
-	if (!walk_is_constant(w, i) || t->element == HN_EL_F32 || t->count > HN_GRAPH_LIST_MAX)
+	if (!t || !walk_is_constant(w, i) || t->element == HN_EL_F32 || t->count > HN_GRAPH_LIST_MAX)
 		return -1;
 	for (uint32_t k = 0; k < t->count; k++) {
 		const int64_t v = hn_gtensor_int(t, k);

@@ -85,13 +85,9 @@ static bool take_list(struct hn_gnode *n, const struct hn_onnx_attr *a)
 /* Numbers and switches; false: not one of these. */
 static bool take_number(struct hn_gnode *n, const struct hn_onnx_attr *a)
 {
-	if (hn_text_is(a->name, "alpha"))
+	if (hn_text_is(a->name, "alpha") || hn_text_is(a->name, "min"))
 		n->alpha = a->f;
-	else if (hn_text_is(a->name, "beta"))
-		n->beta = a->f;
-	else if (hn_text_is(a->name, "min"))
-		n->alpha = a->f;
-	else if (hn_text_is(a->name, "max"))
+	else if (hn_text_is(a->name, "beta") || hn_text_is(a->name, "max"))
 		n->beta = a->f;
 	else if (hn_text_is(a->name, "epsilon"))
 		n->eps = a->f;
