@@ -133,7 +133,7 @@ until_event 5 "$mark" '.kind == "job_restarted"'
 
 # on the way to the gate: the job is done, its candidate could not be stored
 done_job() { [ "$(sql "SELECT state FROM job ORDER BY id DESC LIMIT 1")" = "done" ]; }
-wait_for 20 "end of the job" done_job
+wait_for 90 "end of the job" done_job
 kill_in "between training and gate"
 no_hang
 hang "UPDATE OF state" version "new.state = 'champion'"
