@@ -28,7 +28,7 @@ static HD_NOINLINE void say_hello(struct hd_device *d)
 	memset(h, 0, sizeof *h);
 	h->proto = HD_PROTO;
 	h->state = d->report.state;
-	h->credits = d->report.credits;
+	h->credits = d->cfg.credits;
 	h->grain = (uint8_t)(hd_stage_grain(f) >> 2);
 	memcpy(h->uid, d->cfg.uid, sizeof h->uid);
 	h->nonce_dev = d->nonce_dev;

@@ -67,12 +67,6 @@ static void command(struct hn_peer *p, uint8_t type, uint32_t version)
 	(void)say(p, type, b, sizeof b);
 }
 
-static void begin(struct hn_peer *p)
-{
-	if (say(p, HD_BEGIN, p->package.header, HD_PACKAGE_HEADER))
-		p->bytes_sent += HD_PACKAGE_HEADER;
-}
-
 static bool send_chunk(struct hn_peer *p, uint32_t at, uint32_t n, int64_t now_us)
 {
 	uint8_t b[HD_BODY_MAX];
@@ -87,6 +81,7 @@ static bool send_chunk(struct hn_peer *p, uint32_t at, uint32_t n, int64_t now_u
 	if (at + n == p->package.len) {
 		command(p, HD_ACTIVATE, p->package.version);
 		p->ordered_us = now_us;
+		p->nudges = 0;
 	}
 	return true;
 }
@@ -100,23 +95,56 @@ static void pump_chunks(struct hn_peer *p, int64_t now_us)
 			return;          /* the wire is full: the next tick goes on */
 }
 
+/* Behind the header at once goes what the device's ring holds beside it, when it can be ready: that
+ * saves a round trip.  What comes while it still erases is refused without harm, and said again. */
+static void begin(struct hn_peer *p)
+{
+	hn_window_forget(&p->window);
+	p->ordered_us = 0;
+	if (!say(p, HD_BEGIN, p->package.header, HD_PACKAGE_HEADER))
+		return;
+	p->bytes_sent += HD_PACKAGE_HEADER;
+	if (p->asks > 0 || p->hello.state != HD_IDLE || p->hello.credits < 2)
+		return;
+	p->report.credits = (uint8_t)(p->hello.credits - 1);
+	pump_chunks(p, p->now_us);
+}
+
+/* An adapter may hold the answers to the last chunk and to ACTIVATE back until its timer ends, or
+ * until there are more bytes: ask for some about when they are due. */
+static void nudge(struct hn_peer *p, int64_t now_us)
+{
+	const int64_t quarter = p->window.srtt_us / 4, step = quarter > NUDGE_US ? quarter : NUDGE_US;
+
+	if ((p->phase != HN_PEER_SEND && p->phase != HN_PEER_ACTIVATE) || p->ordered_us == 0 ||
+	    p->nudges == NUDGES || now_us - p->ordered_us < (p->nudges + 1) * step)
+		return;
+	p->nudges++;
+	(void)say(p, HD_STATUS_ASK, NULL, 0);    /* lost: nothing depends on it */
+}
+
 /* --- time ------------------------------------------------------------------------------------- */
 
-/* It may have booted, and its HELLO was lost.  Another session: its numbers began again. */
-static void renew(struct hn_peer *p)
+void hn_peer_renew(struct hn_peer *p)
 {
 	p->session = (uint16_t)(p->session == UINT16_MAX ? 1 : p->session + 1);
 	p->nonce_gw += 0x9e3779b9u;      /* odd: 2^32 sessions without repetition */
 	p->seq_us = 0;
-	p->fruitless += p->fruitless < FRUITLESS_MAX;
 	hn_peer_enter(p, HN_PEER_HELLO);
+}
+
+/* It may have booted, and its HELLO was lost. */
+static void give_up(struct hn_peer *p)
+{
+	p->fruitless += p->fruitless < FRUITLESS_MAX;
+	hn_peer_renew(p);
 }
 
 static void speak(struct hn_peer *p, int64_t now_us)
 {
 	if (p->asks >= UNANSWERED && p->phase != HN_PEER_HELLO &&
 	    now_us - p->heard_us > 2 * p->window.least_us)
-		renew(p);
+		give_up(p);
 	switch (p->phase) {
 	case HN_PEER_HELLO:
 		hn_peer_ask_hello(p);
@@ -178,12 +206,13 @@ enum hn_peer_event hn_peer_tick(struct hn_peer *p, int64_t now_us)
 	if (p->phase != HN_PEER_HELLO && now_us - p->heard_us > silence(p)) {
 		p->has_hello = false;
 		p->heard_us = now_us;
-		renew(p);
+		give_up(p);
 		speak(p, now_us);
 		return HN_PEER_SILENT;
 	}
 	if (p->phase == HN_PEER_SEND)
 		pump_chunks(p, now_us);
+	nudge(p, now_us);
 	if (p->asked_us == 0 ? p->phase != HN_PEER_SEND && p->phase != HN_PEER_READY
 	                     : now_us - p->asked_us >= patience(p))
 		speak(p, now_us);

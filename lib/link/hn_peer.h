@@ -68,6 +68,7 @@ struct hn_peer {
 	int64_t  now_us, heard_us, asked_us;
 	int64_t  entered_us;             /* this phase                                           */
 	int64_t  ordered_us, probe_us;   /* when ACTIVATE, STATUS_ASK went out, unanswered; or 0 */
+	uint8_t  nudges;                 /* questions behind that ACTIVATE                           */
 	int64_t  seq_us;                 /* when seq was heard, 0 = never                        */
 	uint8_t  seq;                    /* newest of HELLO and STATUS in this session           */
 	uint64_t bytes_sent;             /* chunk and header bytes, repeats included             */

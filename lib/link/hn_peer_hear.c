@@ -39,8 +39,10 @@ static void on_boot(struct hn_peer *p, uint16_t session, int64_t now_us)
 	p->has_hello = false;
 	p->report = (struct hd_report){ .state = HD_IDLE };
 	hn_peer_enter(p, HN_PEER_HELLO);
-	if (session == 0)
+	if (session == 0) {
+		hn_peer_renew(p);
 		hn_peer_ask_hello(p);
+	}
 	p->asked_us = now_us;            /* two gateways must not answer each other at once */
 }
 
@@ -145,10 +147,6 @@ static enum hn_peer_event on_receiving(struct hn_peer *p, int64_t now_us)
 	if (p->phase == HN_PEER_ACTIVATE && p->report.re == HD_ACTIVATE && p->report.error &&
 	    p->report.error != HD_ESTATE)
 		return refused(p, HN_PEER_HELLO);
-	if (p->phase == HN_PEER_BEGIN) {
-		hn_window_forget(&p->window);
-		p->ordered_us = 0;
-	}
 	if (p->phase == HN_PEER_BEGIN ||
 	    (p->phase == HN_PEER_ACTIVATE && p->report.next < p->package.len))
 		hn_peer_enter(p, HN_PEER_SEND);
@@ -175,6 +173,10 @@ static enum hn_peer_event on_progress(struct hn_peer *p, int64_t now_us)
 {
 	const bool answer = p->report.re == HD_BEGIN && p->report.state != HD_TRIAL;
 
+	if (p->report.re == HD_CHUNK && p->report.error == HD_ESTATE) {
+		hn_window_forget(&p->window);    /* it came before the slot was ready */
+		p->ordered_us = 0;
+	}
 	if (p->phase == HN_PEER_BEGIN && answer && p->report.error)
 		return refused(p, HN_PEER_HELLO);
 	if (p->phase == HN_PEER_BEGIN && answer)
@@ -210,10 +212,14 @@ static enum hn_peer_event on_progress(struct hn_peer *p, int64_t now_us)
 
 static enum hn_peer_event on_report(struct hn_peer *p, const struct hd_frame *f, int64_t now_us)
 {
-	if (f->session != p->session || !p->has_hello ||
-	    hd_report_read(&p->report, f->body, f->len) != HD_OK)
+	struct hd_report r;
+
+	if (f->session != p->session || !p->has_hello || hd_report_read(&r, f->body, f->len) != HD_OK)
 		return HN_PEER_NOTHING;
 	p->asks = p->fruitless = 0;
+	if (!p->has_package && r.re == HD_CHUNK)
+		return HN_PEER_NOTHING;  /* what went out behind a BEGIN that was refused */
+	p->report = r;
 	if (!p->has_package || p->phase == HN_PEER_HELLO)
 		return HN_PEER_NOTHING;  /* before HELLO it may tell of the package before */
 	if (p->phase == HN_PEER_CLEAR) {

@@ -155,6 +155,67 @@ START_TEST(a_trial_of_something_else_is_ended_before_the_package_is_sent)
 }
 END_TEST
 
+/* Chunks on the line behind a BEGIN before the device has said anything. */
+static unsigned chunks_ahead(void)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < t_p.down.n; i++) {
+		struct hd_frame f;
+		struct hd_rx rx;
+
+		hd_rx_init(&rx);
+		for (size_t k = 0; k < t_p.down.q[i].n; k++)
+			if (hd_rx_byte(&rx, t_p.down.q[i].bytes[k], &f))
+				n += f.type == HD_CHUNK;
+	}
+	return n;
+}
+
+START_TEST(behind_a_first_begin_go_as_many_chunks_as_the_ring_holds_beside_it)
+{
+	hn_peer_up(&t_p.peer, 5, 42, t_p.now_us);
+	t_peer_swap(1, 1);
+	for (int i = 0; i < 100; i++)           /* to rest: HELLO has come, the spare slot is erased */
+		t_peer_step();
+	t_peer_make_package(2, 2);
+	hn_peer_install(&t_p.peer, &t_p.k, t_p.now_us);
+	ck_assert_uint_eq(chunks_ahead(), t_p.cfg.credits - 1u);
+	ck_assert(t_peer_run_until(HN_PEER_IN_TRIAL, 2000000));
+	ck_assert_uint_eq(t_p.peer.window.repeats, 0);
+}
+END_TEST
+
+/* A slot that is not ready: all of them come too early, and again. */
+START_TEST(what_came_before_the_slot_was_ready_is_sent_again_at_once)
+{
+	uint64_t sent;
+	int64_t from;
+
+	hn_peer_up(&t_p.peer, 5, 42, t_p.now_us);
+	t_peer_swap(1, 1);
+	for (int i = 0; i < 100; i++)
+		t_peer_step();
+	t_peer_boot();                          /* it has to erase again */
+	for (int i = 0; i < 1000; i++)
+		t_peer_step();
+	t_p.flash.port.erase_us = 5000000;      /* there is no time for that */
+	t_peer_make_package(2, 2);
+	memset(t_p.events, 0, sizeof t_p.events);
+	sent = t_p.peer.bytes_sent;
+	hn_peer_install(&t_p.peer, &t_p.k, t_p.now_us);
+	for (int i = 0; i < 1000; i++)
+		t_peer_step();
+	ck_assert_uint_eq(t_p.dev.report.state, HD_ERASING);
+	ck_assert_uint_eq(t_p.dev.report.next, 0);
+	ck_assert_uint_ge(t_p.peer.bytes_sent - sent, HD_PACKAGE_HEADER + 3 * 224);
+	t_p.flash.port.erase_us = 0;
+	from = t_p.now_us;
+	ck_assert(t_peer_run_until(HN_PEER_IN_TRIAL, 2000000));
+	ck_assert_int_lt(t_p.now_us - from, 60000);
+}
+END_TEST
+
 START_TEST(a_package_for_a_wrong_key_is_refused_with_its_reason)
 {
 	hn_peer_up(&t_p.peer, 5, 42, t_p.now_us);
@@ -222,6 +283,8 @@ int main(void)
 	tcase_add_loop_test(t, a_restart_of_either_side_at_any_moment_is_survived, 0, 120);
 	tcase_add_loop_test(t, another_package_at_any_moment_takes_the_place_of_the_first, 0, 160);
 	tcase_add_test(t, a_trial_of_something_else_is_ended_before_the_package_is_sent);
+	tcase_add_test(t, behind_a_first_begin_go_as_many_chunks_as_the_ring_holds_beside_it);
+	tcase_add_test(t, what_came_before_the_slot_was_ready_is_sent_again_at_once);
 	tcase_add_test(t, a_package_for_a_wrong_key_is_refused_with_its_reason);
 	tcase_add_test(t, a_silent_device_is_asked_again_and_noise_is_no_answer);
 	tcase_add_test(t, messages_of_any_length_and_content_are_survived);
