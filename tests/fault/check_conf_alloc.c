@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "t_conf.h"
+#include "t_run.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OWN_ALLOCATOR 0
@@ -134,15 +135,10 @@ int main(void)
 {
 	Suite *s = suite_create("conf_alloc");
 	TCase *t = tcase_create("conf_alloc");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, t);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_good_file_survives_every_single_failure);
 	tcase_add_test(t, a_bad_file_survives_every_single_failure);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include "hd_crc32c.h"
 #include "t_hd_gateway.h"
+#include "t_run.h"
 
 enum { SEED = 20261122, CASES = 150, RECORDED_MAX = 64 };
 
@@ -339,8 +340,6 @@ int main(void)
 {
 	Suite *s = suite_create("hostile");
 	TCase *t = tcase_create("hostile");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	printf("hostile: seed %d\n", SEED);
 	fflush(stdout);
@@ -350,8 +349,5 @@ int main(void)
 	tcase_add_test(t, a_recording_is_worthless_in_another_session);
 	tcase_add_test(t, any_frame_and_any_bytes_change_nothing);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

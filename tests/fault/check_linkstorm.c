@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "storm.h"
+#include "t_run.h"
 
 enum { ROUNDS = 6, STRIDE = 185, SLOW_US = 1500000 };
 
@@ -72,8 +73,6 @@ int main(void)
 {
 	Suite *s = suite_create("linkstorm");
 	TCase *t = tcase_create("linkstorm");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	printf("linkstorm: seeds %d to %d\n", STORM_FAULTS, (ROUNDS + 1) * STORM_FAULTS - 1);
 	fflush(stdout);
@@ -83,8 +82,5 @@ int main(void)
 	tcase_add_test(t, a_line_with_a_round_trip_of_three_seconds_is_served);
 	tcase_add_test(t, a_line_that_never_heals_does_not_pass);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "t_hd_gateway.h"
+#include "t_run.h"
 
 enum { SEED = 20240603, INSIDE_DRAWS = 2 };
 
@@ -227,8 +228,6 @@ int main(void)
 {
 	Suite *s = suite_create("powercut");
 	TCase *t = tcase_create("powercut");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	t_package_build(&old_package, &small, 1, 4);
 	t_package_build(&new_package, &small, 2, 4);
@@ -239,8 +238,5 @@ int main(void)
 	tcase_add_loop_test(t, a_second_cut_at_every_operation_of_the_recovery, 0, 4);
 	tcase_add_loop_test(t, cuts_that_never_stop_wear_out_nothing, 0, N_GEOMETRIES);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

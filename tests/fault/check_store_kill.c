@@ -15,6 +15,7 @@
 
 #include "hn_rng.h"
 #include "log.h"
+#include "t_run.h"
 #include "t_store.h"
 
 enum { KILLS = 30, SEED = 11, CAP = 400000 };
@@ -302,8 +303,6 @@ int main(void)
 {
 	Suite *s = suite_create("store_kill");
 	TCase *c = tcase_create("store_kill");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_set_timeout(c, 120);
@@ -312,9 +311,5 @@ int main(void)
 	tcase_add_test(c, a_full_database_goes_on_when_there_is_room_again);
 	tcase_add_loop_test(c, a_failing_disk_call_is_survived_wherever_it_comes, 0, 30);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return t_run(s);
 }

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "hn_rng.h"
 #include "t_job.h"
+#include "t_run.h"
 
 enum { KILLS = 12, SEED = 77, WINDOWS = 600, BLOB_MAX = 1 << 16 };
 
@@ -176,11 +177,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(suite());
 }

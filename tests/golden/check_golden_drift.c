@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "hn_drift.h"
+#include "t_run.h"
 
 enum { VALUES_MAX = 20000 };
 
@@ -163,7 +164,6 @@ int main(void)
 	Suite *s = suite_create("golden drift");
 	TCase *t = tcase_create("river");
 	char path[512];
-	SRunner *r;
 	int failed;
 
 	(void)snprintf(dir, sizeof dir, "%s/drift_goldens", data ? data : "../shared/data");
@@ -178,10 +178,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, every_recorded_run_of_river_is_reproduced, 0, FAMILIES);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
+	failed = t_run(s);
 	json_decref(golden);
 	return failed != 0;
 }

@@ -12,6 +12,7 @@
 #include "hn_train.h"
 #include "pump.h"
 #include "t_nets.h"
+#include "t_run.h"
 
 enum {
 	SEED = 20261126, GAS_CH = 128, GAS_ROWS = 13910, GAS_CLASSES = 6, GAS_TRAIN = 4000,
@@ -321,8 +322,6 @@ int main(void)
 {
 	Suite *s = suite_create("golden_int8");
 	TCase *t = tcase_create("golden_int8");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -331,8 +330,5 @@ int main(void)
 	tcase_add_test(t, training_for_int8_closes_half_of_the_gap_on_gas_drift);
 	tcase_add_test(t, training_for_int8_closes_half_of_the_gap_on_a_pump_with_knocks);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

@@ -19,6 +19,7 @@ struct golden {
 };
 
 #include "golden_torch.h"
+#include "t_run.h"
 
 enum { N_MAX = 4096, N_GOLDEN = sizeof golden / sizeof *golden, X_MAX = N_MAX * 384,
        W_MAX = 1 << 17, T_MAX = 1 << 16 };
@@ -192,15 +193,10 @@ int main(void)
 {
 	Suite *s = suite_create("golden_train");
 	TCase *t = tcase_create("golden_train");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, losses_follow_torch_to_five_digits, 0, N_GOLDEN);
 	tcase_add_test(t, every_layer_loss_and_optimiser_is_recorded_once_at_least);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

@@ -15,6 +15,7 @@
 #include "hn_peer.h"
 #include "t_hd_flash.h"
 #include "t_hd_package.h"
+#include "t_run.h"
 #include "t_vectors.h"
 
 #define DIR_DEFAULT "tests/golden/vectors"
@@ -464,8 +465,6 @@ int main(int argc, char **argv)
 {
 	Suite *s = suite_create("vectors");
 	TCase *t = tcase_create("vectors");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	if (argc == 3 && strcmp(argv[1], "--write") == 0) {
 		dir = argv[2];
@@ -475,8 +474,5 @@ int main(int argc, char **argv)
 	tcase_add_test(t, the_package_in_the_file_is_authentic_and_proves_itself);
 	tcase_add_loop_test(t, the_frames_in_the_file_are_decoded, 0, FRAMES);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

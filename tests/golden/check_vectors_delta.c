@@ -4,6 +4,7 @@
 #include <string.h>
 #include "hd_package.h"
 #include "hd_sha256.h"
+#include "t_run.h"
 #include "t_vectors.h"
 
 #define DIR "tests/golden/vectors"
@@ -97,13 +98,8 @@ int main(void)
 {
 	Suite *s = suite_create("vectors_delta");
 	TCase *t = tcase_create("vectors_delta");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, the_patch_in_the_file_makes_the_payload_from_the_base);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

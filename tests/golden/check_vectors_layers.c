@@ -10,6 +10,7 @@
 #include <string.h>
 #include "hd_image.h"
 #include "hn_rng.h"
+#include "t_run.h"
 
 enum { IMAGE_MAX = 8192, VECTORS = 3, LINE_BYTES = 32, LINE_NUMBERS = 16 };
 enum { LEN = 16, CH = 2, OUT = 4 };
@@ -267,8 +268,6 @@ int main(int argc, char **argv)
 {
 	Suite *s = suite_create("vectors_layers");
 	TCase *t = tcase_create("vectors_layers");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	if (argc == 3 && strcmp(argv[1], "--write") == 0) {
 		FILE *f = fopen(argv[2], "w");
@@ -279,8 +278,5 @@ int main(int argc, char **argv)
 	}
 	tcase_add_test(t, the_layers_give_the_committed_numbers);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include "t_api_client.h"
+#include "t_run.h"
 
 /* --- connections ------------------------------------------------------------------------------ */
 
@@ -263,11 +264,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return t_run(suite());
 }

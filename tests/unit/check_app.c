@@ -5,6 +5,7 @@
 #include "app.h"
 #include "nor.h"
 #include "t_hd_package.h"
+#include "t_run.h"
 
 enum { PERIOD = 2500, REGION = 2 * (4096 + 32768) };
 
@@ -298,8 +299,6 @@ int main(void)
 {
 	Suite *s = suite_create("app");
 	TCase *t = tcase_create("app");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(t, each_window_gets_one_inference_and_all_its_samples_go_out, 0, 2);
 	tcase_add_test(t, without_an_image_nothing_is_due);
@@ -312,8 +311,5 @@ int main(void)
 	tcase_add_loop_test(t, a_layout_is_made_only_from_numbers_that_fit_together, 0,
 	                    (int)(sizeof geometries / sizeof *geometries));
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

@@ -8,6 +8,7 @@
 #include "hn_drift.h"
 #include "hn_rng.h"
 #include "t_must.h"
+#include "t_run.h"
 
 enum { SEED = 20261122, DAY = 1440, MONTH = 30 * DAY, LEARN = 28 * DAY, RUN = 400000 };
 
@@ -208,8 +209,6 @@ int main(void)
 {
 	Suite *s = suite_create("baseline");
 	TCase *t = tcase_create("streams");
-	SRunner *r;
-	int failed;
 
 	printf("seed %d\n", SEED);
 	tcase_set_timeout(t, 60);
@@ -222,9 +221,5 @@ int main(void)
 	tcase_add_test(t, a_constant_stream_that_moves_one_step_is_seen);
 	tcase_add_test(t, impossible_settings_are_refused);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

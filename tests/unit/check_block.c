@@ -8,6 +8,7 @@
 #include "hd_crc32c.h"
 #include "hn_block.h"
 #include "hn_rng.h"
+#include "t_run.h"
 
 enum { SEED = 20240517, CHANNELS = HN_CHANNELS_MAX };
 
@@ -371,8 +372,6 @@ int main(void)
 {
 	Suite *s = suite_create("block");
 	TCase *t = tcase_create("block");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
@@ -387,9 +386,5 @@ int main(void)
 	tcase_add_test(t, any_single_bit_error_is_found);
 	tcase_add_loop_test(t, mutated_blocks_with_a_right_crc_are_refused_or_read_but_never_crash, 0, 3);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return t_run(s);
 }

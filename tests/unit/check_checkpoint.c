@@ -9,6 +9,7 @@
 #include "hn_rng.h"
 #include "hn_train.h"
 #include "t_nets.h"
+#include "t_run.h"
 
 enum { N = 150, SEED = 21, CAP = 1 << 18, W_MAX = 4096 };
 
@@ -358,11 +359,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(suite());
 }

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "t_must.h"
+#include "t_run.h"
 
 static const struct { int64_t us; const char *text; } dates[] = {
 	{ 0, "1970-01-01T00:00:00.000000Z" },
@@ -123,8 +124,6 @@ int main(void)
 {
 	Suite *s = suite_create("clock");
 	TCase *t = tcase_create("clock");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, t);
 	tcase_set_timeout(t, 60);
@@ -134,8 +133,5 @@ int main(void)
 	tcase_add_loop_test(t, a_date_or_a_number_of_any_unit_is_read, 0, COUNT(good));
 	tcase_add_loop_test(t, what_is_neither_is_refused_and_changes_nothing, 0, COUNT(bad));
 	tcase_add_test(t, a_virtual_clock_stands_until_real_time_returns);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

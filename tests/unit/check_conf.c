@@ -8,6 +8,7 @@
 #include "conf_section.h"
 #include "conf_value.h"
 #include "t_conf.h"
+#include "t_run.h"
 
 static void drivers(void)
 {
@@ -396,8 +397,6 @@ int main(void)
 {
 	Suite *s = suite_create("conf");
 	TCase *t = tcase_create("conf");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, drivers, NULL);
@@ -417,8 +416,5 @@ int main(void)
 	tcase_add_test(t, a_file_that_cannot_be_read_says_why);
 	tcase_add_test(t, times_and_sizes_are_written_in_their_largest_whole_unit);
 	tcase_add_test(t, one_setting_can_be_set_from_the_command_line);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

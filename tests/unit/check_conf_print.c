@@ -7,6 +7,7 @@
 #include "conf_section.h"
 #include "conf_value.h"
 #include "t_conf.h"
+#include "t_run.h"
 
 static void drivers(void)
 {
@@ -272,8 +273,6 @@ int main(void)
 {
 	Suite *s = suite_create("conf_print");
 	TCase *t = tcase_create("conf_print");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, drivers, NULL);
@@ -286,8 +285,5 @@ int main(void)
 	tcase_add_test(t, equal_configurations_do_not_differ);
 	tcase_add_test(t, changed_lists_are_named);
 	tcase_add_test(t, another_type_of_source_is_one_difference);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

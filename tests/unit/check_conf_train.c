@@ -6,6 +6,7 @@
 #include "hn_loss.h"
 #include "hn_optim.h"
 #include "hn_train.h"
+#include "t_run.h"
 
 static const struct conf_row *row_of(const char *key)
 {
@@ -55,14 +56,9 @@ int main(void)
 {
 	Suite *s = suite_create("conf_train");
 	TCase *t = tcase_create("conf_train");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, losses_and_optimisers_are_those_of_the_tables);
 	tcase_add_test(t, schedules_and_updates_are_those_of_the_fit);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

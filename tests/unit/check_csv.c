@@ -8,6 +8,7 @@
 #include "hn_lines.h"
 #include "hn_number.h"
 #include "hn_rng.h"
+#include "t_run.h"
 
 /* Expected: fields joined with '|', or NULL for HN_EFORMAT. */
 static const struct { const char *line, *fields; } splits[] = {
@@ -200,8 +201,6 @@ int main(void)
 {
 	Suite *s = suite_create("csv");
 	TCase *t = tcase_create("csv");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, t);
 	tcase_add_loop_test(t, a_line_is_split_into_its_fields, 0, COUNT(splits));
@@ -212,8 +211,5 @@ int main(void)
 	tcase_add_loop_test(t, lines_come_out_whole_however_the_bytes_come_in, 0, 20);
 	tcase_add_loop_test(t, a_line_that_is_too_long_costs_only_itself, 0, 20);
 	tcase_add_loop_test(t, the_longest_line_still_fits, 0, 5);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

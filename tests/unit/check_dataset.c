@@ -7,6 +7,7 @@
 #include "hn_ask.h"
 #include "hn_dataset.h"
 #include "hn_rng.h"
+#include "t_run.h"
 
 enum { N = 4000, CLASSES = 4 };
 
@@ -188,8 +189,6 @@ int main(void)
 {
 	Suite *s = suite_create("dataset");
 	TCase *t = tcase_create("dataset");
-	SRunner *r;
-	int bad;
 
 	tcase_add_test(t, one_window_an_end_remains_and_it_is_the_one_labelled_last);
 	tcase_add_test(t, what_is_held_back_once_is_held_back_in_every_later_job);
@@ -201,9 +200,5 @@ int main(void)
 	tcase_add_test(t, the_budget_of_a_period_is_never_exceeded);
 	tcase_add_test(t, questions_keep_their_distance_and_get_stricter);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	bad = srunner_ntests_failed(r);
-	srunner_free(r);
-	return bad != 0;
+	return t_run(s);
 }

@@ -13,6 +13,7 @@
 #include "hn_block.h"
 #include "log.h"
 #include "t_dir.h"
+#include "t_run.h"
 
 static struct t_dir dir;
 static uv_loop_t loop;
@@ -454,11 +455,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return t_run(suite());
 }

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include "deadline_rig.h"
+#include "t_run.h"
 
 enum { SWAPS_MIN = 25, SEED = 5 };
 
@@ -36,8 +37,6 @@ int main(void)
 {
 	Suite *s = suite_create("deadlines");
 	TCase *t = tcase_create("deadlines");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, no_inference_is_missed_or_wrong_while_packages_come_and_go, 0,
@@ -45,8 +44,5 @@ int main(void)
 	tcase_add_loop_test(t, a_port_that_hides_its_erases_misses_inferences_and_both_counts_say_so, 0,
 	                    (int)rig_n_parts);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

@@ -9,6 +9,7 @@
 #include "hn_peer.h"
 #include "hn_package.h"
 #include "t_hd_gateway.h"
+#include "t_run.h"
 
 enum { SEED = 20261122, LEN = 18432, PIECE_MAX = 236, HOSTILE = 5000, BEHIND = 64 };
 
@@ -422,8 +423,6 @@ int main(void)
 {
 	Suite *s = suite_create("delta");
 	TCase *t = tcase_create("delta");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, a_retrained_set_costs_little_more_than_its_entropy, 0,
@@ -443,8 +442,5 @@ int main(void)
 	tcase_add_test(t, a_full_set_begins_anew_where_a_delta_of_it_was_under_way);
 	tcase_add_test(t, the_gateway_sends_the_full_set_when_the_base_is_another);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

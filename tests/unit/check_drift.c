@@ -10,6 +10,7 @@
 #include "hn_novelty.h"
 #include "hn_rng.h"
 #include "t_must.h"
+#include "t_run.h"
 
 enum { SEED = 42, DIM = 4, CAP = 128 };
 
@@ -380,11 +381,10 @@ END_TEST
 
 int main(void)
 {
-	int n = 0, failed;
+	int n = 0;
 	Suite *s = suite_create("drift");
 	TCase *t = tcase_create("contract"), *b = tcase_create("budget"), *v = tcase_create("novelty"),
 	      *e = tcase_create("episode");
-	SRunner *r;
 
 	printf("seed %d\n", SEED);
 	while (hn_detectors[n])
@@ -411,9 +411,5 @@ int main(void)
 	suite_add_tcase(s, b);
 	suite_add_tcase(s, v);
 	suite_add_tcase(s, e);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

@@ -8,6 +8,7 @@
 #include "hn_rng.h"
 #include "hn_run.h"
 #include "t_nets.h"
+#include "t_run.h"
 
 enum { LEN = 8, CH = 3, BATCH = 37, W_MAX = 4096, OUT_MAX = 256 };
 
@@ -343,11 +344,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(suite());
 }

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "hn_frame.h"
+#include "t_run.h"
 
 static const struct { double value; enum hn_quality quality; int32_t raw; } rows[] = {
 	{ 20.0, HN_NOT_EVALUATED, 0 },
@@ -63,17 +64,11 @@ int main(void)
 {
 	Suite *s = suite_create("frame");
 	TCase *t = tcase_create("frame");
-	SRunner *r;
-	int failed;
 
 	tcase_add_loop_test(t, a_value_becomes_its_raw_integer_or_a_flag, 0,
 	                    (int)(sizeof rows / sizeof rows[0]));
 	tcase_add_test(t, every_raw_integer_comes_back_from_its_value);
 	tcase_add_test(t, a_scale_that_makes_no_number_is_a_failed_value);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return t_run(s);
 }

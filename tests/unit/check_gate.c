@@ -6,6 +6,7 @@
 #include "hn_gate.h"
 #include "hn_metrics.h"
 #include "hn_probation.h"
+#include "t_run.h"
 
 static const struct hn_gate_cfg cfg = { .windows_min = 10, .gain_min = 0.02, .forget_max = 0.05,
 	.int8_loss_max = 0.02 };
@@ -153,8 +154,6 @@ int main(void)
 {
 	Suite *s = suite_create("gate");
 	TCase *t = tcase_create("gate");
-	SRunner *r;
-	int failed;
 
 	tcase_add_loop_test(t, the_gate_decides_as_its_table_says, 0,
 	                    (int)(sizeof cases / sizeof cases[0]));
@@ -164,9 +163,5 @@ int main(void)
 	                    (int)(sizeof watches / sizeof watches[0]));
 	tcase_add_test(t, figures_of_a_confusion_matrix);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

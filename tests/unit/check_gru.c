@@ -5,6 +5,7 @@
 #include <string.h>
 #include "hn_layer.h"
 #include "hn_rng.h"
+#include "t_run.h"
 
 enum { LEN_MAX = 64, IN_MAX = 6, UNITS_MAX = 17, LANES = HN_LANES, USED = 3,
        W_MAX = 3 * UNITS_MAX * (IN_MAX + UNITS_MAX + 2), X_MAX = LEN_MAX * IN_MAX,
@@ -206,15 +207,10 @@ int main(void)
 {
 	Suite *s = suite_create("gru");
 	TCase *t = tcase_create("gru");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(t, states_follow_the_definition_trained_or_not, 0, N_SHAPES);
 	tcase_add_loop_test(t, gradients_go_back_through_all_frames, 0, N_SHAPES);
 	tcase_add_loop_test(t, all_levels_with_fused_multiply_add_give_the_same_bits, 0, N_SHAPES);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

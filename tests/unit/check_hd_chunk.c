@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "t_hd_gateway.h"
+#include "t_run.h"
 
 enum { SEED = 20240610 };
 
@@ -130,8 +131,6 @@ int main(void)
 {
 	Suite *s = suite_create("hd_chunk");
 	TCase *t = tcase_create("hd_chunk");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	printf("hd_chunk: seed %d\n", SEED);
 	fflush(stdout);
@@ -141,8 +140,5 @@ int main(void)
 	tcase_add_test(t, chunks_that_do_not_fit_are_refused);
 	tcase_add_loop_test(t, chunks_of_any_number_of_grains_give_the_same_flash, 0, 4 * UNITS);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

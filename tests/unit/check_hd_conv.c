@@ -6,6 +6,7 @@
 #include "hd_image.h"
 #include "hd_ops.h"
 #include "t_hd_net.h"
+#include "t_run.h"
 
 enum { SEED = 20261122, NETS = 600, ROUNDS = 20, ARENA = 2 * HD_VALUES_MAX, GUARD = 64 };
 
@@ -297,8 +298,6 @@ int main(void)
 {
 	Suite *s = suite_create("hd_conv");
 	TCase *t = tcase_create("hd_conv");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, random_nets_equal_the_formulas_in_the_smallest_arena);
@@ -311,8 +310,5 @@ int main(void)
 	tcase_add_test(t, the_architecture_hash_covers_every_byte_of_the_layer_table);
 	tcase_add_test(t, damaged_nets_never_read_outside);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

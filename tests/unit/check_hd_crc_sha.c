@@ -7,6 +7,7 @@
 #include "hd_crc32c.h"
 #include "hd_sha256.h"
 #include "hn_rng.h"
+#include "t_run.h"
 
 enum { SEED = 20240601, MESSAGES = 100000, LEN_MAX = 400 };
 
@@ -149,8 +150,6 @@ int main(void)
 {
 	Suite *s = suite_create("hd_crc_sha");
 	TCase *t = tcase_create("hd_crc_sha");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	if (sodium_init() < 0)
 		return EXIT_FAILURE;
@@ -162,8 +161,5 @@ int main(void)
 	tcase_add_test(t, hashes_equal_libsodium_on_random_messages);
 	tcase_add_test(t, equal_finds_a_difference_in_every_bit);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

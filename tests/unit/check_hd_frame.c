@@ -6,6 +6,7 @@
 #include "hd_msg.h"
 #include "hd_sha256.h"
 #include "hn_rng.h"
+#include "t_run.h"
 
 enum { SEED = 20240602, ROUNDS = 20000 };
 
@@ -207,8 +208,6 @@ int main(void)
 {
 	Suite *s = suite_create("hd_frame");
 	TCase *t = tcase_create("hd_frame");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, every_body_comes_back_and_the_wire_holds_one_zero);
 	tcase_add_test(t, a_frame_sealed_around_its_body_is_the_same_frame);
@@ -218,8 +217,5 @@ int main(void)
 	tcase_add_test(t, hello_and_status_come_back_from_bodies_of_the_right_length_only);
 	tcase_add_test(t, a_tag_depends_on_everything_it_covers);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

@@ -7,6 +7,7 @@
 #include "hd_ops.h"
 #include "t_hd_net.h"
 #include "t_hd_package.h"
+#include "t_run.h"
 
 enum { SEED = 20240604, ARENA = 4 * HD_VALUES_MAX };
 
@@ -254,8 +255,6 @@ int main(void)
 {
 	Suite *s = suite_create("hd_image");
 	TCase *t = tcase_create("hd_image");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, requantisation_equals_the_definition_on_a_grid_of_edges);
@@ -268,8 +267,5 @@ int main(void)
 	tcase_add_loop_test(t, damaged_images_never_read_outside, 0, N_SPECS);
 	tcase_add_test(t, every_kind_of_layer_has_one_row_and_refuses_too_few_constants);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

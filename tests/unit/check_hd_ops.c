@@ -8,6 +8,7 @@
 #include "hd_ops.h"
 #include "hn_layer.h"
 #include "t_hd_net.h"
+#include "t_run.h"
 
 enum { CONSTANTS_MAX = 4096, SEED = 20261124 };
 
@@ -274,8 +275,6 @@ int main(void)
 {
 	Suite *s = suite_create("hd_ops");
 	TCase *t = tcase_create("hd_ops");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, each_byte_out_of_range_is_refused, 0, sizeof bytes / sizeof bytes[0]);
@@ -287,8 +286,5 @@ int main(void)
 	tcase_add_test(t, the_table_of_exponentials_is_exact_to_six_digits);
 	tcase_add_test(t, softmax_gives_the_numbers_of_other_runtimes);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

@@ -5,6 +5,7 @@
 #include "hd_crc32c.h"
 #include "hd_package.h"
 #include "t_hd_package.h"
+#include "t_run.h"
 
 static const struct t_image_spec spec = { 4, 2, { { HD_OP_DENSE, 3 } } };
 static struct t_package package;
@@ -109,8 +110,6 @@ int main(void)
 {
 	Suite *s = suite_create("hd_package");
 	TCase *t = tcase_create("hd_package");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, a_header_comes_back_field_by_field);
 	tcase_add_test(t, a_flipped_bit_anywhere_is_refused);
@@ -118,8 +117,5 @@ int main(void)
 	tcase_add_loop_test(t, lengths_that_do_not_add_up_are_refused, 0, sizeof wrong / sizeof wrong[0]);
 	tcase_add_test(t, a_sum_that_wraps_around_is_refused);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "hd_ram.h"
 #include "t_hd_gateway.h"
+#include "t_run.h"
 
 enum { SEED = 20261123, SLOT_MAX = 4096, LONG = 1000000 };
 
@@ -178,8 +179,6 @@ int main(void)
 {
 	Suite *s = suite_create("hd_ram");
 	TCase *t = tcase_create("hd_ram");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, a_package_is_activated_without_the_flash_and_kept_before_it_is_confirmed, 0,
@@ -189,8 +188,5 @@ int main(void)
 	tcase_add_loop_test(t, power_is_cut_at_every_flash_operation, 0, N_GEOMETRIES);
 	tcase_add_loop_test(t, a_flash_that_fails_once_is_written_again, 0, 10);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

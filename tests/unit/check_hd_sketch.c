@@ -4,6 +4,7 @@
 #include <string.h>
 #include "hd_sketch.h"
 #include "hn_rng.h"
+#include "t_run.h"
 
 enum { SEED = 20250614, CHANNELS_MAX = 7, WINDOW = 16, WINDOWS = 40 };
 
@@ -320,8 +321,6 @@ int main(void)
 {
 	Suite *s = suite_create("hd_sketch");
 	TCase *t = tcase_create("hd_sketch");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(t, a_sketch_says_what_the_data_say_for_any_number_of_channels, 0,
 	                    CHANNELS_MAX);
@@ -334,8 +333,5 @@ int main(void)
 	tcase_add_test(t, an_order_out_of_range_changes_nothing);
 	tcase_add_test(t, a_sketch_goes_before_a_counter_can_overflow);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

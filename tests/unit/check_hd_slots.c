@@ -5,6 +5,7 @@
 #include "hd_slots.h"
 #include "t_hd_flash.h"
 #include "t_hd_package.h"
+#include "t_run.h"
 
 enum { SEED = 20240605 };
 
@@ -253,8 +254,6 @@ int main(void)
 {
 	Suite *s = suite_create("hd_slots");
 	TCase *t = tcase_create("hd_slots");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_new_device_is_empty_and_nothing_is_written);
@@ -269,8 +268,5 @@ int main(void)
 	tcase_add_test(t, one_worn_place_is_passed_over_and_two_are_an_error);
 	tcase_add_test(t, a_journal_of_noise_is_a_new_device);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

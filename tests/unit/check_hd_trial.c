@@ -5,6 +5,7 @@
 #include <string.h>
 #include "hd_sha256.h"
 #include "t_hd_gateway.h"
+#include "t_run.h"
 
 enum { SEED = 20240607 };
 
@@ -311,16 +312,11 @@ int main(void)
 {
 	Suite *s = suite_create("hd_trial");
 	TCase *t = tcase_create("hd_trial");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	printf("hd_trial: seed %d\n", SEED);
 	fflush(stdout);
 	tcase_add_checked_fixture(t, setup, teardown);
 	cases(t);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "t_hd_gateway.h"
+#include "t_run.h"
 
 enum { SEED = 20261124 };
 
@@ -90,8 +91,6 @@ int main(void)
 {
 	Suite *s = suite_create("hd_verify");
 	TCase *t = tcase_create("hd_verify");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	if (sodium_init() < 0)
 		return EXIT_FAILURE;
@@ -100,8 +99,5 @@ int main(void)
 	tcase_add_test(t, any_bit_of_what_is_signed_or_of_the_signature_counts);
 	tcase_add_test(t, a_mac_alone_is_not_enough_and_a_signature_is_nothing_to_others);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

@@ -12,6 +12,7 @@
 #include "hn_run.h"
 #include "t_must.h"
 #include "t_nets.h"
+#include "t_run.h"
 
 enum { SEED = 20261125, N = 24, FILE_MAX = 1 << 20, X_MAX = N * 1024, LEN = 20, CH = 3 };
 
@@ -328,11 +329,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(suite());
 }

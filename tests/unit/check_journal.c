@@ -8,6 +8,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "t_dir.h"
+#include "t_run.h"
 
 static struct t_dir dir;
 static uv_loop_t loop;
@@ -175,8 +176,6 @@ int main(void)
 {
 	Suite *s = suite_create("journal");
 	TCase *c = tcase_create("journal");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_set_timeout(c, 60);
@@ -185,9 +184,5 @@ int main(void)
 	tcase_add_test(c, what_the_full_queue_refuses_stays_in_memory_and_is_counted);
 	tcase_add_test(c, only_the_newest_rows_are_kept_in_the_table);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return t_run(s);
 }

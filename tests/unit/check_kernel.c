@@ -5,6 +5,7 @@
 #include "hn_kernel.h"
 #include "hn_rng.h"
 #include "t_must.h"
+#include "t_run.h"
 
 enum { M_MAX = 40, K_MAX = 40, SLACK = HN_LANES };
 
@@ -287,11 +288,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(suite());
 }

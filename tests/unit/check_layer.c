@@ -10,6 +10,7 @@
 #include "hn_run.h"
 #include "t_nets.h"
 #include "t_ref.h"
+#include "t_run.h"
 
 /* Nets that exercise a layer in every position.  A new layer gets its example here; a row without
  * one fails the first test. */
@@ -279,11 +280,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(suite());
 }

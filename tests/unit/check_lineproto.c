@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "hn_lineproto.h"
+#include "t_run.h"
 
 /* What a line means, as text: "measurement key=value ... @time", or NULL when it is refused. */
 static const struct { const char *line, *means; } lines[] = {
@@ -123,16 +124,11 @@ int main(void)
 {
 	Suite *s = suite_create("lineproto");
 	TCase *t = tcase_create("lineproto");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, t);
 	tcase_add_loop_test(t, a_line_means_what_the_protocol_says, 0, COUNT(lines));
 	tcase_add_loop_test(t, every_truncation_of_a_line_is_refused_or_a_shorter_line, 0, COUNT(lines));
 	tcase_add_test(t, every_single_byte_change_is_survived);
 	tcase_add_loop_test(t, comments_and_empty_lines_hold_nothing, 0, COUNT(blanks));
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

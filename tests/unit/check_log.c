@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "t_run.h"
 
 enum { THREADS = 4, LINES = 200 };
 
@@ -181,8 +182,6 @@ int main(void)
 {
 	Suite *s = suite_create("log");
 	TCase *t = tcase_create("log");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, t);
 	tcase_add_test(t, a_line_has_time_level_and_text);
@@ -192,8 +191,5 @@ int main(void)
 	tcase_add_test(t, in_the_journal_a_line_begins_with_its_priority);
 	tcase_add_test(t, lines_of_several_threads_stay_whole);
 	tcase_add_test(t, repeats_are_limited_and_the_suppressed_ones_are_counted);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

@@ -6,6 +6,7 @@
 #include "hn_loss.h"
 #include "hn_optim.h"
 #include "hn_rng.h"
+#include "t_run.h"
 
 enum { OUT = 5, LANES = HN_LANES, USED = 11 };
 
@@ -331,11 +332,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(suite());
 }

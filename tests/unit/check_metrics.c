@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "metrics.h"
+#include "t_run.h"
 
 static char *written(void)
 {
@@ -147,8 +148,6 @@ int main(void)
 {
 	Suite *s = suite_create("metrics");
 	TCase *t = tcase_create("metrics");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, t);           /* each test has a process, hence a table of its own */
 	tcase_add_test(t, series_of_one_name_stand_together_under_one_help_and_type);
@@ -157,8 +156,5 @@ int main(void)
 	tcase_add_test(t, numbers_that_are_none_have_their_names);
 	tcase_add_test(t, a_full_table_gives_one_shared_series_that_counts);
 	tcase_add_test(t, no_addition_of_another_thread_is_lost);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

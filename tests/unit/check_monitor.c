@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "t_monitor.h"
+#include "t_run.h"
 
 START_TEST(a_machine_that_changes_its_state_all_the_time_is_steady)
 {
@@ -421,8 +422,6 @@ int main(void)
 {
 	Suite *s = suite_create("monitor");
 	TCase *t = tcase_create("machine");
-	SRunner *r;
-	int failed;
 
 	printf("seed 11\n");
 	tcase_add_checked_fixture(t, t_monitor_setup, t_monitor_teardown);
@@ -444,9 +443,5 @@ int main(void)
 	tcase_add_test(t, late_frames_gaps_and_other_streams_do_no_harm);
 	tcase_add_test(t, an_unknown_detector_or_stream_is_refused_with_a_sentence);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

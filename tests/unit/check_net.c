@@ -4,6 +4,7 @@
 #include "hn_layer.h"
 #include "hn_net.h"
 #include "hn_rng.h"
+#include "t_run.h"
 
 static const struct { const char *text; uint8_t n; uint32_t weights; } good[] = {
 	{ "[conv1d 16x2 same stride 2, maxpool 2, flatten, dense 4]", 4, 16 * 7 + 17 * 4 },
@@ -175,11 +176,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(suite());
 }

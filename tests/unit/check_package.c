@@ -7,6 +7,7 @@
 #include "hd_sha256.h"
 #include "hn_package.h"
 #include "t_hd_package.h"
+#include "t_run.h"
 
 static uint8_t image[T_IMAGE_MAX] __attribute__((aligned(4)));
 static uint8_t arena[T_IMAGE_MAX] __attribute__((aligned(4)));
@@ -134,8 +135,6 @@ int main(void)
 {
 	Suite *s = suite_create("package");
 	TCase *t = tcase_create("package");
-	SRunner *r;
-	int bad;
 
 	tcase_add_test(t, what_the_gateway_makes_the_device_library_accepts);
 	tcase_add_test(t, the_vectors_are_the_images_own_answers_and_hold_the_edges);
@@ -143,9 +142,5 @@ int main(void)
 	tcase_add_test(t, a_device_key_depends_on_master_and_uid);
 	tcase_add_test(t, a_key_file_is_bytes_or_digits_and_nothing_else);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	bad = srunner_ntests_failed(r);
-	srunner_free(r);
-	return bad != 0;
+	return t_run(s);
 }

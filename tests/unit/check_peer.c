@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "t_peer.h"
+#include "t_run.h"
 
 START_TEST(a_clean_wire_swaps_five_times_without_a_repeat)
 {
@@ -270,8 +271,6 @@ int main(void)
 {
 	Suite *s = suite_create("peer");
 	TCase *t = tcase_create("peer");
-	SRunner *r;
-	int bad;
 
 	tcase_add_checked_fixture(t, t_peer_setup, t_peer_teardown);
 	tcase_set_timeout(t, 60);
@@ -289,9 +288,5 @@ int main(void)
 	tcase_add_test(t, a_silent_device_is_asked_again_and_noise_is_no_answer);
 	tcase_add_test(t, messages_of_any_length_and_content_are_survived);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	bad = srunner_ntests_failed(r);
-	srunner_free(r);
-	return bad != 0;
+	return t_run(s);
 }

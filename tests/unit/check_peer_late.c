@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "t_peer.h"
+#include "t_run.h"
 
 /* A line that reorders: the answer to the early ACTIVATE comes when all chunks are counted. */
 START_TEST(a_late_refusal_of_the_early_activation_ends_nothing)
@@ -141,8 +142,6 @@ int main(void)
 {
 	Suite *s = suite_create("peer_late");
 	TCase *t = tcase_create("peer_late");
-	SRunner *r;
-	int bad;
 
 	tcase_add_checked_fixture(t, t_peer_setup, t_peer_teardown);
 	tcase_set_timeout(t, 60);
@@ -153,9 +152,5 @@ int main(void)
 	tcase_add_test(t, a_late_word_of_an_older_transfer_is_no_progress);
 	tcase_add_test(t, an_activation_that_is_not_possible_ends_the_attempt);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	bad = srunner_ntests_failed(r);
-	srunner_free(r);
-	return bad != 0;
+	return t_run(s);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "hn_policy.h"
 #include "hn_query.h"
+#include "t_run.h"
 
 /* --- scenarios -------------------------------------------------------------------------------- */
 
@@ -368,8 +369,7 @@ int main(void)
 {
 	Suite *s = suite_create("policy");
 	TCase *t = tcase_create("scenarios"), *w = tcase_create("windows");
-	SRunner *r;
-	int n = 0, failed;
+	int n = 0;
 
 	while (hn_query_hows[n])
 		n++;
@@ -385,9 +385,5 @@ int main(void)
 	tcase_add_test(w, a_margin_that_comes_later_is_noted);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, w);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

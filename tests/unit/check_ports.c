@@ -9,6 +9,7 @@
 #include "nor.h"
 #include "ram_slots.h"
 #include "t_hd_gateway.h"
+#include "t_run.h"
 #include "zephyr_slots.h"
 
 enum { SEED = 3, PART = 12 * 4096 + 512, SECTOR = 4096, RAM_SLOT = 4096 };
@@ -208,16 +209,11 @@ int main(void)
 {
 	Suite *s = suite_create("ports");
 	TCase *t = tcase_create("ports");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, images_come_in_are_confirmed_and_survive_a_reset_where_the_memory_does, 0,
 	                    (int)(sizeof ports / sizeof *ports));
 	tcase_add_test(t, a_partition_that_is_missing_or_too_small_is_an_error);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

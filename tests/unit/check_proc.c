@@ -15,6 +15,7 @@
 
 #include "proc.h"
 #include "t_child.h"
+#include "t_run.h"
 
 struct seen {
 	struct proc *proc;
@@ -402,8 +403,6 @@ int main(int argc, char **argv)
 {
 	Suite *s;
 	TCase *t;
-	SRunner *r;
-	int failed;
 
 	if (argc == 3 && strcmp(argv[1], "--child") == 0) {
 		proc_apply_limits();
@@ -411,7 +410,6 @@ int main(int argc, char **argv)
 	}
 	s = suite_create("proc");
 	t = tcase_create("proc");
-	r = srunner_create(s);
 	suite_add_tcase(s, t);
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, a_child_gets_its_input_and_answers);
@@ -433,8 +431,5 @@ int main(int argc, char **argv)
 	tcase_add_test(t, a_wrong_or_missing_socket_name_is_ignored);
 	tcase_add_test(t, a_limited_child_opens_no_socket_and_still_opens_files);
 	tcase_add_test(t, the_watchdog_is_due_at_half_its_time_and_only_for_its_process);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

@@ -5,6 +5,7 @@
 #include "hd_crc32c.h"
 #include "pump.h"
 #include "t_must.h"
+#include "t_run.h"
 
 enum { SEED = 20240501, WINDOWS = 2000 };
 
@@ -209,8 +210,6 @@ int main(void)
 {
 	Suite *s = suite_create("pump");
 	TCase *t = tcase_create("pump");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, the_same_seed_gives_the_same_samples_everywhere);
 	tcase_add_test(t, every_round_of_four_holds_every_state_for_whole_windows);
@@ -220,8 +219,5 @@ int main(void)
 	tcase_add_test(t, an_episode_ramps_in_and_the_episodes_end);
 	tcase_add_loop_test(t, other_rates_keep_the_states_separable, 0, 3);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

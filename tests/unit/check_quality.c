@@ -3,6 +3,7 @@
 #include <string.h>
 #include "hn_quality.h"
 #include "hn_rng.h"
+#include "t_run.h"
 
 enum { SEED = 7, N_CH = 3, S = 1000000 };
 
@@ -238,8 +239,6 @@ int main(void)
 {
 	Suite *s = suite_create("quality");
 	TCase *t = tcase_create("rules");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, ordinary_values_are_good);
@@ -254,9 +253,5 @@ int main(void)
 	tcase_add_test(t, a_frame_with_other_channels_is_refused_untouched);
 	tcase_add_loop_test(t, every_rule_has_a_name_and_a_flag_of_qartod, 0, HN_QUALITY_RULES);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

@@ -8,6 +8,7 @@
 #include "hn_quant.h"
 #include "hn_run.h"
 #include "t_nets.h"
+#include "t_run.h"
 
 enum { N = 600, DIM = 6, CLASSES = 4, IMAGE_MAX = 1 << 16 };
 
@@ -371,11 +372,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(suite());
 }

@@ -12,6 +12,7 @@
 #include "hn_run.h"
 #include "t_hd_net.h"
 #include "t_nets.h"
+#include "t_run.h"
 
 enum {
 	SEED = 20261123, NETS = 400, RANDOM_N = 64, N = 800, LEN = 24, CH = 3, CLASSES = 4,
@@ -479,8 +480,6 @@ int main(void)
 {
 	Suite *s = suite_create("quant_conv");
 	TCase *t = tcase_create("quant_conv");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -493,8 +492,5 @@ int main(void)
 	tcase_add_test(t, parameters_that_the_image_cannot_hold_are_refused_by_name);
 	tcase_add_test(t, fused_layers_do_not_appear_in_the_image);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

@@ -9,6 +9,7 @@
 #include "hn_quant.h"
 #include "t_hd_net.h"
 #include "t_nets.h"
+#include "t_run.h"
 
 enum { SEED = 20261125, N = 64, LEN = 16, CH = 4, IMAGE_MAX = 1 << 16, WEIGHTS_MAX = 1 << 14 };
 
@@ -231,8 +232,6 @@ int main(void)
 {
 	Suite *s = suite_create("quant_frozen");
 	TCase *t = tcase_create("quant_frozen");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -241,8 +240,5 @@ int main(void)
 	tcase_add_test(t, the_image_of_another_net_is_refused);
 	tcase_add_loop_test(t, a_version_keeps_the_grids_it_was_made_with, 0, N_TEXTS);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

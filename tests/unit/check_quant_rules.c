@@ -7,6 +7,7 @@
 #include "hn_quant.h"
 #include "hn_run.h"
 #include "t_nets.h"
+#include "t_run.h"
 
 enum { N = 600, DIM = 6, CLASSES = 4, IMAGE_MAX = 1 << 16 };
 
@@ -209,8 +210,6 @@ int main(void)
 {
 	Suite *s = suite_create("quant_rules");
 	TCase *t = tcase_create("quant_rules");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -219,8 +218,5 @@ int main(void)
 	tcase_add_test(t, the_layer_that_hurts_most_is_named);
 	tcase_add_loop_test(t, a_run_that_rounds_gives_what_the_image_gives, 0, N_TEXTS);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

@@ -10,6 +10,7 @@
 #include "t_must.h"
 #include "t_nets.h"
 #include "t_ref.h"
+#include "t_run.h"
 
 enum { NETS = 300, LAYERS = 24, W_MAX = 4000, X_MAX = 36 * T_REF_N, OUT_MAX = 256, TRIED = 20 };
 
@@ -303,13 +304,8 @@ static Suite *suite(void)
 int main(void)
 {
 	const char *more = getenv("HONED_NETS");
-	SRunner *sr = srunner_create(suite());
-	int failed;
 
 	if (more)
 		nets = strtoull(more, NULL, 10);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return t_run(suite());
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "hn_rollout.h"
 #include "t_must.h"
+#include "t_run.h"
 
 enum { N = 4, KINDS = 13 };
 
@@ -276,8 +277,6 @@ int main(void)
 {
 	Suite *s = suite_create("rollout");
 	TCase *t = tcase_create("plan");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, every_picture_of_four_devices_keeps_the_rules);
@@ -287,9 +286,5 @@ int main(void)
 	tcase_add_test(t, the_forecast_runs_the_plan_forward);
 	tcase_add_test(t, the_forecast_is_silent_while_paused_or_asleep);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "hn_rng.h"
+#include "t_run.h"
 #include "t_source.h"
 
 static struct t_source t;
@@ -192,8 +193,7 @@ int main(void)
 {
 	Suite *s = suite_create("source");
 	TCase *c = tcase_create("source");
-	SRunner *r = srunner_create(s);
-	int kits = 0, failed;
+	int kits = 0;
 
 	while (t_kits[kits].name)
 		kits++;
@@ -207,8 +207,5 @@ int main(void)
 	tcase_add_loop_test(c, half_a_frame_is_never_a_frame, 0, kits);
 	tcase_add_loop_test(c, a_sender_may_vanish_and_come_back, 0, kits);
 	tcase_add_loop_test(c, a_full_store_loses_nothing_or_counts_what_it_loses, 0, kits);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

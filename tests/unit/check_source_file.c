@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "t_source.h"
+#include "t_run.h"
 
 static struct t_source t;
 
@@ -259,8 +260,6 @@ int main(void)
 {
 	Suite *s = suite_create("source_file");
 	TCase *c = tcase_create("source_file");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, c);
 	tcase_set_timeout(c, 30);
@@ -274,8 +273,5 @@ int main(void)
 	tcase_add_test(c, a_looping_file_goes_on_with_later_times);
 	tcase_add_loop_test(c, odd_rows_are_taken_flagged_or_refused, 0, COUNT(odd_rows));
 	tcase_add_loop_test(c, a_file_that_cannot_work_is_a_clear_error, 0, COUNT(bad_files));
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "clock.h"
+#include "t_run.h"
 #include "t_source.h"
 
 static struct t_source t;
@@ -126,8 +127,6 @@ int main(void)
 {
 	Suite *s = suite_create("source_line");
 	TCase *c = tcase_create("source_line");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, c);
 	tcase_set_timeout(c, 30);
@@ -135,8 +134,5 @@ int main(void)
 	tcase_add_test(c, connections_are_limited_and_idle_ones_are_closed);
 	tcase_add_test(c, a_port_in_use_is_tried_again);
 	tcase_add_test(c, a_socket_file_that_a_crash_left_behind_is_replaced);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

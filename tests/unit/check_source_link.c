@@ -8,6 +8,7 @@
 #include "hd_msg.h"
 #include "hn_rng.h"
 #include "link_clock.h"
+#include "t_run.h"
 #include "t_source.h"
 
 static struct t_source t;
@@ -363,8 +364,6 @@ int main(void)
 {
 	Suite *s = suite_create("source_link");
 	TCase *c = tcase_create("source_link");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, c);
 	tcase_set_timeout(c, 30);
@@ -379,8 +378,5 @@ int main(void)
 	tcase_add_loop_test(c, frames_to_the_device_arrive_and_the_queue_is_bounded, 0, 2);
 	tcase_add_test(c, a_device_that_vanishes_takes_its_queue_along);
 	tcase_add_loop_test(c, a_setting_that_cannot_work_is_a_clear_error, 0, COUNT(bad));
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(s);
 }

@@ -9,6 +9,7 @@
 #include "hn_quantile.h"
 #include "hn_rng.h"
 #include "hn_test.h"
+#include "t_run.h"
 
 enum { SEED = 20261122, N = 5000 };
 
@@ -186,7 +187,6 @@ int main(void)
 	const char *data = getenv("HONED_DATA");
 	Suite *s = suite_create("stats");
 	TCase *t = tcase_create("own"), *g = tcase_create("scipy");
-	SRunner *r;
 	int failed;
 
 	printf("seed %d\n", SEED);
@@ -207,10 +207,7 @@ int main(void)
 		printf("skipped: no %s (set HONED_DATA)\n", golden_path);
 	}
 	suite_add_tcase(s, g);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
+	failed = t_run(s);
 	json_decref(golden);
 	return failed != 0;
 }

@@ -9,6 +9,7 @@
 #include "hn_rng.h"
 #include "log.h"
 #include "metrics.h"
+#include "t_run.h"
 #include "t_store.h"
 
 enum { CAP = 20000, SEED = 7 };
@@ -357,8 +358,6 @@ int main(void)
 {
 	Suite *s = suite_create("store");
 	TCase *c = tcase_create("store");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_set_timeout(c, 120);
@@ -377,9 +376,5 @@ int main(void)
 	tcase_add_test(c, predictions_are_kept_and_the_oldest_dropped_when_too_many_wait);
 	tcase_add_test(c, the_status_tells_streams_and_counts);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return t_run(s);
 }

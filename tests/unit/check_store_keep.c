@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "t_run.h"
 #include "t_store.h"
 
 enum { CAP = 20000 };
@@ -193,8 +194,6 @@ int main(void)
 {
 	Suite *s = suite_create("store_keep");
 	TCase *c = tcase_create("store_keep");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_set_timeout(c, 120);
@@ -205,9 +204,5 @@ int main(void)
 	tcase_add_test(c, retention_by_size_deletes_the_oldest);
 	tcase_add_test(c, rollups_hold_physical_values_without_missing_ones);
 	suite_add_tcase(s, c);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return t_run(s);
 }

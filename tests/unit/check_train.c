@@ -5,6 +5,7 @@
 #include "hn_layer.h"
 #include "hn_train.h"
 #include "t_nets.h"
+#include "t_run.h"
 
 enum { N = 400, SEED = 7 };
 
@@ -438,11 +439,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(suite());
 }

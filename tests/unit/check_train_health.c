@@ -4,6 +4,7 @@
 #include <string.h>
 #include "hn_rng.h"
 #include "t_fit.h"
+#include "t_run.h"
 
 /* --- the reference nets W1 to W5 -------------------------------------------------------------- */
 
@@ -175,11 +176,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(suite());
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "t_fit.h"
 #include "t_nets.h"
+#include "t_run.h"
 
 /* --- schedules -------------------------------------------------------------------------------- */
 
@@ -273,11 +274,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(suite());
 }

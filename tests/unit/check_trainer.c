@@ -7,6 +7,7 @@
 
 #include "hn_train.h"
 #include "t_job.h"
+#include "t_run.h"
 
 enum { WINDOWS = 400, PLAN_SLACK = 4 << 20 };
 
@@ -334,11 +335,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(suite());
 }

@@ -7,6 +7,7 @@
 
 #include "hn_model.h"
 #include "t_job.h"
+#include "t_run.h"
 
 enum { WINDOWS = 240 };
 
@@ -115,16 +116,11 @@ int main(void)
 {
 	Suite *s = suite_create("trainer_int8");
 	TCase *c = tcase_create("trainer_int8");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(c, 60);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_loop_test(c, the_report_says_what_int8_costs_layer_by_layer, 0, 2);
 	tcase_add_test(c, a_version_that_was_trained_for_int8_is_the_same_each_time);
 	suite_add_tcase(s, c);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return t_run(s);
 }

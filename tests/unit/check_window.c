@@ -7,6 +7,7 @@
 #include "hn_account.h"
 #include "hn_rng.h"
 #include "hn_window.h"
+#include "t_run.h"
 
 enum { LEN = 20480, GRAIN = 56, CREDITS = 4 };
 
@@ -171,8 +172,6 @@ int main(void)
 {
 	Suite *s = suite_create("window");
 	TCase *t = tcase_create("window");
-	SRunner *r;
-	int bad;
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, as_many_chunks_go_out_as_there_are_credits_and_each_once);
@@ -183,9 +182,5 @@ int main(void)
 	tcase_add_test(t, any_answer_at_all_is_survived);
 	tcase_add_test(t, the_account_counts_the_bytes_of_the_wire);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	bad = srunner_ntests_failed(r);
-	srunner_free(r);
-	return bad != 0;
+	return t_run(s);
 }
