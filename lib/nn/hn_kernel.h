@@ -48,8 +48,9 @@ struct hn_adam_args {
 	size_t n;
 	float *w, *m, *v;        /* (n,) */
 	const float *g;
-	float g_scale;           /* gradient is multiplied by it                              */
-	float l2;                /* l2 w is added to it                                       */
+	bool plain;              /* nothing is done to the gradient:                          */
+	float g_scale;           /* it is multiplied by this,                                 */
+	float l2;                /* and l2 w is added to it                                   */
 	float decay;             /* w *= decay first                                          */
 	float b1, b2, c1, c2, eps;       /* c = 1 - b, rounded once                        */
 	float rate;              /* lr / (1 - b1^t)                                           */
@@ -74,6 +75,18 @@ struct hn_target_args {
 	float *loss;             /* (lanes,)                                                  */
 	float *dy;               /* (m, lanes) gradient of sum of share * loss, or NULL       */
 	float delta;             /* huber                                                     */
+};
+
+/* The loss of classes: loss_cross_entropy.c. */
+struct hn_class_args {
+	size_t m, lanes;
+	const float *y;          /* (m, lanes)                                                */
+	const int32_t *label;    /* (lanes,) 0 .. m - 1                                       */
+	const float *share;      /* (lanes,)                                                  */
+	const float *class_weight;       /* (m,) or NULL = 1                                   */
+	float smoothing;
+	float *loss;             /* (lanes,)                                                  */
+	float *dy;               /* (m, lanes) gradient of sum of share * loss, or NULL       */
 };
 
 struct hn_pool_args {
@@ -180,6 +193,7 @@ struct hn_kernels {
 	void (*depth_back)(const struct hn_depth_args *a);
 	void (*gru)(const struct hn_gru_args *a);
 	void (*gru_back)(const struct hn_gru_args *a);
+	void (*cross_entropy)(const struct hn_class_args *a);
 	void (*mse)(const struct hn_target_args *a);
 	void (*huber)(const struct hn_target_args *a);
 	void (*binary)(const struct hn_target_args *a);  /* cross-entropy of logits           */

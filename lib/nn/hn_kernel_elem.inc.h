@@ -197,6 +197,88 @@ K_FN static void FN(softmax)(const float *y, const size_t m_lanes[2], float *p, 
 	}
 }
 
+/* --- losses ----------------------------------------------------------------------------------- */
+
+/* Each lane of a column: the smoothed share of one class of weight 1, and what all classes have. */
+struct FN(smooth) { vf even, whole; };
+
+INLINE struct FN(smooth) FN(smoothed)(const struct hn_class_args *q, size_t j)
+{
+	const float each = q->smoothing / (float)q->m, *v = q->class_weight;
+	float of[VL], all = 0;
+	vf even;
+
+	if (!v)
+		return (struct FN(smooth)){ SPLAT(each), SPLAT(1.0f) };
+	for (size_t c = 0; c < q->m; c++)
+		all += v[c];
+	for (size_t l = 0; l < VL; l++)
+		of[l] = v[q->label[j + l]];
+	even = each / LD(of);
+	return (struct FN(smooth)){ even, 1.0f - q->smoothing + even * all };
+}
+
+/* Column j of y: the largest value, that of the label, the sum of exp(y - top); exp into e. */
+struct FN(column) { vf top, of, sum; };
+
+INLINE struct FN(column) FN(columns)(const struct hn_class_args *q, size_t j, vi label)
+{
+	const size_t rows = q->m * q->lanes;
+	struct FN(column) k = { LD(q->y + j), LD(q->y + j), { 0 } };
+	vi c = { 0 };
+
+	for (size_t i = j + q->lanes; i < rows; i += q->lanes) {
+		const vf v = LD(q->y + i);
+
+		k.top = PICK(v < k.top, k.top, v);       /* a NaN in v wins */
+	}
+	for (size_t i = j; i < rows; i += q->lanes, c += 1) {
+		const vf v = LD(q->y + i), e = FN(vexp)(v - k.top);
+
+		k.of = PICK(label == c, v, k.of);
+		k.sum += e;
+		if (q->dy)
+			ST(q->dy + i, e);
+	}
+	return k;
+}
+
+/* From exp(y - top) in dy to the gradient. */
+INLINE void FN(classes_back)(const struct hn_class_args *q, size_t j, const struct FN(smooth) *s,
+                             vf by)
+{
+	const vi label = *(const vi *)(const void *)(q->label + j);
+	const vf share = LD(q->share + j), here = (1.0f - q->smoothing) * share;
+	const float *v = q->class_weight;
+	vi c = { 0 };
+
+	for (size_t i = j; i < q->m * q->lanes; i += q->lanes, c += 1) {
+		const vf even = s->even * (v ? v[i / q->lanes] : 1.0f);
+		const vf d = (s->whole * (LD(q->dy + i) * by) - even) * share;
+
+		ST(q->dy + i, PICK(label == c, d - here, d));
+	}
+}
+
+K_FN static void FN(cross_entropy)(const struct hn_class_args *q)
+{
+	const size_t rows = q->m * q->lanes;
+	const float hit = 1.0f - q->smoothing, *v = q->class_weight;
+
+	for (size_t j = 0; j < q->lanes; j += VL) {
+		const vi label = *(const vi *)(const void *)(q->label + j);
+		const struct FN(smooth) s = FN(smoothed)(q, j);
+		const struct FN(column) k = FN(columns)(q, j, label);
+		vf loss = s.whole * FN(vlog)(k.sum) - hit * (k.of - k.top);
+
+		for (size_t i = j, c = 0; q->smoothing > 0 && i < rows; i += q->lanes, c++)
+			loss -= s.even * (v ? v[c] : 1.0f) * (LD(q->y + i) - k.top);
+		ST(q->loss + j, loss);
+		if (q->dy)
+			FN(classes_back)(q, j, &s, 1.0f / k.sum);
+	}
+}
+
 K_FN static void FN(mse)(const struct hn_target_args *q)
 {
 	const float inv = 1.0f / (float)q->m;

@@ -1,26 +1,25 @@
 /* hn_kernel_optim.inc.h - part of hn_kernel.inc.h: optimisers. */
 
-/* Lanes that sum up what a step does: squares of the change, and of the weights after it. */
-struct FN(did) { vf change, norm; };
+/* Sums over what a step does: squares of the change, and of the weights after it.  Weight i counts
+ * in lane i % HN_LANES, whatever VL. */
+struct FN(did) { vf change[HN_LANES / VL], norm[HN_LANES / VL]; };
 
-INLINE void FN(store)(struct FN(did) *s, float *w, vf now)
+/* The weights w of vector v of a row of lanes are `now`; behind the end both are 0. */
+INLINE void FN(count)(struct FN(did) *s, size_t v, vf w, vf now)
 {
-	const vf by = now - LD(w);
+	const vf by = now - w;
 
-	s->change = K_FMA(by, by, s->change);
-	s->norm = K_FMA(now, now, s->norm);
-	ST(w, now);
+	s->change[v] = K_FMA(by, by, s->change[v]);
+	s->norm[v] = K_FMA(now, now, s->norm[v]);
 }
 
-INLINE double FN(total)(vf v)
+INLINE double FN(total)(const vf v[HN_LANES / VL])
 {
-	float s[VL];
-	double sum = 0;
+	float s[HN_LANES];
 
-	ST(s, v);
-	for (int i = 0; i < VL; i++)
-		sum += (double)s[i];
-	return sum;
+	for (int i = 0; i < HN_LANES / VL; i++)
+		ST(s + i * VL, v[i]);
+	return (double)FN(fold)(s);
 }
 
 /* --- Adam: torch's form, eps outside the root ------------------------------------------------- */
@@ -47,87 +46,100 @@ INLINE void FN(put)(float *p, vf v, size_t n)
 /* n weights from i on: what is read, and what becomes of it. */
 struct FN(adam) { size_t i, n; vf w, m, below; };
 
-/* Moments and the denominator. */
-INLINE struct FN(adam) FN(moments)(const struct hn_adam_args *q, size_t i, size_t n)
+/* Moments and the denominator; `plain`: the gradient is taken as it is. */
+INLINE struct FN(adam) FN(moments)(const struct hn_adam_args *q, size_t i, size_t n, bool plain)
 {
-	const vf w = FN(some)(q->w + i, n);
-	const vf grad = K_FMA(w, SPLAT(q->l2), FN(some)(q->g + i, n) * q->g_scale);
-	const vf m = K_FMA(grad, SPLAT(q->c1), FN(some)(q->m + i, n) * q->b1);
-	const vf v = K_FMA(grad * grad, SPLAT(q->c2), FN(some)(q->v + i, n) * q->b2);
+	const vf w = FN(some)(q->w + i, n), g = FN(some)(q->g + i, n);
+	vf grad = g, m, v;
 
+	if (!plain)
+		grad = K_FMA(w, SPLAT(q->l2), g * q->g_scale);
+	m = K_FMA(grad, SPLAT(q->c1), FN(some)(q->m + i, n) * q->b1);
+	v = K_FMA(grad * grad, SPLAT(q->c2), FN(some)(q->v + i, n) * q->b2);
 	FN(put)(q->m + i, m, n);
 	FN(put)(q->v + i, v, n);
 	return (struct FN(adam)){ i, n, w, m, K_FMA(K_SQRT(v), SPLAT(q->v_norm), SPLAT(q->eps)) };
 }
 
-INLINE void FN(move)(const struct hn_adam_args *q, struct FN(did) *s, struct FN(adam) a, vf rate)
+INLINE vf FN(move)(const struct hn_adam_args *q, struct FN(adam) a, vf rate)
 {
-	const vf now = a.w * q->decay - a.m * rate, by = now - a.w;
+	const vf now = K_FMA(-a.m, rate, a.w * q->decay);
 
-	s->change = K_FMA(by, by, s->change);
-	s->norm = K_FMA(now, now, s->norm);
 	FN(put)(q->w + a.i, now, a.n);
+	return now;
 }
 
 /* The next n <= 2 * HN_LANES weights.  Root and division share one slow unit: weights i and
  * i + HN_LANES take one division together, x / a = x b / (a b). */
-INLINE void FN(adam_block)(const struct hn_adam_args *q, struct FN(did) *s, size_t i, size_t n)
+INLINE void FN(adam_block)(const struct hn_adam_args *q, struct FN(did) *s, size_t i, size_t n,
+                           bool plain)
 {
-	for (size_t v = 0; v < HN_LANES && v < n; v += VL) {
-		const size_t far = v + HN_LANES < n ? n - v - HN_LANES : 0;
-		const struct FN(adam) a = FN(moments)(q, i + v, n - v);
-		const struct FN(adam) b = FN(moments)(q, i + v + HN_LANES, far);
-		const vf rate = q->rate / (a.below * b.below);
+#pragma GCC unroll 4
+	for (size_t v = 0; v < HN_LANES / VL; v++) {
+		const size_t at = v * VL, far = at + HN_LANES < n ? n - at - HN_LANES : 0;
+		struct FN(adam) a, b;
+		vf rate;
 
-		FN(move)(q, s, a, rate * b.below);
-		FN(move)(q, s, b, rate * a.below);
+		if (at >= n)
+			break;
+		a = FN(moments)(q, i + at, n - at, plain);
+		b = FN(moments)(q, i + at + HN_LANES, far, plain);
+		rate = q->rate / (a.below * b.below);
+		FN(count)(s, v, a.w, FN(move)(q, a, rate * b.below));
+		FN(count)(s, v, b.w, FN(move)(q, b, rate * a.below));
 	}
+}
+
+INLINE void FN(adam_all)(const struct hn_adam_args *q, struct FN(did) *s, bool plain)
+{
+	enum { BLOCK = 2 * HN_LANES };
+	size_t i = 0;
+
+	for (; i + BLOCK <= q->n; i += BLOCK)
+		FN(adam_block)(q, s, i, BLOCK, plain);
+	FN(adam_block)(q, s, i, q->n - i, plain);
 }
 
 K_FN static void FN(adam)(const struct hn_adam_args *args)
 {
-	enum { BLOCK = 2 * HN_LANES };
 	const struct hn_adam_args copy = *args, *const q = &copy;        /* stays in registers */
-	struct FN(did) did = { { 0 }, { 0 } };
-	size_t i = 0;
+	struct FN(did) did = { { { 0 } }, { { 0 } } };
 
-	for (; i + BLOCK <= q->n; i += BLOCK)
-		FN(adam_block)(q, &did, i, BLOCK);
-	FN(adam_block)(q, &did, i, q->n - i);
+	if (q->plain)
+		FN(adam_all)(q, &did, true);
+	else
+		FN(adam_all)(q, &did, false);
 	*q->change = FN(total)(did.change);
 	*q->norm = FN(total)(did.norm);
 }
 
 /* --- SGD -------------------------------------------------------------------------------------- */
 
-INLINE void FN(sgd1)(const struct hn_sgd_args *q, struct FN(did) *s, const float *g, float *w,
-                     float *m)
+/* n <= VL weights from i on. */
+INLINE void FN(sgd_some)(const struct hn_sgd_args *q, struct FN(did) *s, size_t i, size_t n)
 {
-	const vf grad = K_FMA(LD(w), SPLAT(q->l2), LD(g) * q->g_scale);
-	const vf m1 = K_FMA(LD(m), SPLAT(q->momentum), grad);
+	const vf w = FN(some)(q->w + i, n);
+	const vf grad = K_FMA(w, SPLAT(q->l2), FN(some)(q->g + i, n) * q->g_scale);
+	const vf m = K_FMA(FN(some)(q->m + i, n), SPLAT(q->momentum), grad);
+	const vf now = w - q->rate * K_FMA(m, SPLAT(q->by_m), grad * q->by_g);
 
-	ST(m, m1);
-	FN(store)(s, w, LD(w) - q->rate * K_FMA(m1, SPLAT(q->by_m), grad * q->by_g));
+	FN(put)(q->m + i, m, n);
+	FN(put)(q->w + i, now, n);
+	FN(count)(s, i / VL % (HN_LANES / VL), w, now);
 }
 
 K_FN static void FN(sgd)(const struct hn_sgd_args *q)
 {
-	struct FN(did) did = { { 0 }, { 0 } };
+	struct FN(did) did = { { { 0 } }, { { 0 } } };
 	size_t i = 0;
 
-	for (; i + VL <= q->n; i += VL)
-		FN(sgd1)(q, &did, q->g + i, q->w + i, q->m + i);
-	if (i < q->n) {
-		const size_t left = (q->n - i) * sizeof(float);
-		float g[VL] = { 0 }, w[VL] = { 0 }, m[VL] = { 0 };
-
-		memcpy(g, q->g + i, left);
-		memcpy(w, q->w + i, left);
-		memcpy(m, q->m + i, left);
-		FN(sgd1)(q, &did, g, w, m);
-		memcpy(q->w + i, w, left);
-		memcpy(q->m + i, m, left);
+	for (; i + HN_LANES <= q->n; i += HN_LANES) {
+#pragma GCC unroll 4
+		for (size_t v = 0; v < HN_LANES; v += VL)
+			FN(sgd_some)(q, &did, i + v, VL);
 	}
+	for (; i < q->n; i += VL)
+		FN(sgd_some)(q, &did, i, q->n - i);
 	*q->change = FN(total)(did.change);
 	*q->norm = FN(total)(did.norm);
 }

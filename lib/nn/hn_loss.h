@@ -13,20 +13,21 @@ struct hn_loss_pass {
 	uint32_t n, lanes, out_n;
 	const float   *y;        /* (out_n, lanes) outputs of the net                         */
 	const float   *target;   /* (out_n, lanes) or NULL                                    */
-	const int32_t *label;    /* (n,) or NULL                                              */
+	const int32_t *label;    /* (lanes,) 0 behind n; or NULL                              */
 	const float   *share;    /* (lanes,) weight of each sample / sum of weights in the batch; the
 	                            weight of its class is part of it                          */
 	const float   *class_weight;     /* (out_n,) > 0 or NULL: the smoothed share of a label */
 	float smoothing;         /* cross_entropy: [0, 1)                                      */
 	float delta;             /* huber: where it becomes linear, > 0                        */
 	float *loss;             /* (lanes,) loss of each sample, not weighted                */
-	float *work;             /* (2 + out_n, lanes)                                        */
+	float *work;             /* (out_n, lanes)                                            */
 	float *dy;               /* (out_n, lanes) gradient of sum(share * loss); NULL = not wanted */
 };
 
 struct hn_loss_type {
 	const char *name;
 	bool labels, targets;    /* can be computed from a label (class), from a target; or either */
+	bool smooths;            /* knows label smoothing                                     */
 	float target_lo, target_hi;      /* allowed targets; 0, 0 = any                        */
 	void (*run)(const struct hn_loss_pass *p);
 };

@@ -202,10 +202,13 @@ void hn_run_forward(struct hn_run *run, const float *weights)
 void hn_run_track(const struct hn_run *run, float *weights)
 {
 	for (unsigned i = 0; i < run->net->n_layers; i++) {
-		const struct hn_pass p = pass_of(run, i, weights);
+		const struct hn_layer *l = &run->net->layer[i];
 
-		if (p.l->type->track)
-			p.l->type->track(&p, weights + p.l->w_at);
+		if (l->type->track) {
+			const struct hn_pass p = pass_of(run, i, weights);
+
+			l->type->track(&p, weights + l->w_at);
+		}
 	}
 }
 

@@ -16,7 +16,8 @@ static void step(const struct hn_optim_step *s, float l2, float decay)
 {
 	const double t = (double)s->step;
 	struct hn_adam_args a = {
-		.g_scale = s->scale, .l2 = l2, .decay = 1.0f - s->lr * decay,
+		.plain = s->scale >= 1.0f && !(l2 > 0), .g_scale = s->scale, .l2 = l2,
+		.decay = 1.0f - s->lr * decay,
 		.b1 = (float)beta1, .b2 = (float)beta2, .eps = eps,
 		.c1 = (float)(1.0 - beta1), .c2 = (float)(1.0 - beta2),
 		.rate = (float)((double)s->lr / (1.0 - pow(beta1, t))),

@@ -13,8 +13,11 @@ static void load(struct hn_fit *f, const struct hn_set *set, const uint32_t *ord
 	if (net->task == HN_REGRESS || net->task == HN_FORECAST)
 		hn_run_load_target(&f->run, set->target, order, n);
 	hn_run_load(&f->run, set->x, order, n);
-	for (uint32_t i = 0; net->task == HN_CLASSIFY && i < n; i++)
+	if (net->task != HN_CLASSIFY)
+		return;
+	for (uint32_t i = 0; i < n; i++)
 		f->label[i] = set->label[order ? order[i] : i];
+	memset(f->label + n, 0, (f->run.lanes - n) * sizeof *f->label);
 }
 
 /* Weight of sample i of `set`. */
@@ -222,6 +225,6 @@ hn_status hn_fit_blame(const struct hn_fit *f, struct hn_err *err)
 		}
 	}
 	return hn_fail(err, HN_ENUMERIC, "layer %u '%s': gradients are too large after %d tries at "
-	               "falling rates; the rate is now %g", worst + 1, net->layer[worst].text,
-	               HN_TRAIN_TRIES_MAX, f->s.lr);
+	               "falling rates; the rate is now %g", worst + 1,
+	               net->layer[worst].text, HN_TRAIN_TRIES_MAX, f->s.lr);
 }

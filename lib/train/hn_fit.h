@@ -40,6 +40,7 @@ struct hn_fit {
 	float    *ema, *safe_ema;        /* (n_w,) average of w, at the epoch's start; or NULL */
 	float    *part;                  /* (n_w,) gradient of a micro-batch, or NULL          */
 	float    *alive;                 /* (units,) 1: it answered in this epoch              */
+	bool      silent;                /* some units may not have answered in this epoch     */
 	struct hn_optim_part part_of[HN_NET_LAYERS_MAX];         /* weights that are trained   */
 	uint8_t   layer_of[HN_NET_LAYERS_MAX];   /* of each part                               */
 	double    grad_sq[HN_NET_LAYERS_MAX];    /* of each part, this step                    */
@@ -47,8 +48,8 @@ struct hn_fit {
 	uint32_t  micro;                 /* samples that pass at once                          */
 	struct hn_health health;
 	uint32_t *order;                 /* (train.n,)                                         */
-	float    *share, *loss, *work;   /* (lanes,), (lanes,), (2 + out_n, lanes)             */
-	int32_t  *label;                 /* (batch,)                                           */
+	float    *share, *loss, *work;   /* (lanes,), (lanes,), (out_n, lanes)                 */
+	int32_t  *label;                 /* (lanes,) 0 behind the batch                        */
 	struct hn_kept { float *v; size_t n; } kept[HN_FIT_KEPT_MAX];    /* what a checkpoint holds */
 	unsigned  n_kept;
 	uint8_t   digest[32];            /* of all that the result depends on                  */

@@ -55,8 +55,8 @@ static hn_status take_batch(struct hn_fit *f, struct hn_arena *a)
 		f->run.kern = c->kern;
 	f->share = take_floats(f, a, f->run.lanes);
 	f->loss = take_floats(f, a, f->run.lanes);
-	f->work = take_floats(f, a, (2 + (size_t)c->net->out_n) * f->run.lanes);
-	f->label = take(f, a, f->micro * sizeof *f->label);
+	f->work = take_floats(f, a, (size_t)c->net->out_n * f->run.lanes);
+	f->label = take(f, a, f->run.lanes * sizeof *f->label);
 	return HN_OK;
 }
 
@@ -98,7 +98,7 @@ hn_status hn_fit_init(struct hn_fit *f, const struct hn_train_cfg *cfg, const st
 {
 	struct marks m = { 0, 0, 0 };
 
-	*f = (struct hn_fit){ .cfg = cfg, .data = data };
+	*f = (struct hn_fit){ .cfg = cfg, .data = data, .silent = true };
 	return init(f, arena, &m, err);
 }
 

@@ -44,20 +44,24 @@ static bool lives(const struct hn_run *run, unsigned layer, size_t c)
 	return false;
 }
 
-/* Only units that have been silent so far are looked at: soon there are few. */
+/* Only units that have been silent so far are looked at: soon there are few or none. */
 void hn_fit_watch_units(struct hn_fit *f)
 {
 	const struct hn_net *net = f->cfg->net;
 	float *alive = f->alive;
+	bool silent = false;
 
-	for (unsigned i = 0; i < net->n_layers; i++) {
+	for (unsigned i = 0; f->silent && i < net->n_layers; i++) {
 		const size_t n = has_units(&net->layer[i]) ? net->layer[i].out.ch : 0;
 
-		for (size_t c = 0; c < n; c++)
+		for (size_t c = 0; c < n; c++) {
 			if (alive[c] == 0 && lives(&f->run, i, c))
 				alive[c] = 1;
+			silent |= alive[c] == 0;
+		}
 		alive += n;
 	}
+	f->silent = silent;
 }
 
 void hn_fit_watch_step(struct hn_fit *f)

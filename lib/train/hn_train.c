@@ -71,6 +71,7 @@ static void rewind_epoch(struct hn_fit *f)
 	f->s.watched = 0;
 	memset(f->s.grad_sum, 0, sizeof f->s.grad_sum);
 	memset(f->s.ratio_sum, 0, sizeof f->s.ratio_sum);
+	f->silent = true;
 	memset(f->alive, 0, hn_fit_units(f->cfg->net) * sizeof *f->alive);
 }
 

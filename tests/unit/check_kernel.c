@@ -266,6 +266,49 @@ START_TEST(adam_of_every_length_touches_nothing_behind_it)
 }
 END_TEST
 
+/* One step of either optimiser over n weights at the level: sums and weights. */
+struct stepped { double sums[4]; float w[3][100]; };
+
+static struct stepped step_all(const struct hn_kernels *k, size_t n, float l2)
+{
+	struct stepped s = { { 0 }, { { 0 } } };
+	float g[100], v[100] = { 0 };
+
+	fill(s.w[0], 100, 3);
+	fill(s.w[1], 100, 3);
+	fill(s.w[2], 100, 4);
+	fill(g, 100, 5);
+	k->adam(&(struct hn_adam_args){ .n = n, .w = s.w[0], .m = s.w[2], .v = v, .g = g,
+	        .plain = !(l2 > 0), .g_scale = 1, .l2 = l2, .decay = 0.99f, .b1 = 0.9f, .b2 = 0.999f,
+	        .c1 = 0.1f, .c2 = 0.001f, .eps = 1e-8f, .rate = 1e-2f, .v_norm = 31.6227766f,
+	        .change = &s.sums[0], .norm = &s.sums[1] });
+	k->sgd(&(struct hn_sgd_args){ .n = n, .w = s.w[1], .m = s.w[2], .g = g, .g_scale = 1, .l2 = l2,
+	       .momentum = 0.9f, .rate = 0.01f, .by_m = 1, .change = &s.sums[2],
+	       .norm = &s.sums[3] });
+	return s;
+}
+
+START_TEST(steps_and_their_sums_are_the_same_bits_at_every_level_with_fused_multiply_add)
+{
+	for (size_t n = 0; n < 100; n++) {
+		const float l2 = n & 1 ? 0.1f : 0;
+		const struct stepped want = step_all(hn_kernels_at(1), n, l2);
+		const struct stepped got = step_all(hn_kernels_at((size_t)_i), n, l2);
+
+		ck_assert_mem_eq(&got, &want, sizeof got);
+	}
+}
+END_TEST
+
+START_TEST(a_plain_gradient_is_one_that_nothing_is_done_to)
+{
+	const struct hn_kernels *k = hn_kernels_at((size_t)_i);
+	const struct stepped plain = step_all(k, 99, 0), other = step_all(k, 99, 1e-30f);
+
+	ck_assert_mem_eq(&plain, &other, sizeof plain);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("kernel");
@@ -282,6 +325,10 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, vector_functions_pass_nan_on_and_clamp_infinity, 0, n);
 	tcase_add_loop_test(t, sums_are_the_same_bits_at_every_level, 0, n);
 	tcase_add_loop_test(t, adam_of_every_length_touches_nothing_behind_it, 0, n);
+	tcase_add_loop_test(t, a_plain_gradient_is_one_that_nothing_is_done_to, 0, n);
+	if (n > 2)                       /* level 0 of x86 has none, other machines have one level  */
+		tcase_add_loop_test(
+			t, steps_and_their_sums_are_the_same_bits_at_every_level_with_fused_multiply_add, 2, n);
 	suite_add_tcase(s, t);
 	return s;
 }

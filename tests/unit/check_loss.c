@@ -12,7 +12,7 @@ enum { OUT = 5, LANES = HN_LANES, USED = 11 };
 
 struct loss_setting {
 	float y[OUT * LANES], t[OUT * LANES], dy[OUT * LANES], share[LANES], loss[LANES];
-	float work[(OUT + 2) * LANES], smoothing;
+	float work[OUT * LANES], smoothing;
 	int32_t label[LANES];
 	const struct hn_kernels *kern;   /* NULL: the best                                         */
 	bool weighted, by_label;         /* classes have weights; no targets                       */
