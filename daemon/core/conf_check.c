@@ -6,7 +6,7 @@
 
 #include "conf_hint.h"
 #include "conf_value.h"
-#include "hn_net.h"
+#include "hn_loss.h"
 
 enum { INPUT_VALUES_MAX = 16384, CLASSES_MIN = 2, UID_DIGITS = 16 };
 
@@ -135,6 +135,16 @@ static bool model_classes(const struct conf *c, int i, struct found *f)
 	return c->models[i].task != HN_CLASSIFY || c->models[i].n_classes >= CLASSES_MIN;
 }
 
+static bool model_smoothing(const struct conf *c, int i, struct found *f)
+{
+	const struct conf_model *m = &c->models[i];
+	const int loss = m->train.loss;
+
+	(void)f;
+	return !(m->train.smoothing > 0) ||
+	       (loss > 0 ? hn_losses[loss - 1] : hn_loss_of((enum hn_task)m->task))->smooths;
+}
+
 static bool model_input(const struct conf *c, int i, struct found *f)
 {
 	(void)f;
@@ -206,6 +216,8 @@ static const struct rule {
 	  "all streams of a model have the same number of channels", NULL },
 	{ "models",  "classes",  model_classes,
 	  "a model that classifies needs 2 classes or more", NULL },
+	{ "models",  "train.smoothing", model_smoothing,
+	  "only the loss cross_entropy has label smoothing", NULL },
 	{ "models",  "window",   model_input,        "window times channels is more than 16384", NULL },
 	{ "devices", "uid",      device_uid,         "expected 16 hex digits", NULL },
 	{ "devices", "uid",      device_uid_once,    "another device has this uid", NULL },
@@ -225,11 +237,25 @@ static int node_of(const struct conf_doc *doc, const void *p)
 	return 0;
 }
 
+/* Node of a setting, "train.rate": rate in the mapping train; -1 when it does not stand there. */
+static int child(const struct conf_doc *doc, int item, const char *field)
+{
+	const char *dot = strchr(field, '.');
+	char group[32];
+	int n;
+
+	if (!dot)
+		return conf_doc_child(doc, item, field);
+	(void)snprintf(group, sizeof group, "%.*s", (int)(dot - field), field);
+	n = conf_doc_child(doc, item, group);
+	return n < 0 ? n : conf_doc_child(doc, n, dot + 1);
+}
+
 /* Where the setting stands; its element; its item when it does not stand anywhere. */
 static const struct conf_place *place(const struct conf_doc *doc, int item, const char *field,
                                       int element)
 {
-	int n = conf_doc_child(doc, item, field), e;
+	int n = child(doc, item, field), e;
 
 	if (n < 0)
 		return &doc->node[item].at;

@@ -123,7 +123,7 @@ REAL ("train.anchor",       train.anchor, "0", 0, 1000, "", CONF_RELOAD,
 SIZE ("train.wire_max",     train.wire_max, "1KB", 64, MB, CONF_RELOAD,
      "update sparse: bytes of the delta that goes to a device"),
 REAL ("train.smoothing",    train.smoothing, "0", 0, 0.5, "", CONF_RELOAD,
-     "share of each label given to the other classes"),
+     "share of each label given to the other classes; loss cross_entropy only"),
 ENUM ("train.quantise",     train.quantise, "ptq", quantise_names, CONF_RELOAD,
      "ptq: round the weights after the fit; qat: train on for half as many epochs, rounding as the "
      "device will"),

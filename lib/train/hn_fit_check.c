@@ -52,6 +52,9 @@ hn_status hn_fit_check_cfg(const struct hn_train_cfg *c, struct hn_err *err)
 		return hn_fail(err, HN_EINVAL, "huber delta %g: must be positive", (double)c->delta);
 	if (!(c->smoothing >= 0 && c->smoothing < 1))
 		return hn_fail(err, HN_EINVAL, "label smoothing %g: 0 to below 1", (double)c->smoothing);
+	if (c->smoothing > 0 && !c->loss->smooths)
+		return hn_fail(err, HN_EINVAL, "label smoothing: loss %s has none, only cross_entropy",
+		               c->loss->name);
 	if (!(c->decay > 0 && c->decay <= 1) || c->decay_epochs < 1 ||
 	    (unsigned)c->schedule >= HN_SCHEDULES)
 		return hn_fail(err, HN_EINVAL, "schedule: decay above 0 to 1, over 1 epoch or more");

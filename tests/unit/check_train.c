@@ -213,6 +213,7 @@ static const struct bad bads[] = {
 	{ "bad class weight", HN_EINVAL, "class 1" },
 	{ "momentum 1", HN_EINVAL, "momentum" },
 	{ "delta 0", HN_EINVAL, "delta" },
+	{ "smoothing", HN_EINVAL, "binary_cross_entropy has none" },
 };
 
 static void spoil(const char *what, struct hn_train_cfg *c, struct hn_data *d, float *some)
@@ -252,6 +253,8 @@ static void spoil(const char *what, struct hn_train_cfg *c, struct hn_data *d, f
 		c->momentum = 1;
 	else if (strcmp(what, "delta 0") == 0)
 		c->delta = 0;
+	else if (strcmp(what, "smoothing") == 0)
+		c->loss = hn_loss_find("binary_cross_entropy"), c->smoothing = 0.1f;
 }
 
 START_TEST(bad_data_is_refused_with_a_named_error)

@@ -220,6 +220,21 @@ const struct t_conf_case t_conf_items[] = {
 	  "    2 |   - {name: m, network: dense 2}\n"
 	  "      |     ^\n"
 	  "2 errors in t.yaml\n" },
+	{ "smoothing without cross-entropy",
+	  "sources:\n"
+	  "  - {name: a, type: link, path: /dev/x}\n"
+	  "streams:\n"
+	  "  - {name: s, source: a, channels: [x]}\n"
+	  "models:\n"
+	  "  - {name: m, streams: [s], task: regress, network: dense 2, train: {smoothing: 0.1}}\n"
+	  "  - {name: n, streams: [s], classes: [a, b], network: dense 2, train: {smoothing: 0.1}}\n",
+	  "t.yaml:6:81: error: models[0] train.smoothing: only the loss cross_entropy has label"
+	  " smoothing\n"
+	  "    6 |   - {name: m, streams: [s], task: regress, network: dense 2, train: {smooth"
+	  "ing: 0.1}}\n"
+	  "      |                                                                                 "
+	  "^~~\n"
+	  "1 error in t.yaml\n" },
 	{ "same stream twice",
 	  "sources:\n"
 	  "  - {name: a, type: link, path: /dev/x}\n"
