@@ -59,7 +59,7 @@ static json_t *health_json(const struct fit *f)
 			if (!(h->layer[i].ever & 1u << ill))
 				continue;
 			hn_health_text(&f->net, h, i, (enum hn_ill)ill, text, sizeof text);
-			json_array_append_new(list, json_pack("{si ss sb ss}", "layer", (int)i + 1,
+			json_array_append_new(list, json_pack("{si ss sb ss}", "layer", (int)f->net.layer[i].number,
 				"what", hn_ill_name((enum hn_ill)ill),
 				"last", (int)(h->layer[i].ill >> ill & 1), "text", text));
 		}

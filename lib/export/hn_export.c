@@ -90,8 +90,8 @@ hn_status hn_image_next(struct hn_image_walk *w, unsigned i, struct hn_err *err)
 	}
 	if (r == w->net.constants || r[0] != l->type->op || hd_get16(r + 4) != l->in.len ||
 	    hd_get16(r + 6) != l->in.ch || hd_get16(r + 8) != l->out.len || hd_get16(r + 10) != l->out.ch)
-		return hn_fail(err, HN_EINVAL, "export: layer %u '%s' is not in the int8 image", i + 1,
-		               l->text);
+		return hn_fail(err, HN_EINVAL, "export: layer %u '%s' is not in the int8 image",
+		               l->number, l->text);
 	d->op = r[0];
 	d->in_len = l->in.len;
 	d->in_ch = l->in.ch;
@@ -129,7 +129,7 @@ hn_status hn_product8_scale(const struct hn_image_walk *w, unsigned i, size_t o,
 	hn_quant_mult(in * (double)s / out, &mult, &shift);
 	if (mult != want || shift != (int8_t)p.shift[o])
 		return hn_fail(err, HN_ENUMERIC, "export: layer %u '%s': channel %zu of the int8 image is "
-		               "not on these grids", i + 1, l->text, o);
+		               "not on these grids", l->number, l->text, o);
 	*scale = s;
 	return HN_OK;
 }

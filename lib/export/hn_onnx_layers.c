@@ -31,8 +31,8 @@ static hn_status put_weights8(struct onx *t, unsigned i, const struct onx_consta
 	hn_status rc = HN_OK;
 
 	if (o->out > 1024)
-		return hn_fail(t->err, HN_EINVAL, "export: layer %u '%s': more than 1024 channels", i + 1,
-		               l->text);
+		return hn_fail(t->err, HN_EINVAL, "export: layer %u '%s': more than 1024 channels",
+		               l->number, l->text);
 	for (size_t k = 0; k < o->out && !rc; k++) {
 		rc = hn_product8_scale(&t->image, i, k, &scale[0][k], t->err);
 		scale[1][k] = rc ? 0 : t->x->calib->grid[i].scale * scale[0][k];
@@ -303,7 +303,7 @@ hn_status onx_put_layer(struct onx *t, unsigned i)
 			onx_round_to(t, i + 1);
 		return rc;
 	}
-	return hn_fail(t->err, HN_EINVAL, "export: layer %u '%s': .onnx has no such operator", i + 1,
-	               l->text);
+	return hn_fail(t->err, HN_EINVAL, "export: layer %u '%s': .onnx has no such operator",
+	               l->number, l->text);
 }
 

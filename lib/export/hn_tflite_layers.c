@@ -29,8 +29,8 @@ static hn_status find_scales(struct tfl *t, unsigned i, float scale[2][1024])
 	hn_status rc = HN_OK;
 
 	if (l->out.ch > 1024)
-		return hn_fail(t->err, HN_EINVAL, "export: layer %u '%s': more than 1024 channels", i + 1,
-		               l->text);
+		return hn_fail(t->err, HN_EINVAL, "export: layer %u '%s': more than 1024 channels",
+		               l->number, l->text);
 	for (size_t k = 0; k < l->out.ch && !rc; k++) {
 		rc = hn_product8_scale(&t->image, i, k, &scale[0][k], t->err);
 		scale[1][k] = rc ? 0 : t->x->calib->grid[i].scale * scale[0][k];
@@ -243,7 +243,7 @@ hn_status tfl_put_layer(struct tfl *t, unsigned i)
 		rc = l->type->only_shape ? HN_OK : hn_image_next(&t->image, i, t->err);
 		return rc ? rc : rows[k].put(t, i);
 	}
-	return hn_fail(t->err, HN_EINVAL, "export: layer %u '%s': .tflite has no such operator", i + 1,
-	               l->text);
+	return hn_fail(t->err, HN_EINVAL, "export: layer %u '%s': .tflite has no such operator",
+	               l->number, l->text);
 }
 

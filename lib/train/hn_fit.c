@@ -213,7 +213,7 @@ hn_status hn_fit_blame(const struct hn_fit *f, struct hn_err *err)
 
 		if (isinf(largest(f->run.y[i], hn_size(l->out) * f->run.lanes)))
 			return hn_fail(err, HN_ENUMERIC, "layer %u '%s': outputs are not finite after %d tries "
-			               "at falling rates; the rate is now %g", i + 1, l->text,
+			               "at falling rates; the rate is now %g", l->number, l->text,
 			               HN_TRAIN_TRIES_MAX, f->s.lr);
 	}
 	for (i = 0; i < net->n_layers; i++) {
@@ -225,6 +225,6 @@ hn_status hn_fit_blame(const struct hn_fit *f, struct hn_err *err)
 		}
 	}
 	return hn_fail(err, HN_ENUMERIC, "layer %u '%s': gradients are too large after %d tries at "
-	               "falling rates; the rate is now %g", worst + 1,
+	               "falling rates; the rate is now %g", net->layer[worst].number,
 	               net->layer[worst].text, HN_TRAIN_TRIES_MAX, f->s.lr);
 }

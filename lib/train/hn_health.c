@@ -156,7 +156,7 @@ void hn_health_text(const struct hn_net *net, const struct hn_health *h, unsigne
 {
 	const struct hn_layer_health *l = &h->layer[layer];
 	const char *text = net->layer[layer].text;
-	const unsigned number = layer + 1;
+	const unsigned number = net->layer[layer].number;
 
 	switch (ill) {
 	case HN_VANISHING:

@@ -111,6 +111,32 @@ START_TEST(a_deep_sigmoid_net_is_reported_as_vanishing_at_its_first_layer)
 }
 END_TEST
 
+START_TEST(layers_behind_a_short_form_are_named_by_the_number_of_their_item)
+{
+	static struct t_outcome o;
+	static float start[T_FIT_WEIGHTS];
+	char text[200];
+
+	t_fit_use("separable 8x1, relu, dense 2");
+	hn_net_init(&t_fit.net, 3, start);
+	for (uint32_t i = 1; i <= 8; i++)
+		start[t_fit.net.layer[1].w_at + t_fit.net.layer[1].n_w - i] = -100;
+	t_fit.cfg.start = start;
+	t_fit_run(&o);
+	ck_assert_int_eq(o.rc, HN_OK);
+	ck_assert_uint_eq(t_fit.net.n_layers, 4);
+	hn_health_text(&t_fit.net, &o.res.health, 2, HN_DEAD, text, sizeof text);
+	ck_assert_msg(strncmp(text, "layer 2 'relu': 8 of 8", 22) == 0, "%s", text);
+	t_fit.cfg.start = NULL;
+	t_fit.cfg.optim = hn_optim_find("sgd");
+	t_fit.cfg.lr = 1e30f;
+	t_fit_run(&o);
+	ck_assert_int_eq(o.rc, HN_ENUMERIC);
+	ck_assert_msg(strncmp(o.err.text, "layer 1 'separable 8x1': ", 25) == 0 ||
+	              strncmp(o.err.text, "layer 3 'dense 2': ", 19) == 0, "%s", o.err.text);
+}
+END_TEST
+
 START_TEST(huge_inputs_are_reported_as_exploding)
 {
 	static struct t_outcome o;
@@ -167,6 +193,7 @@ static Suite *suite(void)
 	                    (int)(sizeof reference / sizeof *reference));
 	tcase_add_loop_test(t, a_net_that_trains_well_is_healthy, 0, 2);
 	tcase_add_test(t, a_deep_sigmoid_net_is_reported_as_vanishing_at_its_first_layer);
+	tcase_add_test(t, layers_behind_a_short_form_are_named_by_the_number_of_their_item);
 	tcase_add_test(t, huge_inputs_are_reported_as_exploding);
 	tcase_add_test(t, units_that_never_answer_are_counted);
 	tcase_add_test(t, a_rate_that_is_far_too_high_is_reported_as_restless);
