@@ -31,11 +31,8 @@ static void teardown(void)
 
 static struct hn_net parse(const char *text)
 {
-	const struct hn_net_io io = { HN_REGRESS, LEN, CH, 0 };
-	struct hn_err err = { HN_OK, "" };
-	struct hn_net net;
+	const struct hn_net net = t_net_of(text, (struct hn_net_io){ HN_REGRESS, LEN, CH, 0 });
 
-	ck_assert_msg(hn_net_parse(&net, text, &io, &err) == HN_OK, "%s: %s", text, err.text);
 	ck_assert_uint_le(net.n_weights, W_MAX);
 	return net;
 }

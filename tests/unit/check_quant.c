@@ -8,6 +8,7 @@
 #include "hn_quant.h"
 #include "hn_run.h"
 #include "t_nets.h"
+#include "t_quant.h"
 #include "t_run.h"
 
 enum { N = 600, DIM = 6, CLASSES = 4, IMAGE_MAX = 1 << 16 };
@@ -17,6 +18,7 @@ static int32_t raw[N * DIM], label[N];
 static float weights[8192];
 static _Alignas(8) uint8_t image[IMAGE_MAX], blob[4 * IMAGE_MAX];
 static struct hn_arena arena;
+static const struct t_quant whole = { &arena, x, label, N, weights, { image, IMAGE_MAX } };
 
 /* Odd nets too: activations first, in a row, and last. */
 static const char *const texts[] = {
@@ -28,21 +30,10 @@ static const char *const texts[] = {
 };
 enum { N_TEXTS = sizeof texts / sizeof *texts };
 
-static struct hn_scaler scaler(void)
-{
-	struct hn_scaler s = { .n_ch = DIM };
-
-	for (int c = 0; c < DIM; c++) {
-		s.mean[c] = (float)(1000 * c - 2500);
-		s.std[c] = 40.0f + 300.0f * (float)c;
-	}
-	return s;
-}
-
 /* Clusters in raw counts, and the same numbers scaled. */
 static void make_data(void)
 {
-	const struct hn_scaler s = scaler();
+	const struct hn_scaler s = t_quant_scaler(DIM);
 
 	t_clusters(3, (const uint32_t[]){ N, DIM, CLASSES }, x, label);
 	for (int i = 0; i < N * DIM; i++) {
@@ -51,23 +42,6 @@ static void make_data(void)
 		raw[i] = (int32_t)lrintf(x[i] * s.std[c] + s.mean[c]);
 		x[i] = ((float)raw[i] - s.mean[c]) / s.std[c];
 	}
-}
-
-static void train(const struct hn_net *net)
-{
-	const struct hn_data data = { .train = { .n = N, .x = x, .label = label } };
-	struct hn_train_result res;
-	struct hn_train_cfg cfg;
-	struct hn_err err = { HN_OK, "" };
-	const size_t mark = arena.used;
-
-	hn_train_defaults(&cfg, net);
-	cfg.lr = 0.01f;
-	cfg.epochs = 60;
-	ck_assert_msg(hn_train_run(&(struct hn_train_job){ .cfg = &cfg, .data = &data,
-	              .arena = &arena }, &res, &err) == HN_OK, "%s", err.text);
-	memcpy(weights, res.weights, net->n_weights * sizeof *weights);
-	hn_arena_reset(&arena, mark);
 }
 
 static void setup(void)
@@ -81,33 +55,20 @@ static void teardown(void)
 	t_arena_free(&arena);
 }
 
-static size_t quantise(const struct hn_quant_cfg *cfg, struct hn_calib *calib)
-{
-	struct hn_err err = { HN_OK, "" };
-	size_t len = 0;
-
-	ck_assert_msg(hn_calibrate(cfg, (struct hn_samples){ x, N }, &arena, calib, &err) == HN_OK,
-	              "%s", err.text);
-	ck_assert_msg(hn_image_write(cfg, calib, (struct hn_bytes){ image, IMAGE_MAX }, &len, &err)
-	              == HN_OK, "%s", err.text);
-	ck_assert_uint_eq(len, hn_image_need(cfg->net));
-	return len;
-}
-
 START_TEST(trained_nets_agree_with_their_int8_image)
 {
 	const struct hn_net net = t_net(texts[_i], HN_CLASSIFY, DIM, CLASSES);
-	const struct hn_scaler s = scaler();
+	const struct hn_scaler s = t_quant_scaler(DIM);
 	struct hn_quant_cfg cfg = { .net = &net, .weights = weights, .scaler = &s, .tail = 1e-4 };
 	struct hn_agreement a;
 	struct hn_calib calib;
 	struct hd_net opened;
 	size_t len;
 
-	train(&net);
+	t_quant_train(&whole, &net, 60);
 	for (int rule = 0; rule < HN_CALIB_RULES; rule++) {
 		cfg.rule = (enum hn_calib_rule)rule;
-		len = quantise(&cfg, &calib);
+		len = t_quant_image(&whole, &cfg, &calib);
 		ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)len), HD_OK);
 		ck_assert_int_eq(hn_agree(&(struct hn_agree_job){ &cfg, &calib, image, (uint32_t)len,
 		                 { x, N } }, &arena, &a), HN_OK);
@@ -123,7 +84,7 @@ END_TEST
 START_TEST(raw_counts_give_the_same_class_as_float)
 {
 	const struct hn_net net = t_net(texts[1], HN_CLASSIFY, DIM, CLASSES);
-	const struct hn_scaler s = scaler();
+	const struct hn_scaler s = t_quant_scaler(DIM);
 	const struct hn_quant_cfg cfg = { .net = &net, .weights = weights, .scaler = &s };
 	static float y[N * CLASSES];
 	struct hn_calib calib;
@@ -133,8 +94,8 @@ START_TEST(raw_counts_give_the_same_class_as_float)
 	int same = 0;
 	size_t len;
 
-	train(&net);
-	len = quantise(&cfg, &calib);
+	t_quant_train(&whole, &net, 60);
+	len = t_quant_image(&whole, &cfg, &calib);
 	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)len), HD_OK);
 	ck_assert_uint_le(opened.arena, sizeof work);
 	ck_assert_int_eq(hn_predict(&(struct hn_predict){ &net, weights }, x, N, y, &arena), HN_OK);
@@ -161,7 +122,7 @@ END_TEST
 START_TEST(images_of_constant_zero_and_huge_weights_open)
 {
 	static const float value[] = { 0, 1e-30f, 1e30f, -3 };
-	const struct hn_scaler s = scaler();
+	const struct hn_scaler s = t_quant_scaler(DIM);
 	struct hn_calib calib;
 	struct hd_net opened;
 	struct hn_err err = { HN_OK, "" };
@@ -188,7 +149,7 @@ END_TEST
 START_TEST(calibration_and_image_refuse_bad_input_by_name)
 {
 	const struct hn_net net = t_net(texts[0], HN_CLASSIFY, DIM, CLASSES);
-	struct hn_scaler s = scaler();
+	struct hn_scaler s = t_quant_scaler(DIM);
 	const struct hn_quant_cfg cfg = { .net = &net, .weights = weights, .scaler = &s };
 	struct hn_calib calib;
 	struct hn_err err = { HN_OK, "" };
@@ -209,7 +170,7 @@ START_TEST(calibration_and_image_refuse_bad_input_by_name)
 	                 HN_ENUMERIC);
 	ck_assert_msg(strstr(err.text, "'dense 4'"), "%s", err.text);
 	hn_net_init(&net, 1, weights);
-	(void)quantise(&cfg, &calib);
+	(void)t_quant_image(&whole, &cfg, &calib);
 	ck_assert_int_eq(hn_image_write(&cfg, &calib, (struct hn_bytes){ image,
 	                 hn_image_need(&net) - 1 }, &len, &err), HN_ENOMEM);
 	s.std[1] = 0;
@@ -244,7 +205,7 @@ END_TEST
 START_TEST(self_test_vectors_are_what_the_image_answers)
 {
 	const struct hn_net net = t_net(texts[1], HN_CLASSIFY, DIM, CLASSES);
-	const struct hn_scaler s = scaler();
+	const struct hn_scaler s = t_quant_scaler(DIM);
 	const struct hn_quant_cfg cfg = { .net = &net, .weights = weights, .scaler = &s };
 	enum { K = 8, EACH = DIM + CLASSES };
 	uint8_t vec[K * EACH], work[256];
@@ -254,7 +215,7 @@ START_TEST(self_test_vectors_are_what_the_image_answers)
 	size_t len, got = 0;
 
 	hn_net_init(&net, 5, weights);
-	len = quantise(&cfg, &calib);
+	len = t_quant_image(&whole, &cfg, &calib);
 	ck_assert_int_eq(hn_selftest_make(&(struct hn_selftest_job){ image, (uint32_t)len, raw, K },
 	                 &arena, (struct hn_bytes){ vec, sizeof vec }, &got), HN_OK);
 	ck_assert_uint_eq(got, sizeof vec);
@@ -275,7 +236,7 @@ END_TEST
 static size_t make_model(struct hn_model *m)
 {
 	const struct hn_net net = t_net(texts[0], HN_CLASSIFY, DIM, CLASSES);
-	const struct hn_scaler s = scaler();
+	const struct hn_scaler s = t_quant_scaler(DIM);
 	const struct hn_quant_cfg cfg = { .net = &net, .weights = weights, .scaler = &s };
 	struct hn_calib c;
 	size_t len;
@@ -285,7 +246,7 @@ static size_t make_model(struct hn_model *m)
 	                        .seed = 0x123456789abcdef0u, .scaler = s, .weights = weights,
 	                        .n_weights = net.n_weights, .image = image };
 	memcpy(m->net, texts[0], strlen(texts[0]) + 1);
-	m->image_len = (uint32_t)quantise(&cfg, &c);
+	m->image_len = (uint32_t)t_quant_image(&whole, &cfg, &c);
 	hn_calib_keep(&c, &net, m);
 	ck_assert_int_eq(hn_model_write(m, blob, sizeof blob, &len), HN_OK);
 	ck_assert_uint_eq(len, hn_model_size(m));

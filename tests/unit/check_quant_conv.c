@@ -12,6 +12,7 @@
 #include "hn_run.h"
 #include "t_hd_net.h"
 #include "t_nets.h"
+#include "t_quant.h"
 #include "t_run.h"
 
 enum {
@@ -24,6 +25,8 @@ static int32_t raw[N * LEN * CH], label[N];
 static _Alignas(8) uint8_t image[IMAGE_MAX];
 static uint8_t work[2 * HD_VALUES_MAX] __attribute__((aligned(4)));
 static struct hn_arena arena;
+static const struct t_quant whole = { &arena, x, label, N, weights, { image, IMAGE_MAX } };
+static const struct t_quant few = { &arena, x, label, RANDOM_N, weights, { image, IMAGE_MAX } };
 
 static const char *const texts[] = {
 	"conv1d 8x5, relu, maxpool 2, conv1d 8x3 same, relu, globalavgpool, dense 4",
@@ -39,21 +42,10 @@ static const char *const texts[] = {
 };
 enum { N_TEXTS = sizeof texts / sizeof *texts };
 
-static struct hn_scaler scaler(uint16_t ch)
-{
-	struct hn_scaler s = { .n_ch = ch };
-
-	for (int c = 0; c < ch; c++) {
-		s.mean[c] = (float)(700 * c - 900);
-		s.std[c] = 300.0f + 200.0f * (float)c;
-	}
-	return s;
-}
-
 /* A wave of its own period for each class, any phase, in noise; as counts and scaled. */
 static void make_data(void)
 {
-	const struct hn_scaler s = scaler(CH);
+	const struct hn_scaler s = t_quant_scaler(CH);
 	struct hn_rng r;
 
 	hn_rng_seed(&r, SEED);
@@ -74,12 +66,7 @@ static void make_data(void)
 
 static struct hn_net parse(const char *text)
 {
-	const struct hn_net_io io = { HN_CLASSIFY, LEN, CH, CLASSES };
-	struct hn_err err = { HN_OK, "" };
-	struct hn_net net;
-
-	ck_assert_msg(hn_net_parse(&net, text, &io, &err) == HN_OK, "%s", err.text);
-	return net;
+	return t_net_of(text, (struct hn_net_io){ HN_CLASSIFY, LEN, CH, CLASSES });
 }
 
 static void setup(void)
@@ -94,51 +81,18 @@ static void teardown(void)
 	t_arena_free(&arena);
 }
 
-static void train(const struct hn_net *net)
-{
-	const struct hn_data data = { .train = { .n = N, .x = x, .label = label } };
-	struct hn_train_result res;
-	struct hn_train_cfg cfg;
-	struct hn_err err = { HN_OK, "" };
-	const size_t mark = arena.used;
-
-	hn_train_defaults(&cfg, net);
-	cfg.lr = 0.01f;
-	cfg.epochs = 15;
-	ck_assert_msg(hn_train_run(&(struct hn_train_job){ .cfg = &cfg, .data = &data,
-	              .arena = &arena }, &res, &err) == HN_OK, "%s", err.text);
-	memcpy(weights, res.weights, net->n_weights * sizeof *weights);
-	hn_arena_reset(&arena, mark);
-}
-
-/* Calibrate on n samples, write, open. */
-static size_t quantise(const struct hn_quant_cfg *cfg, uint32_t n, struct hn_calib *calib)
-{
-	struct hn_err err = { HN_OK, "" };
-	struct hd_net opened;
-	size_t len = 0;
-
-	ck_assert_msg(hn_calibrate(cfg, (struct hn_samples){ x, n }, &arena, calib, &err) == HN_OK,
-	              "%s", err.text);
-	ck_assert_msg(hn_image_write(cfg, calib, (struct hn_bytes){ image, IMAGE_MAX }, &len, &err)
-	              == HN_OK, "%s", err.text);
-	ck_assert_uint_eq(len, hn_image_need(cfg->net));
-	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)len), HD_OK);
-	return len;
-}
-
 START_TEST(trained_conv_nets_agree_with_their_int8_image)
 {
 	const struct hn_net net = parse(texts[_i]);
-	const struct hn_scaler s = scaler(CH);
+	const struct hn_scaler s = t_quant_scaler(CH);
 	struct hn_quant_cfg cfg = { .net = &net, .weights = weights, .scaler = &s, .tail = 1e-4 };
 	struct hn_agreement a;
 	struct hn_calib calib;
 
-	train(&net);
+	t_quant_train(&whole, &net, 15);
 	for (int rule = 0; rule < HN_CALIB_RULES; rule++) {
 		cfg.rule = (enum hn_calib_rule)rule;
-		const uint32_t len = (uint32_t)quantise(&cfg, N, &calib);
+		const uint32_t len = (uint32_t)t_quant_image(&whole, &cfg, &calib);
 
 		ck_assert_int_eq(hn_agree(&(struct hn_agree_job){ &cfg, &calib, image, len, { x, N } },
 		                 &arena, &a), HN_OK);
@@ -156,7 +110,7 @@ END_TEST
 START_TEST(raw_windows_give_the_same_class_as_float)
 {
 	const struct hn_net net = parse(texts[_i]);
-	const struct hn_scaler s = scaler(CH);
+	const struct hn_scaler s = t_quant_scaler(CH);
 	const struct hn_quant_cfg cfg = { .net = &net, .weights = weights, .scaler = &s };
 	static float y[N * CLASSES];
 	int8_t q[LEN * CH], out[CLASSES], want[256];
@@ -165,8 +119,8 @@ START_TEST(raw_windows_give_the_same_class_as_float)
 	uint8_t margin;
 	int same = 0, right = 0;
 
-	train(&net);
-	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)quantise(&cfg, N, &calib)), HD_OK);
+	t_quant_train(&whole, &net, 15);
+	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)t_quant_image(&whole, &cfg, &calib)), HD_OK);
 	ck_assert_uint_le(opened.arena, sizeof work);
 	ck_assert_int_eq(hn_predict(&(struct hn_predict){ &net, weights }, x, N, y, &arena), HN_OK);
 	for (int i = 0; i < N; i++) {
@@ -298,9 +252,9 @@ START_TEST(random_nets_equal_the_formulas_and_keep_the_signal)
 	for (int i = 0; i < NETS; i++) {
 		random_net(&r, &net, text);
 		random_numbers(&r, &net);
-		const struct hn_scaler s = scaler(net.in.ch);
+		const struct hn_scaler s = t_quant_scaler(net.in.ch);
 		const struct hn_quant_cfg cfg = { .net = &net, .weights = weights, .scaler = &s };
-		const uint32_t len = (uint32_t)quantise(&cfg, RANDOM_N, &calib);
+		const uint32_t len = (uint32_t)t_quant_image(&few, &cfg, &calib);
 
 		compare_reference(&r, len, text);
 		check_grids(&net, &calib, text);
@@ -345,7 +299,7 @@ START_TEST(the_error_of_a_gru_does_not_grow_with_the_frames)
 {
 	static const uint16_t lens[] = { 4, 16, 64, 300 };
 	const struct hn_net_io io = { HN_REGRESS, lens[_i], CH, 16 };
-	const struct hn_scaler s = scaler(CH);
+	const struct hn_scaler s = t_quant_scaler(CH);
 	struct hn_agreement a;
 	struct hn_calib calib;
 	struct hn_net net;
@@ -362,7 +316,7 @@ START_TEST(the_error_of_a_gru_does_not_grow_with_the_frames)
 			bias[u] += 4;
 		for (size_t i = 0; i < RANDOM_N * hn_size(net.in); i++)
 			x[i] += 0.5f;
-		const uint32_t len = (uint32_t)quantise(&cfg, RANDOM_N, &calib);
+		const uint32_t len = (uint32_t)t_quant_image(&few, &cfg, &calib);
 
 		ck_assert_int_eq(hn_agree(&(struct hn_agree_job){ &cfg, &calib, image, len, { x, RANDOM_N } },
 		                 &arena, &a), HN_OK);
@@ -388,7 +342,7 @@ static void example(const struct hn_layer_type *t, char *out)
 
 START_TEST(each_row_with_an_int8_form_keeps_the_signal)
 {
-	const struct hn_scaler s = scaler(CH);
+	const struct hn_scaler s = t_quant_scaler(CH);
 	struct hn_agreement a;
 	struct hn_calib calib;
 	struct hn_rng r;
@@ -408,7 +362,7 @@ START_TEST(each_row_with_an_int8_form_keeps_the_signal)
 		const struct hn_quant_cfg cfg = { .net = &net, .weights = weights, .scaler = &s };
 
 		random_numbers(&r, &net);
-		const uint32_t len = (uint32_t)quantise(&cfg, RANDOM_N, &calib);
+		const uint32_t len = (uint32_t)t_quant_image(&few, &cfg, &calib);
 
 		compare_reference(&r, len, text);
 		ck_assert_int_eq(hn_agree(&(struct hn_agree_job){ &cfg, &calib, image, len, { x, RANDOM_N } },
@@ -437,7 +391,7 @@ START_TEST(parameters_that_the_image_cannot_hold_are_refused_by_name)
 		{ "conv1d 2x9 dilation 100 same, dense 4", "layer 1 'conv1d 2x9 dilation 100 same'" },
 		{ "conv1d 100x1, conv1d 2x200 same, dense 4", "layer 2 'conv1d 2x200 same'" },
 	};
-	const struct hn_scaler s = scaler(CH);
+	const struct hn_scaler s = t_quant_scaler(CH);
 	struct hn_calib calib = { .grid = { { 1, 0 } } };
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -462,7 +416,7 @@ START_TEST(fused_layers_do_not_appear_in_the_image)
 		{ "conv1d 4x3, tanh, dense 4", 3 }, { "maxpool 2, relu, dense 4", 2 },
 		{ "avgpool 2, relu6, relu, dense 4", 3 }, { "flatten, conv1d 4x1, maxpool 1, dense 4", 3 },
 	};
-	const struct hn_scaler s = scaler(CH);
+	const struct hn_scaler s = t_quant_scaler(CH);
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		const struct hn_net net = parse(rows[i].text);
@@ -470,7 +424,7 @@ START_TEST(fused_layers_do_not_appear_in_the_image)
 		struct hn_calib calib;
 
 		hn_net_init(&net, 3, weights);
-		(void)quantise(&cfg, N, &calib);
+		(void)t_quant_image(&whole, &cfg, &calib);
 		ck_assert_msg(image[22] == rows[i].layers, "%s: %u", rows[i].text, image[22]);
 	}
 }

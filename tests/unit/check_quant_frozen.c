@@ -27,11 +27,8 @@ enum { N_TEXTS = sizeof texts / sizeof *texts };
 
 static struct hn_net parse(const char *text)
 {
-	const struct hn_net_io io = { HN_CLASSIFY, LEN, CH, 4 };
-	struct hn_err err = { HN_OK, "" };
-	struct hn_net net;
+	const struct hn_net net = t_net_of(text, (struct hn_net_io){ HN_CLASSIFY, LEN, CH, 4 });
 
-	ck_assert_msg(hn_net_parse(&net, text, &io, &err) == HN_OK, "%s", err.text);
 	ck_assert_uint_le(net.n_weights, WEIGHTS_MAX);
 	return net;
 }

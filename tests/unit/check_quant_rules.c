@@ -7,6 +7,7 @@
 #include "hn_quant.h"
 #include "hn_run.h"
 #include "t_nets.h"
+#include "t_quant.h"
 #include "t_run.h"
 
 enum { N = 600, DIM = 6, CLASSES = 4, IMAGE_MAX = 1 << 16 };
@@ -16,40 +17,13 @@ static int32_t label[N];
 static float weights[8192];
 static _Alignas(8) uint8_t image[IMAGE_MAX];
 static struct hn_arena arena;
+static const struct t_quant whole = { &arena, x, label, N, weights, { image, IMAGE_MAX } };
 
 static const char *const texts[] = {
 	"dense 16, relu, dense 4", "dense 32, tanh, dense 8, relu, dense 4", "relu, dense 4",
 	"dense 12, relu6, dense 8, sigmoid, dense 4", "dense 9, flatten, relu, leaky_relu, dense 4",
 };
 enum { N_TEXTS = sizeof texts / sizeof *texts };
-
-static struct hn_scaler scaler(void)
-{
-	struct hn_scaler s = { .n_ch = DIM };
-
-	for (int c = 0; c < DIM; c++) {
-		s.mean[c] = (float)(1000 * c - 2500);
-		s.std[c] = 40.0f + 300.0f * (float)c;
-	}
-	return s;
-}
-
-static void train(const struct hn_net *net)
-{
-	const struct hn_data data = { .train = { .n = N, .x = x, .label = label } };
-	struct hn_train_result res;
-	struct hn_train_cfg cfg;
-	struct hn_err err = { HN_OK, "" };
-	const size_t mark = arena.used;
-
-	hn_train_defaults(&cfg, net);
-	cfg.lr = 0.01f;
-	cfg.epochs = 60;
-	ck_assert_msg(hn_train_run(&(struct hn_train_job){ .cfg = &cfg, .data = &data,
-	              .arena = &arena }, &res, &err) == HN_OK, "%s", err.text);
-	memcpy(weights, res.weights, net->n_weights * sizeof *weights);
-	hn_arena_reset(&arena, mark);
-}
 
 static void setup(void)
 {
@@ -60,19 +34,6 @@ static void setup(void)
 static void teardown(void)
 {
 	t_arena_free(&arena);
-}
-
-static size_t quantise(const struct hn_quant_cfg *cfg, struct hn_calib *calib)
-{
-	struct hn_err err = { HN_OK, "" };
-	size_t len = 0;
-
-	ck_assert_msg(hn_calibrate(cfg, (struct hn_samples){ x, N }, &arena, calib, &err) == HN_OK,
-	              "%s", err.text);
-	ck_assert_msg(hn_image_write(cfg, calib, (struct hn_bytes){ image, IMAGE_MAX }, &len, &err)
-	              == HN_OK, "%s", err.text);
-	ck_assert_uint_eq(len, hn_image_need(cfg->net));
-	return len;
 }
 
 /* One value in a thousand is large.  A grid over all of it, or over a part: what is the error? */
@@ -107,7 +68,7 @@ END_TEST
 START_TEST(the_best_of_all_rules_is_chosen)
 {
 	const struct hn_net net = t_net(texts[1], HN_CLASSIFY, DIM, CLASSES);
-	const struct hn_scaler s = scaler();
+	const struct hn_scaler s = t_quant_scaler(DIM);
 	struct hn_quant_cfg cfg = { .net = &net, .weights = weights, .scaler = &s, .tail = 1e-3 };
 	const struct hn_samples all = { x, N };
 	struct hn_agreement a;
@@ -117,14 +78,14 @@ START_TEST(the_best_of_all_rules_is_chosen)
 
 	for (int i = 0; i < N * DIM; i += 997)
 		x[i] *= 30;
-	train(&net);
+	t_quant_train(&whole, &net, 60);
 	hn_arena_init(&dry, NULL, 0);
 	ck_assert_int_eq(hn_calib_choose(&cfg, all, &dry, &c, NULL), HN_OK);
 	ck_assert_int_eq(hn_calib_choose(&cfg, all, &arena, &c, NULL), HN_OK);
 	ck_assert_uint_le(c.agreement.n, N);
 	for (int rule = 0; rule < HN_CALIB_RULES; rule++) {
 		cfg.rule = (enum hn_calib_rule)rule;
-		const uint32_t len = (uint32_t)quantise(&cfg, &calib);
+		const uint32_t len = (uint32_t)t_quant_image(&whole, &cfg, &calib);
 
 		ck_assert_int_eq(hn_agree(&(struct hn_agree_job){ &cfg, &calib, image, len, all }, &arena,
 		                 &a), HN_OK);
@@ -171,7 +132,7 @@ END_TEST
 START_TEST(a_run_that_rounds_gives_what_the_image_gives)
 {
 	const struct hn_net net = t_net(texts[_i], HN_CLASSIFY, DIM, CLASSES);
-	const struct hn_scaler s = scaler();
+	const struct hn_scaler s = t_quant_scaler(DIM);
 	const struct hn_quant_cfg cfg = { .net = &net, .weights = weights, .scaler = &s };
 	const struct hn_grid *in, *out;
 	struct hn_calib calib;
@@ -181,8 +142,8 @@ START_TEST(a_run_that_rounds_gives_what_the_image_gives)
 	uint8_t work[1024];
 	size_t n = 0, steps = 0;
 
-	train(&net);
-	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)quantise(&cfg, &calib)), HD_OK);
+	t_quant_train(&whole, &net, 60);
+	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)t_quant_image(&whole, &cfg, &calib)), HD_OK);
 	ck_assert_int_eq(hn_fake_init(&fake, &cfg, &calib), HN_OK);
 	ck_assert_int_eq(hn_run_init(&run, &net, 64, HN_RUN_FAKE, &arena), HN_OK);
 	run.fake = &fake;

@@ -21,14 +21,18 @@ void t_arena_free(struct hn_arena *a)
 	a->mem = NULL;
 }
 
-struct hn_net t_net(const char *text, enum hn_task task, uint16_t in_ch, uint16_t out_n)
+struct hn_net t_net_of(const char *text, struct hn_net_io io)
 {
-	const struct hn_net_io io = { task, 1, in_ch, out_n };
 	struct hn_err err = { HN_OK, "" };
 	struct hn_net net;
 
-	ck_assert_msg(hn_net_parse(&net, text, &io, &err) == HN_OK, "%s", err.text);
+	ck_assert_msg(hn_net_parse(&net, text, &io, &err) == HN_OK, "%s: %s", text, err.text);
 	return net;
+}
+
+struct hn_net t_net(const char *text, enum hn_task task, uint16_t in_ch, uint16_t out_n)
+{
+	return t_net_of(text, (struct hn_net_io){ task, 1, in_ch, out_n });
 }
 
 void t_points(enum t_shape shape, uint64_t seed, uint32_t n, float *x, int32_t *label)

@@ -10,7 +10,8 @@
 struct hn_arena t_arena(size_t bytes);
 void t_arena_free(struct hn_arena *a);
 
-/* Parse, or abort the test. */
+/* Parse, or abort the test; t_net: of one frame. */
+struct hn_net t_net_of(const char *text, struct hn_net_io io);
 struct hn_net t_net(const char *text, enum hn_task task, uint16_t in_ch, uint16_t out_n);
 
 /* n samples in two dimensions, classes 0 and 1, interleaved. */
