@@ -287,8 +287,16 @@ lint: layers banned
 	$(Q)shellcheck -s sh $(filter %.sh,$(LINT_SH))
 	$(Q)shellcheck $(filter-out %.sh %.txt,$(LINT_SH))
 	$(Q)$(CPPCHECK) $(INC) $(LINT_C) $(wildcard firmware/qemu/*.c tests/*/*.c)
-	$(Q)printf '%s\n' $(LINT_C) | xargs -P2 -I{} scripts/tidy {} $(filter-out -Werror -MMD -MP,$(BASE)) $(INC) $(PKG_INC)
+	$(Q)$(MAKE) --no-print-directory -k -j"$$(nproc)" tidy
 	@echo "lint: clean"
+# A file is read again when it or a header of it has changed: its object says so.
+.PHONY: tidy
+tidy: $(patsubst %.c,$(B)/tidy/%.ok,$(LINT_C))
+$(B)/tidy/%.ok: %.c $(B)/%.o .clang-tidy
+	@mkdir -p $(@D)
+	@echo "  TIDY    $<"
+	$(Q)scripts/tidy $< $(filter-out -Werror -MMD -MP,$(BASE)) $(INC) $(PKG_INC)
+	@touch $@
 
 # --- firmware for the emulated boards, where the toolchain is installed --------------------------
 # Board: its files beside the common ones, its toolchain, its core.
