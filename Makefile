@@ -303,11 +303,11 @@ $(B)/tidy/%.ok: %.c $(B)/%.o .clang-tidy
 RISCV    ?= riscv64-unknown-elf-
 BOARDS   := microbit an385 an386 an500 virt
 ARM_M    := startup_arm.c
-BOARD_microbit := board_microbit.c part_nvmc.c $(ARM_M)
+BOARD_microbit := board_microbit.c single.c part_nvmc.c $(ARM_M)
 BOARD_an385    := board_mps2.c part_ram.c $(ARM_M)
 BOARD_an386    := $(BOARD_an385)
 BOARD_an500    := $(BOARD_an385)
-BOARD_virt     := board_virt.c part_ram.c startup_riscv.c
+BOARD_virt     := board_virt.c single.c part_ram.c startup_riscv.c
 CPU_microbit := -mcpu=cortex-m0 -mthumb -mfloat-abi=soft
 CPU_an385    := -mcpu=cortex-m3 -mthumb -mfloat-abi=soft
 CPU_an386    := -mcpu=cortex-m4 -mthumb -mfloat-abi=soft

@@ -6,7 +6,8 @@
  *
  *   board_mps2.c      mps2-an385 (Cortex-M3), -an386 (M4), -an500 (M7)
  *   board_microbit.c  microbit (nRF51822, Cortex-M0), with its own flash in part_nvmc.c
- *   board_virt.c      the RISC-V machine `virt` */
+ *   board_virt.c      the RISC-V machine `virt`
+ *   single.c          what the two with a single UART share */
 #ifndef BOARD_H
 #define BOARD_H
 

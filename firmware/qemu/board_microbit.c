@@ -3,7 +3,7 @@
 #include "board.h"
 
 #include "cpu.h"
-#include "uart.h"
+#include "single.h"
 
 enum { RX_RING = 1024, TX_RING = 1024, IRQ_UART0 = 2, IRQ_TIMER0 = 8 };
 
@@ -37,37 +37,32 @@ enum { INT_RXDRDY = 1 << 2, INT_TXDRDY = 1 << 7, INT_COMPARE0 = 1 << 16, COMPARE
        BITS_32 = 3, DIVIDE_16 = 4, UART_ON = 4 };
 
 static uint8_t rings[RX_RING + TX_RING];
-static struct uart uart = { .rx_size = RX_RING, .tx_size = TX_RING, .rx = rings,
+struct uart single_link = { .rx_size = RX_RING, .tx_size = TX_RING, .rx = rings,
                             .tx = rings + RX_RING };
-static volatile uint32_t frames;
 static volatile bool sending;            /* a byte is on its way: TXDRDY will come */
 static uint32_t frame_us;
 static void (*frame_hook)(void);
-
-void board_lock(void)
-{
-	cpu_lock();
-}
-
-void board_unlock(void)
-{
-	cpu_unlock();
-}
 
 static void send_next(void)
 {
 	uint8_t byte;
 
-	sending = uart_goes(&uart, &byte);
+	sending = uart_goes(&single_link, &byte);
 	if (sending)
 		UART_TXD = byte;
+}
+
+void single_kick(void)
+{
+	if (!sending)
+		send_next();
 }
 
 static void on_uart(void)
 {
 	while (UART_RXDRDY) {
 		UART_RXDRDY = 0;
-		uart_came(&uart, (uint8_t)UART_RXD);
+		uart_came(&single_link, (uint8_t)UART_RXD);
 	}
 	if (UART_TXDRDY) {
 		UART_TXDRDY = 0;
@@ -78,7 +73,7 @@ static void on_uart(void)
 static void on_timer(void)
 {
 	TIMER_COMPARE0 = 0;
-	frames++;
+	single_frames++;
 	frame_hook();
 }
 
@@ -110,60 +105,20 @@ void board_init(uint32_t period_us, void (*on_frame)(void))
 	cpu_unlock();
 }
 
-uint32_t board_frames(void)
-{
-	return frames;
-}
-
 /* As in board_mps2.c, but the timer counts up. */
 uint32_t board_now_us(void)
 {
 	uint32_t f, value, late;
 
 	do {
-		f = frames;
+		f = single_frames;
 		TIMER_CAPTURE1 = 1;
 		value = TIMER_CC1;
 		late = TIMER_COMPARE0;
-	} while (f != frames);
+	} while (f != single_frames);
 	if (late && value < frame_us / 2)
 		f++;
 	return f * frame_us + value;
-}
-
-size_t board_peek(enum board_uart u, const uint8_t **bytes)
-{
-	return u == BOARD_LINK ? uart_peek(&uart, bytes) : 0;
-}
-
-void board_skip(enum board_uart u, size_t n)
-{
-	if (u == BOARD_LINK)
-		uart_skip(&uart, n);
-}
-
-uint32_t board_lost(enum board_uart u)
-{
-	return u == BOARD_LINK ? uart_lost(&uart) : 0;
-}
-
-bool board_send(enum board_uart u, const uint8_t *bytes, size_t n)
-{
-	bool queued = u == BOARD_LINK && uart_queue(&uart, bytes, n);
-
-	cpu_lock();
-	if (!sending)
-		send_next();
-	cpu_unlock();
-	return queued;
-}
-
-void board_wait(uint32_t seen)
-{
-	cpu_lock();
-	if (seen == frames && uart_is_empty(&uart))
-		cpu_wait();
-	cpu_unlock();
 }
 
 void board_reset(void)

@@ -4,7 +4,7 @@
 #include "board.h"
 
 #include "cpu.h"
-#include "uart.h"
+#include "single.h"
 
 enum { RX_RING = 2048, TX_RING = 4096, TICKS_US = 10, IRQ_UART = 10, FIFO = 16 };
 enum { CAUSE_TIMER = 7, CAUSE_EXTERNAL = 11, MIE_BITS = 1 << CAUSE_TIMER | 1 << CAUSE_EXTERNAL };
@@ -28,22 +28,11 @@ enum { IER_RX = 1, IER_TX = 2, LSR_RX = 1, LSR_TX_EMPTY = 0x20, FCR_ON = 1, LCR_
 #define SYSCON_RESET   0x7777u
 
 static uint8_t rings[RX_RING + TX_RING];
-static struct uart uart = { .rx_size = RX_RING, .tx_size = TX_RING, .rx = rings,
+struct uart single_link = { .rx_size = RX_RING, .tx_size = TX_RING, .rx = rings,
                             .tx = rings + RX_RING };
-static volatile uint32_t frames;
 static uint32_t frame_us;
 static uint64_t start, due;              /* ticks */
 static void (*frame_hook)(void);
-
-void board_lock(void)
-{
-	cpu_lock();
-}
-
-void board_unlock(void)
-{
-	cpu_unlock();
-}
 
 static uint64_t ticks(void)
 {
@@ -64,22 +53,22 @@ static void timer_set(uint64_t at)
 }
 
 /* The transmitter's interrupt is wanted only while something waits for it. */
-static void fill(void)
+void single_kick(void)
 {
 	uint8_t byte;
 
 	if (UART_LSR & LSR_TX_EMPTY) {
-		for (int i = 0; i < FIFO && uart_goes(&uart, &byte); i++)
+		for (int i = 0; i < FIFO && uart_goes(&single_link, &byte); i++)
 			UART_DATA = byte;
 	}
-	UART_IER = uart.tx_tail == uart.tx_head ? IER_RX : IER_RX | IER_TX;
+	UART_IER = single_link.tx_tail == single_link.tx_head ? IER_RX : IER_RX | IER_TX;
 }
 
 static void on_uart(void)
 {
 	while (UART_LSR & LSR_RX)
-		uart_came(&uart, UART_DATA);
-	fill();
+		uart_came(&single_link, UART_DATA);
+	single_kick();
 }
 
 void board_interrupt(unsigned n)
@@ -89,7 +78,7 @@ void board_interrupt(unsigned n)
 	if (n == CAUSE_TIMER) {
 		due += (uint64_t)frame_us * TICKS_US;
 		timer_set(due);
-		frames++;
+		single_frames++;
 		frame_hook();
 	} else if (n == CAUSE_EXTERNAL) {
 		claim = PLIC_CLAIM;
@@ -115,48 +104,9 @@ void board_init(uint32_t period_us, void (*on_frame)(void))
 	cpu_unlock();
 }
 
-uint32_t board_frames(void)
-{
-	return frames;
-}
-
 uint32_t board_now_us(void)
 {
 	return (uint32_t)((ticks() - start) / TICKS_US);
-}
-
-size_t board_peek(enum board_uart u, const uint8_t **bytes)
-{
-	return u == BOARD_LINK ? uart_peek(&uart, bytes) : 0;
-}
-
-void board_skip(enum board_uart u, size_t n)
-{
-	if (u == BOARD_LINK)
-		uart_skip(&uart, n);
-}
-
-uint32_t board_lost(enum board_uart u)
-{
-	return u == BOARD_LINK ? uart_lost(&uart) : 0;
-}
-
-bool board_send(enum board_uart u, const uint8_t *bytes, size_t n)
-{
-	bool queued = u == BOARD_LINK && uart_queue(&uart, bytes, n);
-
-	cpu_lock();
-	fill();
-	cpu_unlock();
-	return queued;
-}
-
-void board_wait(uint32_t seen)
-{
-	cpu_lock();
-	if (seen == frames && uart_is_empty(&uart))
-		cpu_wait();
-	cpu_unlock();
 }
 
 void board_reset(void)
