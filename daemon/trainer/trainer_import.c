@@ -127,7 +127,7 @@ static hn_status plan(struct import *m, struct hn_err *err)
 		rc = hn_run_init(&run, &f->net, 64, 0, &dry);
 	f->plan = held + (after > dry.used - held ? after : dry.used - held) + PLAN_SLACK;
 	trainer_say_json(JOB_PLAN, json_pack("{sI sI sI si s{si si si} si sI}", "bytes",
-		(json_int_t)(f->plan + m->arena.cap), "arena_bytes", (json_int_t)f->plan, "data_bytes",
+		(json_int_t)f->plan + (json_int_t)m->arena.cap, "arena_bytes", (json_int_t)f->plan, "data_bytes",
 		(json_int_t)m->arena.cap, "params", (int)f->net.n_weights, "windows", "train", 0, "valid", 0,
 		"holdout", (int)f->d->n, "labels", (int)f->d->labels, "multiply_adds", (json_int_t)0));
 	if (rc == HN_OK && (int64_t)(f->plan + m->arena.cap) > m->job.memory_max)

@@ -226,7 +226,7 @@ static const struct sim_link_kind stream_kinds[] = {
 };
 static const struct sim_link_kind *const kinds[] = {
 	&stream_kinds[0], &stream_kinds[1], &stream_kinds[2], &stream_kinds[3], &stream_kinds[4],
-	&sim_mqtt_kind
+	&sim_mqtt_kind, NULL
 };
 
 int sim_link_open(struct sim_link *l, const char *spec)
@@ -234,10 +234,10 @@ int sim_link_open(struct sim_link *l, const char *spec)
 	const char *colon = strchr(spec, ':');
 
 	*l = (struct sim_link){ .listen_fd = -1, .fd = -1 };
-	for (size_t i = 0; colon && i < sizeof kinds / sizeof *kinds; i++)
-		if (strlen(kinds[i]->name) == (size_t)(colon - spec)
-		    && strncmp(kinds[i]->name, spec, (size_t)(colon - spec)) == 0) {
-			l->kind = kinds[i];
+	for (const struct sim_link_kind *const *k = kinds; colon && *k; k++)
+		if (strlen((*k)->name) == (size_t)(colon - spec)
+		    && strncmp((*k)->name, spec, (size_t)(colon - spec)) == 0) {
+			l->kind = *k;
 			l->address = colon + 1;
 			return l->kind->open(l);
 		}

@@ -149,8 +149,10 @@ static hn_status read_nodes(struct walk *w)
 		fn = fn ? fn : walk_product_op(n->op);
 		if (n->op == HN_G_CONSTANT)
 			continue;
-		if (lost || !fn)
-			lose(w, n, lost ? lost->lost : (int16_t)(i + 1));
+		if (lost)
+			lose(w, n, lost->lost);
+		else if (!fn)
+			lose(w, n, (int16_t)(i + 1));
 		else
 			rc = fn(w);
 	}

@@ -18,7 +18,7 @@ static int frames_axis(const struct val *v, unsigned first, const int32_t *kerne
 	if (len >= 0)
 		return len - (int)first;
 	for (unsigned i = 0; i < n; i++)
-		if (kernel[i] > 1)
+		if (i < 2 && kernel[i] > 1)
 			return (int)i;
 	return (int)n - 1;
 }
@@ -94,7 +94,7 @@ static hn_status op_pool(struct walk *w)
 {
 	const char *name = w->n->op == HN_G_MAX_POOL ? "maxpool" : "avgpool";
 	struct val v;
-	struct span s;
+	struct span s = { .kernel = 1, .stride = 1, .dilation = 1 };
 	hn_status rc = walk_value(w, 0, &v);
 
 	if (!rc && (w->n->n_axes == 0 || (unsigned)w->n->n_axes + 2 != v.rank))
@@ -205,7 +205,7 @@ static hn_status op_conv(struct walk *w)
 	struct product p = { .b = NULL };
 	int32_t kernel[2] = { 1, 1 };
 	struct val v;
-	struct span s;
+	struct span s = { .kernel = 1, .stride = 1, .dilation = 1 };
 	bool deep;
 	hn_status rc = walk_value(w, 0, &v);
 
@@ -427,7 +427,7 @@ static hn_status op_gather(struct walk *w)
 	if (axis < 0 || axis >= v.rank || t->element == HN_EL_F32 || (v.axis[axis] != AX_ONE &&
 	    (v.axis[axis] != AX_LEN || !seq || (index != -1 && index != v.len - 1))))
 		return walk_refuse(w, "only the last frame behind a GRU can be taken");
-	if (v.axis[axis] == AX_LEN) {
+	if (seq && v.axis[axis] == AX_LEN) {
 		*seq = '\0';
 		v.len = 1;
 	}

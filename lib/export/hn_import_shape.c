@@ -225,7 +225,7 @@ static hn_status op_pad(struct walk *w)
 static hn_status op_grid(struct walk *w)
 {
 	const bool quantise = w->n->op == HN_G_QUANTISE;
-	const int16_t side = quantise ? w->n->out[0] : w->n->in[0];
+	const int side = quantise ? w->n->out[0] : w->n->in[0];
 	float scale = 0;
 	int64_t zp = 0;
 	bool has = hn_gtensor_grid(&w->g->tensor[side < 0 ? 0 : side], &scale, &zp);

@@ -114,16 +114,13 @@ static void fold_row(struct onx *t, int64_t first, int64_t second)
 void onx_turn(struct onx *t, enum onx_layout to)
 {
 	const struct hn_shape s = t->shape;
+	const bool unfold = t->layout == FLAT && to != FLAT;
+	const bool one = to == CHANNELS_FIRST && s.len == 1;     /* no need to turn it */
 
-	if (t->layout == FLAT && to == FRAMES_FIRST)
-		fold_row(t, s.len, s.ch);
-	else if (t->layout == FLAT && to == CHANNELS_FIRST && s.len == 1)
-		fold_row(t, s.ch, 1);
-	else if (t->layout == FLAT && to == CHANNELS_FIRST)
-		fold_row(t, s.len, s.ch);
-	if (t->layout != FLAT && t->layout != to && (to != FLAT || t->layout == CHANNELS_FIRST))
-		turn_axes(t);
-	else if (t->layout == FLAT && to == CHANNELS_FIRST && s.len > 1)
+	if (unfold)
+		fold_row(t, one ? s.ch : s.len, one ? 1 : s.ch);
+	if (unfold ? to == CHANNELS_FIRST && !one
+	           : t->layout != to && (to != FLAT || t->layout == CHANNELS_FIRST))
 		turn_axes(t);
 	if (t->layout != FLAT && to == FLAT)
 		onx_step(t, &(struct onx_node){ .op = "Flatten", .n_attrs = 1,
