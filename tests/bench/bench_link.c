@@ -246,7 +246,8 @@ static void setup(bool ram, uint32_t baud, int64_t latency_us)
 	g.baud = baud;
 	g.latency_us = latency_us;
 	g.cfg = (struct hd_config){ .flash = &g.flash.port, .arena = (uint8_t *)g.arena,
-		.arena_bytes = sizeof g.arena, .key_id = 1, .credits = ram ? CREDITS_RAM : CREDITS, .trial_boots = 3,
+		.arena_bytes = sizeof g.arena, .key_id = 1,
+		.credits = ram ? CREDITS_RAM : CREDITS, .trial_boots = 3,
 		.trial_inferences = 10000000, .nonce = 77, .send = to_gateway, .now_us = now };
 	memcpy(g.cfg.uid, t_uid, HD_UID_LEN);
 	memcpy(g.cfg.key, t_key, HD_KEY_LEN);

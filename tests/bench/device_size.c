@@ -1,5 +1,5 @@
-/* device_size.c - the smallest firmware that uses all of lib/device, or with FEW what every firmware
- * has; `make device-size` links and weighs it.  It is never run: the port behind `port` does not
+/* device_size.c - the smallest firmware that uses all of lib/device, or with FEW what every
+ * firmware has; `make device-size` links and weighs it.  It is never run: the port behind `port` does not
  * exist. */
 #include "hd_device.h"
 

@@ -120,7 +120,8 @@ START_TEST(raw_windows_give_the_same_class_as_float)
 	int same = 0, right = 0;
 
 	t_quant_train(&whole, &net, 15);
-	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)t_quant_image(&whole, &cfg, &calib)), HD_OK);
+	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)t_quant_image(&whole, &cfg, &calib)),
+	                 HD_OK);
 	ck_assert_uint_le(opened.arena, sizeof work);
 	ck_assert_int_eq(hn_predict(&(struct hn_predict){ &net, weights }, x, N, y, &arena), HN_OK);
 	for (int i = 0; i < N; i++) {

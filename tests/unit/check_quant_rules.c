@@ -143,7 +143,8 @@ START_TEST(a_run_that_rounds_gives_what_the_image_gives)
 	size_t n = 0, steps = 0;
 
 	t_quant_train(&whole, &net, 60);
-	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)t_quant_image(&whole, &cfg, &calib)), HD_OK);
+	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)t_quant_image(&whole, &cfg, &calib)),
+	                 HD_OK);
 	ck_assert_int_eq(hn_fake_init(&fake, &cfg, &calib), HN_OK);
 	ck_assert_int_eq(hn_run_init(&run, &net, 64, HN_RUN_FAKE, &arena), HN_OK);
 	run.fake = &fake;
