@@ -1,6 +1,6 @@
 /* device_size.c - the smallest firmware that uses all of lib/device, or with FEW what every
- * firmware has; `make device-size` links and weighs it.  It is never run: the port behind `port` does not
- * exist. */
+ * firmware has; `make device-size` links and weighs it.  It is never run: the port behind `port`
+ * does not exist. */
 #include "hd_device.h"
 
 int main(void);
