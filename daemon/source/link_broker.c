@@ -31,7 +31,9 @@ static int broker_open(struct source *s, struct hn_err *why)
 {
 	struct link_state *st = s->state;
 	const struct mqtt_settings set = { .prefix = st->set->prefix, .uid = st->uid, .qos = st->set->qos,
-		.user = st->set->user, .password = st->set->password };
+		.user = st->set->user, .password = st->set->password, .ca_file = st->set->ca_file,
+		.cert_file = st->set->cert_file, .key_file = st->set->key_file,
+		.tls_min = st->set->tls_min ? "1.3" : "1.2", .any_name = st->set->tls_any_name };
 
 	st->mqtt.take = broker_take;
 	st->connecting = true;

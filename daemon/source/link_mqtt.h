@@ -18,6 +18,10 @@ struct mqtt_settings {
 	const char *prefix, *uid;        /* of the topics                                      */
 	const char *user, *password;     /* "" = none                                          */
 	int qos;                         /* 0 or 1: our own repeats come on top                */
+	const char *ca_file;             /* PEM; "" = no TLS                                   */
+	const char *cert_file, *key_file;/* "" = none: the user's name is enough               */
+	const char *tls_min;             /* "1.2" or "1.3"                                     */
+	bool any_name;                   /* the certificate's name does not matter             */
 };
 
 /* What came up; `retained`: kept by the broker from some earlier time. */
@@ -30,7 +34,8 @@ struct link_mqtt {
 	char up[128], down[128];
 	int  qos, on_the_way, beats;     /* on_the_way: published, not yet gone or acknowledged */
 	bool subscribed, busy, doomed;   /* busy: inside a callback; doomed: free it after     */
-	char why[96];                    /* the broker's refusal                               */
+	bool bare;                       /* TLS without a certificate of ours                  */
+	char why[160];                   /* the broker's refusal, or ours of its certificate   */
 };
 
 enum { MQTT_ON_THE_WAY_MAX = 16 };

@@ -5,13 +5,17 @@
  * ring of encoded frames that the transport takes at the line's pace. */
 #include "src_link.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 #include "link_port.h"
 
 enum { BEAT_MS = 1000 };
 static const double retry_min_s = 0.2, retry_max_s = 5;
 
 _Static_assert(sizeof(struct link_settings) <= CONF_DRIVER_BYTES, "settings fit");
+
+static const char *const tls_versions[] = { "1.2", "1.3", NULL };
 
 #define ROW_OF struct link_settings
 static const struct conf_row rows[] = {
@@ -23,6 +27,14 @@ static const struct conf_row rows[] = {
 	INT("qos", qos, "0", 0, 1, "", 0, "mqtt: quality of service; repeats are our own either way"),
 	TEXT("user", user, "", 0, "mqtt: user name, empty for none"),
 	TEXT("password", password, "", CONF_SECRET, "mqtt: password of the user"),
+	TEXT("ca_file", ca_file, "", 0,
+	     "mqtt: PEM file of the authorities that may sign the broker's certificate; set = TLS"),
+	TEXT("cert_file", cert_file, "", 0,
+	     "mqtt: PEM file of our own certificate, where the broker wants one"),
+	TEXT("key_file", key_file, "", 0, "mqtt: PEM file of its private key, without a pass phrase"),
+	ENUM("tls_min", tls_min, "1.2", tls_versions, 0, "mqtt: oldest version of TLS"),
+	BOOL("tls_any_name", tls_any_name, "false", 0,
+	     "mqtt: take a certificate for any host: only with an authority that is yours alone"),
 	REAL("energy_per_byte", byte_uj, "0", 0, 1000000, "uJ", 0,
 	     "what a byte on the link costs the device, for the account; 0 = not known"),
 	CONF_END
@@ -176,11 +188,11 @@ static void on_poll(uv_poll_t *h, int status, int events)
 	struct link_state *st = s->state;
 	struct hn_err why = { .code = HN_OK };
 
-	if (status < 0)
-		(void)hn_fail(&why, HN_EIO, "%s", st->connecting ? uv_strerror(status)
-		                                                 : "the line reports an error");
-	if (status < 0 || !link_turn(s, events, &why))
+	/* An error is told by the next read, with its reason. */
+	if (!link_turn(s, status < 0 ? UV_READABLE : events, &why))
 		link_down(s, why.text);
+	else if (status < 0)
+		link_down(s, "the line reports an error");
 	else if (st->fd >= 0 && !s->all->closing && link_watch(st) != 0)
 		link_down(s, "cannot be watched");
 }
@@ -278,6 +290,29 @@ static void link_metrics(struct source *s)
 	}
 }
 
+/* TLS settings that cannot work are said at the start, not at each attempt. */
+static hn_status tls_check(const struct source *s, struct hn_err *err)
+{
+	const struct link_state *st = s->state;
+	const struct link_settings *set = st->set;
+	const char *const files[] = { set->ca_file, set->cert_file, set->key_file };
+	const bool own = *set->cert_file || *set->key_file;
+
+	if (!*set->ca_file && (own || set->tls_any_name))
+		return hn_fail(err, HN_EINVAL, "source %s: cert_file, key_file and tls_any_name are for TLS: "
+		               "set ca_file, too", s->conf->name);
+	if (own && !(*set->cert_file && *set->key_file))
+		return hn_fail(err, HN_EINVAL, "source %s: cert_file and key_file belong together",
+		               s->conf->name);
+	if (*set->ca_file && st->addr.kind != ADDR_MQTT)
+		return hn_fail(err, HN_EINVAL, "source %s: ca_file is for mqtt: ports", s->conf->name);
+	for (int i = 0; i < 3; i++)
+		if (*files[i] && access(files[i], R_OK) != 0)
+			return hn_fail(err, HN_ENOENT, "source %s: %s: %s", s->conf->name, files[i],
+			               strerror(errno));
+	return HN_OK;
+}
+
 static hn_status link_open(struct source *s, struct hn_err *err)
 {
 	struct link_state *st = s->state;
@@ -293,6 +328,8 @@ static hn_status link_open(struct source *s, struct hn_err *err)
 	if (st->addr.kind == ADDR_PATH && !port_baud_ok(st->set->baud))
 		return hn_fail(err, HN_EINVAL, "source %s: baud: %d is not a standard rate such as "
 		               "9600, 115200, 460800 or 921600", s->conf->name, st->set->baud);
+	if (tls_check(s, err))
+		return err->code;
 	st->stream = device_stream(s);
 	st->how = st->addr.kind == ADDR_MQTT ? &link_broker : &link_stream;
 	if (st->addr.kind == ADDR_MQTT && st->stream < 0)

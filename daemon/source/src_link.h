@@ -18,6 +18,9 @@ struct link_settings {
 	char port[CONF_TEXT_MAX];
 	int baud, qos;
 	char prefix[64], user[64], password[128];
+	char ca_file[128], cert_file[128], key_file[128];
+	int tls_min;
+	bool tls_any_name;
 	double byte_uj;
 };
 
