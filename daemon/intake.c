@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "hd_check.h"
 #include "hn_model.h"
 #include "honed.h"
 #include "log.h"
@@ -37,7 +38,7 @@ static hn_status open_image(struct honed *h, int model, const struct hn_model *m
 	free(h->image[model]);
 	h->image[model] = copy;
 	h->out_scale[model] = m->out_scale;
-	if (hd_net_open(&h->net[model], copy, m->image_len) != HD_OK)
+	if (hd_net_check(&h->net[model], copy, m->image_len) != HD_OK)
 		return HN_EFORMAT;
 	if (h->net[model].arena <= h->arena_len)
 		return HN_OK;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hd_image.h"
+#include "hd_check.h"
 
 /* Build into fresh memory: out->payload is the caller's to free. */
 static hn_status build(const struct hn_package_spec *s, struct hn_package_out *out)
@@ -12,7 +12,7 @@ static hn_status build(const struct hn_package_spec *s, struct hn_package_out *o
 	hn_status rc = HN_ENOMEM;
 
 	*out = (struct hn_package_out){ .cap = 0 };
-	if (hd_net_open(&net, s->image, s->image_len) != HD_OK)
+	if (hd_net_check(&net, s->image, s->image_len) != HD_OK)
 		return HN_EFORMAT;
 	out->cap = hn_package_payload_size(s);
 	out->arena_cap = net.arena;

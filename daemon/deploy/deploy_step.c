@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "hd_image.h"
+#include "hd_check.h"
 #include "log.h"
 
 /* Another try of the same bytes would be refused as well. */
@@ -145,7 +145,7 @@ static bool fits(struct deploy_device *v, const struct hn_model *m)
 		step_fail(v, true, why);
 		return false;
 	}
-	if (hd_net_open(&net, m->image, m->image_len) != HD_OK || m->image_len > h->slot_bytes ||
+	if (hd_net_check(&net, m->image, m->image_len) != HD_OK || m->image_len > h->slot_bytes ||
 	    net.arena + net.out_n > h->arena_bytes) {
 		(void)snprintf(why, sizeof why, "the image needs %u B of flash and %u B of RAM, the device has "
 			"%u and %u", m->image_len, net.arena + net.out_n, h->slot_bytes, h->arena_bytes);

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "hd_image.h"
+#include "hd_check.h"
 #include "hn_run.h"
 
 struct runner { struct hd_net net; int8_t *in; uint8_t *arena; };
@@ -12,7 +12,7 @@ static hn_status runner_open(struct runner *r, const struct fit *f, const uint8_
                              size_t len)
 {
 	*r = (struct runner){ .in = NULL };
-	if (hd_net_open(&r->net, image, (uint32_t)len) != HD_OK)
+	if (hd_net_check(&r->net, image, (uint32_t)len) != HD_OK)
 		return HN_EFORMAT;
 	if (r->net.in_len != f->job->window || r->net.in_ch != f->d->ch || r->net.out_n != f->net.out_n)
 		return HN_ESTATE;

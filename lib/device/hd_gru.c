@@ -3,33 +3,7 @@
 #include "hd_ops.h"
 #include <string.h>
 
-enum { UNITS_MAX = 256, TABLE_END = 128, TABLE_BYTES = 2 * TABLE_END + 4, ZERO_POINTS = 4 };
-
-static uint32_t gru_check(const struct hd_layer *l, uint32_t room)
-{
-	struct hd_layer product = *l;
-	uint32_t took, i, wrong = 0;
-
-	if (l->out_ch > UNITS_MAX || l->p > 1 || l->q != 0
-	    || l->out_len != (l->p ? l->in_len : 1))
-		return 0;
-	product.out_ch = (uint16_t)(3 * l->out_ch);
-	for (i = 0; i < 2; i++) {
-		took = hd_product_check(&product, i ? l->out_ch : l->in_ch, room);
-		if (took == 0)
-			return 0;
-		wrong |= hd_load32(product.constants) >> (i ? 0 : 8);
-		product.constants += took;
-		room -= took;
-	}
-	if (room < TABLE_BYTES)
-		return 0;
-	for (i = 0; i < TABLE_BYTES; i += 4)
-		wrong |= hd_load32(product.constants + i) & 0x80008000u;
-	wrong |= hd_load16(product.constants + TABLE_BYTES - 2);
-	product.constants += TABLE_BYTES;
-	return wrong == 0 ? (uint32_t)(product.constants - l->constants) : 0;
-}
+enum { TABLE_END = 128, ZERO_POINTS = 4 };
 
 /* One of the two products: of int8 inputs, or of the Q15 state. */
 struct product {
@@ -43,6 +17,7 @@ struct cell {
 	struct product in, state;
 	const uint8_t *table;
 	uint32_t units, rows;
+	int rq_mode;
 };
 
 /* Returns the end of its constants. */
@@ -55,7 +30,7 @@ HD_NOINLINE static const uint8_t *product_init(struct product *p, const uint8_t 
 	return p->w + ((rows * n + 3) & ~(uint32_t)3);
 }
 
-static int32_t product_row(const struct product *p, uint32_t o, uint32_t rows)
+static int32_t product_row(const struct cell *cell, const struct product *p, uint32_t o)
 {
 	const uint8_t *bias = p->c + ZERO_POINTS + 4 * o, *w = p->w + o * p->n;
 	uint32_t sum = hd_load32(bias), i;   /* a hostile image may wrap it */
@@ -63,8 +38,8 @@ static int32_t product_row(const struct product *p, uint32_t o, uint32_t rows)
 
 	for (i = 0; i < p->n; i++)
 		sum += (uint32_t)((int8_t)w[i] * (p->x ? p->x[i] - zp : p->h[i]));
-	return hd_rq((int32_t)sum, (int32_t)hd_load32(bias + 4 * rows),
-	             (int8_t)p->c[ZERO_POINTS + 8 * rows + o]);
+	return hd_rescale((int32_t)sum, (int32_t)hd_load32(bias + 4 * cell->rows),
+	                  (int8_t)p->c[ZERO_POINTS + 8 * cell->rows + o], cell->rq_mode);
 }
 
 /* T(a + b), Q15. */
@@ -84,8 +59,8 @@ static int32_t unit(const struct cell *c, uint32_t u)
 	int32_t gate[2], a, b, h = c->state.h[u], i;
 
 	for (i = 0;; i++, u += c->units) {       /* z, r, n */
-		a = product_row(&c->in, u, c->rows);
-		b = product_row(&c->state, u, c->rows);
+		a = product_row(c, &c->in, u);
+		b = product_row(c, &c->state, u);
 		if (i == 2)
 			break;
 		gate[i] = ((squash(c, a, b) + 0x8000) >> 1) * 0x10000;
@@ -94,29 +69,27 @@ static int32_t unit(const struct cell *c, uint32_t u)
 	return a + hd_rq(h - a, gate[0], 0);
 }
 
-static const uint8_t *gru_run(const struct hd_layer *l, const int8_t *x, int8_t *y)
+void hd_gru_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y, void *more)
 {
 	uint32_t units = l->out_ch, t, u;
-	int16_t *h = l->work, *fresh = h + units;
-	struct cell c;
+	int16_t *h = more, *fresh = h + units;
+	struct cell cell;
 
-	c.units = units;
-	c.rows = 3 * units;
-	c.table = product_init(&c.in, l->constants, c.rows, l->in_ch);
-	c.table = product_init(&c.state, c.table, c.rows, units);
-	c.in.x = x;
-	c.state.x = NULL;
-	c.state.h = c.in.h = h;
+	cell.units = units;
+	cell.rows = 3 * units;
+	cell.rq_mode = l->rq_mode;
+	cell.table = product_init(&cell.in, c, cell.rows, l->in_ch);
+	cell.table = product_init(&cell.state, cell.table, cell.rows, units);
+	cell.in.x = x;
+	cell.state.x = NULL;
+	cell.state.h = cell.in.h = h;
 	memset(h, 0, 2 * units);
-	for (t = 0; t < l->in_len; t++, c.in.x += l->in_ch) {
+	for (t = 0; t < l->in_len; t++, cell.in.x += l->in_ch) {
 		for (u = 0; u < units; u++)
-			fresh[u] = (int16_t)unit(&c, u);
+			fresh[u] = (int16_t)unit(&cell, u);
 		memcpy(h, fresh, 2 * units);
 		for (u = 0; u < units; u++)
 			y[u] = (int8_t)(h[u] < 0x7f80 ? (h[u] + 128) >> 8 : 127);
 		y += l->p ? units : 0;
 	}
-	return c.table + TABLE_BYTES;
 }
-
-const struct hd_op_row hd_gru = { HD_OP_GRU, false, 4, "gru", gru_check, gru_run };

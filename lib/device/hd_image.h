@@ -2,7 +2,7 @@
  *
  * Layout, little-endian, every part starts on a multiple of 4 from the image's first byte:
  *
- *   0  u32 magic      "HDI1"
+ *   0  u32 magic      "HDI2"
  *   4  u32 len        whole image in bytes, a multiple of 4
  *   8  u32 arch       architecture hash, see hd_image_arch()
  *  12  u32 arena      bytes of activation memory that hd_net_run needs
@@ -10,23 +10,30 @@
  *  18  u16 in_ch      channels                           1..256
  *  20  u16 out_n      number of outputs                  1..256
  *  22  u8  n_layers   1..HD_LAYERS_MAX
- *  23  u8  rq_mode    0 = double rounding (gemmlowp / TFLite Micro reference), nothing else yet
+ *  23  u8  rq_mode    0 = round twice (gemmlowp, TFLite Micro's reference), 1 = round once
  *  24  i8  in_zp      zero point of the scaled input
- *  25  u8  reserved[3] zero
+ *  25  u8  reserved   zero
+ *  26  u16 needs      what a firmware must have: HD_NEEDS_TWICE or HD_NEEDS_ONCE, and 1 << op of
+ *                     each kind of layer in the table
  *  28  input scaler, in_ch entries of 12 bytes: { i32 offset, i32 mult, i32 shift }
  *        q = clamp8(hd_rq(raw - offset, mult, shift) + in_zp)
- *      layer table, n_layers entries of 16 bytes:
- *        { u8 op, u8 keep, u8 zero[2],
- *          u16 in_len, u16 in_ch, u16 out_len, u16 out_ch, u16 p, u16 q }
+ *      layer table, n_layers entries of 24 bytes:
+ *        { u8 op, u8 keep, u16 at,
+ *          u16 in_len, u16 in_ch, u16 out_len, u16 out_ch, u16 p, u16 q,
+ *          u16 more_at, u8 rq_mode, u8 zero, u32 constants }
+ *        at, more_at: words of 4 bytes from the start of the arena: the output (0 in the last
+ *        layer, whose output is the caller's); what an add takes, where a gru works, else 0.
+ *        constants: bytes from the start of the image.  rq_mode: that of the image.
  *        keep = 1: the output is kept for a later add; else 0.  Not in the last layer, and at most
  *        HD_KEPT_MAX at a time.  Each add takes the one kept last, and none may be left over.
  *        A layer takes the numbers of the one before as they lie, frame after frame: in_len *
  *        in_ch is the out_len * out_ch before it, but their shapes may differ (flatten).
- *      constants, layer after layer in the order of the table:
+ *      constants, layer after layer in the order of the table, without a gap:
  *        HD_OP_DENSE  { i8 in_zp, i8 out_zp, i8 act_min, i8 act_max }
  *                     i32 bias[out]   i32 mult[out]   i8 shift[out] (padded to 4)
  *                     i8 w[out][in]   (padded to 4)
- *                     in = in_len * in_ch, out = out_ch, out_len = 1, p = q = 0
+ *                     in = in_ch, out = out_ch, in_len = out_len = 1, p = 1, q = 1 | 1 << 8: a
+ *                     conv1d of one frame
  *        HD_OP_CONV1D the same with w[out][kernel][in_ch], and
  *                     p = kernel | pad << 8, q = stride | dilation << 8: kernel, stride and
  *                     dilation 1..255, pad 0..(kernel - 1) * dilation frames before the first;
@@ -51,11 +58,10 @@
  *                     any shape with in == out and at most 256 channels.  Output grid: scale
  *                     1/256, zero point -128
  *
- *   arena: an output (rounded up to 4) lies at the other end of the arena than the input of its
- *          layer.  A LUT works in place, except on the input of the net and on a kept output.  A
- *          kept output moves its end of the arena inwards, until an add puts its own output in its
- *          place.  A GRU works in 4 * units bytes beside its output, or in its place when that is
- *          the last of the net, which lies elsewhere.  A multiple of 4.
+ *   arena: a multiple of 4.  No output, and no work of a gru (4 * units bytes, a multiple of 4 from
+ *          the start), lies on what is still needed: the input of the layer, and what is kept.  But
+ *          a LUT or softmax may write over its input, when that is not kept, and an add over the
+ *          kept output that it takes.
  *
  *   dense: acc = bias[o] + sum_i w[o][i] * (x[i] - in_zp)        (int32)
  *          y[o] = clamp(hd_rq(acc, mult[o], shift[o]) + out_zp, act_min, act_max)
@@ -83,10 +89,10 @@
 
 #include "hd_types.h"
 
-#define HD_IMAGE_MAGIC 0x31494448u   /* "HDI1" */
+#define HD_IMAGE_MAGIC 0x32494448u   /* "HDI2" */
 
 enum {
-	HD_IMAGE_HEADER = 28, HD_SCALER_ENTRY = 12, HD_LAYER_ENTRY = 16,
+	HD_IMAGE_HEADER = 28, HD_SCALER_ENTRY = 12, HD_LAYER_ENTRY = 24,
 	HD_LAYERS_MAX = 24, HD_KEPT_MAX = 4,
 	HD_VALUES_MAX = 16384,           /* elements of one activation tensor */
 	HD_SHIFT_MIN = -31, HD_SHIFT_MAX = 30
@@ -100,40 +106,52 @@ enum hd_op {
 	HD_OP_END = 10
 };
 
-struct hd_layer {                /* one row of the layer table, decoded              */
-	uint8_t  op;
+/* What `needs` says; bits 1 .. HD_OP_END - 1 are kinds of layer. */
+enum { HD_NEEDS_TWICE = 1, HD_NEEDS_ONCE = 1 << 15 };
+
+/* One row of the layer table, as it lies in the image. */
+struct hd_layer {
+	uint8_t  op, keep;
+	uint16_t at;
 	uint16_t in_len, in_ch, out_len, out_ch, p, q;
-	const uint8_t *constants;/* points into the image                            */
-	const int8_t *kept;      /* add: the kept output; may be where its own goes  */
-	int16_t *work;           /* gru: (2, out_ch)                                 */
-};
+	uint16_t more_at;
+	uint8_t  rq_mode, zero;
+	uint32_t constants;
+} __attribute__((may_alias));
 
 /* An opened image: points into the caller's bytes, which must outlive it. */
 struct hd_net {
 	const uint8_t *image;
-	uint32_t len, arch, arena;       /* from here to in_zp as in the image               */
+	uint32_t len, arch, arena;       /* from here on as in the image                       */
 	uint16_t in_len, in_ch, out_n;
 	uint8_t  n_layers, rq_mode;
 	int8_t   in_zp;
-	const uint8_t *scaler;   /* (in_ch,) entries of HD_SCALER_ENTRY bytes        */
-	const uint8_t *layers;   /* (n_layers,) entries of HD_LAYER_ENTRY bytes      */
-	const uint8_t *constants;
+	uint8_t  reserved;
+	uint16_t needs;
 };
 
 /* round(x * mult * 2^(shift - 31)), the double-rounding rule of gemmlowp: saturating rounding
  * doubling high multiply, then a rounding right shift (halves away from zero).
- * mult in [0, 2^31), shift in [HD_SHIFT_MIN, HD_SHIFT_MAX]; a left shift saturates. */
+ * mult in [0, 2^31), shift in [HD_SHIFT_MIN, HD_SHIFT_MAX]; a left shift holds x so
+ * that it does not overflow. */
 int32_t hd_rq(int32_t x, int32_t mult, int shift);
 
-/* Check `len` bytes at `image` completely (magic, sizes, shapes that chain, every constant inside
- * the image, the arena, the stored architecture hash) and open it.  `*net` is untouched on error.
- * `image` must be 4-byte aligned.  Errors: HD_EFORMAT, HD_EARCH,
- * HD_ESIZE (stored arena too small).  Cost: O(layers + their outputs); weights are not read. */
+/* Open `len` bytes at `image`, 4-byte aligned, that are known to be right: packages are authentic,
+ * and who makes them has called hd_net_check (hd_check.h).  Looks only whether this is an image of
+ * this length, and whether this firmware has all that it needs.  `*net` is untouched on error.
+ * Errors: HD_EFORMAT. */
 hd_status hd_net_open(struct hd_net *net, const uint8_t *image, uint32_t len);
 
-/* CRC-32C over everything that fixes the shape of the computation: bytes 16..23 of the header,
- * then the layer table.  Weights, scaler and zero points do not enter. */
-uint32_t hd_image_arch(const uint8_t *image);
+/* The `needs` that this firmware can have: see HD_OPS and HD_RQ_MODES in hd_ops.h. */
+uint32_t hd_ops_mask(void);
+
+/* Row i of the layer table. */
+static inline const struct hd_layer *hd_net_layer(const struct hd_net *net, uint32_t i)
+{
+	const void *table = net->image + HD_IMAGE_HEADER + (uint32_t)HD_SCALER_ENTRY * net->in_ch;
+
+	return (const struct hd_layer *)table + i;
+}
 
 /* Raw counts of channel `ch` to the network's int8 input. */
 int8_t hd_net_scale(const struct hd_net *net, uint16_t ch, int32_t raw);
@@ -143,7 +161,7 @@ int8_t hd_net_scale(const struct hd_net *net, uint16_t ch, int32_t raw);
  *   arena  (net->arena,) bytes, 4-byte aligned, contents undefined before and after
  *   out    (out_n,) int8 logits; must not overlap `in` or `arena`
  * Work: one multiply-add a weight, for conv1d one a weight and output frame.  Never fails on an
- * opened net. */
+ * image that hd_net_check takes. */
 void hd_net_run(const struct hd_net *net, const int8_t *in, uint8_t *arena, int8_t *out);
 
 /* Index of the largest output (the first of equals) and its distance to the second, 0..255.

@@ -1,20 +1,15 @@
 /* The table of layer kinds. */
 #include "hd_ops.h"
 
-#ifndef HD_OP_ROWS
-#define HD_OP_ROWS &hd_dense, &hd_lut, &hd_conv1d, &hd_dwconv1d, &hd_max_pool, &hd_avg_pool, \
-	&hd_add, &hd_gru, &hd_softmax
-#endif
-const struct hd_op_row *const hd_ops[] = { HD_OP_ROWS };
-const uint8_t hd_n_ops = sizeof hd_ops / sizeof hd_ops[0];
+#define ROW(kind, run) [HD_OP_##kind] = (HD_OPS) & HD_HAS(kind) ? run : NULL
 
-const struct hd_op_row *hd_op_find(uint8_t op)
+const hd_run hd_ops[HD_OP_END] = {
+	ROW(DENSE, hd_conv1d_run), ROW(LUT, hd_lut_run), ROW(CONV1D, hd_conv1d_run),
+	ROW(DWCONV1D, hd_conv1d_run), ROW(MAX_POOL, hd_pool_run), ROW(AVG_POOL, hd_pool_run),
+	ROW(ADD, hd_add_run), ROW(GRU, hd_gru_run), ROW(SOFTMAX, hd_softmax_run),
+};
+
+uint32_t hd_ops_mask(void)
 {
-	uint8_t i;
-
-	for (i = 0; i < hd_n_ops; i++) {
-		if (hd_ops[i]->op == op)
-			return hd_ops[i];
-	}
-	return NULL;
+	return (HD_OPS) | (HD_RQ_MODES & 1 ? HD_NEEDS_TWICE : 0) | (HD_RQ_MODES & 2 ? HD_NEEDS_ONCE : 0);
 }

@@ -3,19 +3,7 @@
  * the table holds gemmlowp's exp_on_negative_values. */
 #include "hd_ops.h"
 
-enum { TABLE = 256, CHANNELS_MAX = 256, SUM_FRACTION = 12 };
-
-static uint32_t softmax_check(const struct hd_layer *l, uint32_t room)
-{
-	int shape = (l->in_len ^ l->out_len) | (l->in_ch ^ l->out_ch) | l->p | l->q;
-	uint32_t i, wrong = 0;
-
-	if (shape != 0 || room < 4 * TABLE || l->in_ch > CHANNELS_MAX)
-		return 0;
-	for (i = 0; i < TABLE; i++)
-		wrong |= hd_load32(l->constants + 4 * i);
-	return wrong == INT32_MAX && hd_load32(l->constants) == INT32_MAX ? 4 * TABLE : 0;
-}
+enum { SUM_FRACTION = 12 };
 
 /* 1 / (d / 2^31) in Q31 for d in [2^31, 2^32), d = (1 + a) * 2^31.  Source: gemmlowp,
  * one_over_one_plus_x_for_x_in_0_1: x = 48/17 - 32/17 half, then x += x (1 - half x), Q2.29. */
@@ -47,15 +35,12 @@ static void softmax_frame(const uint8_t *exps, const int8_t *x, int8_t *y, uint3
 	}
 }
 
-static const uint8_t *softmax_run(const struct hd_layer *l, const int8_t *x, int8_t *y)
+void hd_softmax_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y,
+                    void *more)
 {
 	uint32_t t;
 
+	(void)more;
 	for (t = 0; t < l->in_len; t++, x += l->in_ch, y += l->in_ch)
-		softmax_frame(l->constants, x, y, l->in_ch);
-	return l->constants + 4 * TABLE;
+		softmax_frame(c, x, y, l->in_ch);
 }
-
-const struct hd_op_row hd_softmax = {
-	HD_OP_SOFTMAX, true, 0, "softmax", softmax_check, softmax_run
-};

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "hd_check.h"
 
 static const char *const format_names[] = { "onnx", "tflite" };
 
@@ -61,51 +62,30 @@ hn_status hn_image_start(struct hn_image_walk *w, const struct hn_export *x, str
 	*w = (struct hn_image_walk){ .x = x };
 	if (!x->image)
 		return HN_OK;
-	if (!x->calib || hd_net_open(&w->net, x->image, x->image_len) != HD_OK)
+	if (!x->calib || hd_net_check(&w->net, x->image, x->image_len) != HD_OK)
 		return hn_fail(err, HN_EINVAL, "export: the int8 image does not open");
-	w->row = w->net.layers;
-	w->layer.constants = w->net.constants;
-	w->room = x->image_len - (uint32_t)(w->net.constants - x->image);
-	if (hn_quant_copies_input(x->net)) {     /* the image's first layer is none of the net */
-		w->row += HD_LAYER_ENTRY;
-		w->layer.constants += 4;
-		w->room -= 4;
-	}
+	w->next = hn_quant_copies_input(x->net);         /* the image's first layer is none of the net */
 	return HN_OK;
 }
 
 hn_status hn_image_next(struct hn_image_walk *w, unsigned i, struct hn_err *err)
 {
 	const struct hn_layer *l = &w->x->net->layer[i];
-	const uint8_t *r = w->row;
-	struct hd_layer *d = &w->layer;
 
 	if (!w->x->image)
 		return HN_OK;
-	if (d->op) {                             /* step over the constants of the one before */
-		const uint32_t took = hd_op_find(d->op)->check(d, w->room);
-
-		d->constants += took;
-		w->room -= took;
-	}
-	if (r == w->net.constants || r[0] != l->type->op || hd_get16(r + 4) != l->in.len ||
-	    hd_get16(r + 6) != l->in.ch || hd_get16(r + 8) != l->out.len || hd_get16(r + 10) != l->out.ch)
-		return hn_fail(err, HN_EINVAL, "export: layer %u '%s' is not in the int8 image",
-		               l->number, l->text);
-	d->op = r[0];
-	d->in_len = l->in.len;
-	d->in_ch = l->in.ch;
-	d->out_len = l->out.len;
-	d->out_ch = l->out.ch;
-	d->p = hd_get16(r + 12);
-	d->q = hd_get16(r + 14);
-	w->row += HD_LAYER_ENTRY;
+	w->layer = hd_net_layer(&w->net, w->next);
+	if (w->next == w->net.n_layers || !hn_image_is_row(l, w->layer))
+		return hn_fail(err, HN_EINVAL, "export: layer %u '%s' is not in the int8 image", l->number,
+		               l->text);
+	w->constants = w->x->image + w->layer->constants;
+	w->next++;
 	return HN_OK;
 }
 
-struct hn_product8 hn_product8_of(const struct hd_layer *l, size_t row)
+struct hn_product8 hn_product8_of(const struct hn_image_walk *w, size_t row)
 {
-	struct hn_product8 p = { .row = row, .out = l->out_ch, .bias = l->constants + 4 };
+	struct hn_product8 p = { .row = row, .out = w->layer->out_ch, .bias = w->constants + 4 };
 
 	p.mult = p.bias + 4 * p.out;
 	p.shift = p.mult + 4 * p.out;
@@ -118,7 +98,7 @@ hn_status hn_product8_scale(const struct hn_image_walk *w, unsigned i, size_t o,
                             struct hn_err *err)
 {
 	const struct hn_layer *l = &w->x->net->layer[i];
-	const struct hn_product8 p = hn_product8_of(&w->layer, 0);
+	const struct hn_product8 p = hn_product8_of(w, 0);
 	const double in = (double)w->x->calib->grid[i].scale;
 	const double out = (double)w->x->calib->grid[i + 1].scale;
 	const int32_t want = (int32_t)hd_get32(p.mult + 4 * o);

@@ -2,7 +2,7 @@
 #ifndef HN_EXPORT_PARTS_H
 #define HN_EXPORT_PARTS_H
 
-#include "hd_ops.h"
+#include "hd_image.h"
 #include "hn_export.h"
 #include "hn_layer.h"
 
@@ -14,9 +14,9 @@ struct hn_window hn_window_of(const struct hn_layer *l);
 struct hn_image_walk {
 	const struct hn_export *x;
 	struct hd_net net;
-	struct hd_layer layer;           /* of the last hn_image_next                          */
-	const uint8_t *row;
-	uint32_t room;
+	const struct hd_layer *layer;    /* of the last hn_image_next                          */
+	const uint8_t *constants;        /* its                                                */
+	unsigned next;
 };
 hn_status hn_image_start(struct hn_image_walk *w, const struct hn_export *x, struct hn_err *err);
 
@@ -30,7 +30,7 @@ struct hn_product8 {
 	const uint8_t *shift;            /* (out,) i8                                          */
 	const uint8_t *w;                /* (out, row) i8                                      */
 };
-struct hn_product8 hn_product8_of(const struct hd_layer *l, size_t row);
+struct hn_product8 hn_product8_of(const struct hn_image_walk *w, size_t row);
 
 /* Scale of channel o's weights in layer i: with the grids around it, it gives the multiplier
  * of the image.  Errors: HN_ENUMERIC when it does not. */

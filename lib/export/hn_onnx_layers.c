@@ -21,7 +21,7 @@ static void reorder(const struct order *o, const uint8_t *from, uint8_t *to)
 static hn_status put_weights8(struct onx *t, unsigned i, const struct onx_constant *shape,
                               const struct order *o, char name[2][ONX_TEXT_MAX])
 {
-	const struct hn_product8 p = hn_product8_of(&t->image.layer, o->kernel * o->ch);
+	const struct hn_product8 p = hn_product8_of(&t->image, o->kernel * o->ch);
 	const struct hn_layer *l = &t->x->net->layer[i];
 	struct onx_scaled w = { *shape, o->out, NULL }, b = { { ONNX_INT32, { (int64_t)o->out }, 1,
 		4 * o->out }, o->out, NULL };

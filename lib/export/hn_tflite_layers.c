@@ -56,7 +56,7 @@ static hn_status put_weights(struct tfl *t, unsigned i, struct tfl_shape shape, 
 	uint8_t *to;
 
 	if (t->int8) {
-		p = hn_product8_of(&t->image.layer, n / out);
+		p = hn_product8_of(&t->image, n / out);
 		ws = (struct tfl_spec){ "weights", TFL_INT8, shape, p.w, n, scale[0], out, 0, 0 };
 		bs = (struct tfl_spec){ "bias", TFL_INT32, bs.shape, p.bias, 4 * out, scale[1], out, 0, 0 };
 	}

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "hd_image.h"
+#include "hd_check.h"
 #include "hd_sha256.h"
 #include "hn_delta.h"
 #include "hn_rng.h"
@@ -58,7 +58,7 @@ size_t hn_package_payload_size(const struct hn_package_spec *s)
 {
 	struct hd_net net;
 
-	if (hd_net_open(&net, s->image, s->image_len) != HD_OK)
+	if (hd_net_check(&net, s->image, s->image_len) != HD_OK)
 		return 0;
 	return s->image_len + HN_VECTORS * vector_len(&net);
 }
@@ -96,7 +96,7 @@ hn_status hn_package_build(const struct hn_package_spec *s, struct hn_package_ou
 	struct hd_sha256 hash;
 	struct hd_net net;
 
-	if (need == 0 || hd_net_open(&net, s->image, s->image_len) != HD_OK)
+	if (need == 0 || hd_net_check(&net, s->image, s->image_len) != HD_OK)
 		return HN_EFORMAT;
 	if (need > out->cap || net.arena > out->arena_cap)
 		return HN_ENOMEM;

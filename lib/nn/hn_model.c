@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "hd_crc32c.h"
-#include "hd_image.h"
+#include "hd_check.h"
 #include "hn_net.h"
 
 enum { HEAD = 52, CRC_FROM = 12, FORMAT = 1, SCALER_MAX = 128, GRID = 8 };
@@ -192,7 +192,7 @@ static hn_status read_net(const struct hn_model *m, struct hn_err *err)
 	if (m->n_grids && m->n_grids != folded.n_layers + 1)
 		return hn_fail(err, HN_EFORMAT, "model: %u int8 grids for %u layers", m->n_grids,
 		               folded.n_layers);
-	bad = hd_net_open(&image, m->image, m->image_len);
+	bad = hd_net_check(&image, m->image, m->image_len);
 	if (bad)
 		return hn_fail(err, HN_EFORMAT, "model: image refused (code %d)", (int)bad);
 	if (image.in_len != m->in_len || image.in_ch != m->in_ch || image.out_n != m->out_n)

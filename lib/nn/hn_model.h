@@ -54,7 +54,7 @@ size_t hn_model_size(const struct hn_model *m);
 hn_status hn_model_write(const struct hn_model *m, uint8_t *out, size_t cap, size_t *len);
 
 /* Check and decode; every length, the CRC, finiteness of the weights, and the image by
- * hd_net_open; the net text must parse and agree with the number of weights and the image's
+ * hd_net_check; the net text must parse and agree with the number of weights and the image's
  * shapes.  Errors: HN_EFORMAT, HN_ENUMERIC with the place in `err`. */
 hn_status hn_model_read(struct hn_model *m, const uint8_t *blob, size_t len, struct hn_err *err);
 #endif

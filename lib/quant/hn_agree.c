@@ -2,7 +2,7 @@
 #include "hn_calib.h"
 
 #include <math.h>
-#include "hd_image.h"
+#include "hd_check.h"
 #include "hd_ops.h"
 #include "hn_layer.h"
 #include "hn_run.h"
@@ -37,16 +37,13 @@ static void compare_layer(struct compare *c, unsigned i, size_t j, const int8_t 
 	}
 }
 
-/* The next layer of the image; returns its output. */
-static const int8_t *run_layer(const struct compare *c, struct hd_walk *w, const int8_t *x)
+/* Layer i of the image; returns its output. */
+static const int8_t *run_layer(const struct compare *c, unsigned i, const int8_t *x)
 {
-	int8_t *y;
+	const struct hd_layer *l = hd_net_layer(&c->image, i);
+	int8_t *y = i + 1u < c->image.n_layers ? (int8_t *)c->arena + 4 * l->at : c->out;
 
-	(void)hd_walk_next(w);
-	y = w->last ? c->out : (int8_t *)c->arena + w->at;
-	w->l.kept = (const int8_t *)c->arena + w->kept_at;
-	w->l.work = (int16_t *)(void *)(c->arena + w->work_at);
-	w->l.constants = w->op->run(&w->l, x, y);
+	hd_ops[l->op](l, c->image.image + l->constants, x, y, c->arena + 4 * l->more_at);
 	return y;
 }
 
@@ -56,20 +53,19 @@ static void run_sample(struct compare *c, size_t j)
 	const struct hn_net *net = c->job->cfg->net;
 	const struct hn_grid in = c->job->calib->grid[0];
 	const int8_t *x = c->in;
-	struct hd_walk w;
+	unsigned row = 0;
 
 	for (size_t k = 0; k < hn_size(net->in); k++) {
 		const double q = round((double)c->run.x[k * c->run.lanes + j] / (double)in.scale) + in.zp;
 
 		c->in[k] = (int8_t)fmax(-128, fmin(127, q));
 	}
-	hd_walk_begin(&w, &c->image);
 	if (hn_quant_copies_input(net))
-		x = run_layer(c, &w, x);
+		x = run_layer(c, row++, x);
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		if (hn_quant_skips(net, i))
 			continue;
-		x = run_layer(c, &w, x);
+		x = run_layer(c, row++, x);
 		compare_layer(c, i, j, x);
 	}
 }
@@ -147,34 +143,19 @@ static void report(const struct compare *c, struct hn_agreement *out)
 	}
 }
 
-static bool same_layer(const struct hn_layer *l, const uint8_t *row)
-{
-	return row[0] == l->type->op && hd_get16(row + 4) == l->in.len &&
-	       hd_get16(row + 6) == l->in.ch && hd_get16(row + 8) == l->out.len &&
-	       hd_get16(row + 10) == l->out.ch &&
-	       hd_get32(row + 12) == (l->type->image_pq ? l->type->image_pq(l) : 0);
-}
-
 /* The image must be one of this net: its layer table is walked beside the net's layers. */
 static hn_status open_image(struct compare *c)
 {
 	const struct hn_net *net = c->job->cfg->net;
-	const uint8_t *row;
-	unsigned n = 0;
+	unsigned n = hn_quant_copies_input(net);
 
-	if (hd_net_open(&c->image, c->job->image, c->job->image_len) != HD_OK)
+	if (hd_net_check(&c->image, c->job->image, c->job->image_len) != HD_OK)
 		return HN_EFORMAT;
-	row = c->image.layers;
-	if (hn_quant_copies_input(net)) {
-		row += HD_LAYER_ENTRY;
-		n++;
-	}
 	for (unsigned i = 0; i < net->n_layers; i++) {
 		if (hn_quant_skips(net, i))
 			continue;
-		if (n++ == c->image.n_layers || !same_layer(&net->layer[i], row))
+		if (n == c->image.n_layers || !hn_image_is_row(&net->layer[i], hd_net_layer(&c->image, n++)))
 			return HN_EFORMAT;
-		row += HD_LAYER_ENTRY;
 	}
 	if (c->image.arena > c->arena_max)
 		return HN_EFORMAT;

@@ -3,12 +3,9 @@
 
 #include <math.h>
 #include <string.h>
-#include "hd_image.h"
-#include "hd_ops.h"
+#include "hd_check.h"
 #include "hn_layer.h"
-
-/* No net needs more arena: two tensors, the kept ones, and work. */
-enum { NEED_MAX = HD_VALUES_MAX * (HD_KEPT_MAX + 3) };
+#include "hn_place.h"
 
 /* The input cannot be kept, it is the caller's: a pool of single frames copies it. */
 enum { COPY = 4 };
@@ -77,12 +74,22 @@ static void put_scaler(const struct hn_scaler *s, double in_scale, uint8_t *out)
 /* A layer that only changes the shape is left out: the next one takes the numbers as they lie. */
 static void put_layer(const struct hn_layer *l, uint8_t *out)
 {
+	const bool dense = l->type->op == HD_OP_DENSE;   /* one frame of all numbers */
+
 	out[0] = l->type->op;
-	hd_put16(out + 4, l->in.len);
-	hd_put16(out + 6, l->in.ch);
+	hd_put16(out + 4, dense ? 1 : l->in.len);
+	hd_put16(out + 6, dense ? (uint16_t)hn_size(l->in) : l->in.ch);
 	hd_put16(out + 8, l->out.len);
 	hd_put16(out + 10, l->out.ch);
-	hd_put32(out + 12, l->type->image_pq ? l->type->image_pq(l) : 0);
+	hd_put32(out + 12, dense ? 1 | 1u << 16 | 1u << 24 : l->type->image_pq ? l->type->image_pq(l) : 0);
+}
+
+bool hn_image_is_row(const struct hn_layer *l, const struct hd_layer *row)
+{
+	uint8_t want[HD_LAYER_ENTRY] = { 0 };
+
+	put_layer(l, want);
+	return want[0] == row->op && memcmp(want + 4, &row->in_len, 12) == 0;
 }
 
 /* Bounds of a fused layer in steps of the output grid. */
@@ -190,7 +197,7 @@ static void put_copy(struct hn_shape in, uint8_t *row, uint8_t *constants)
 	constants[1] = 127;
 }
 
-static void put_table(const struct hn_net *net, uint8_t *out)
+static bool put_table(const struct hn_net *net, uint8_t *out)
 {
 	uint8_t *row = out + HD_IMAGE_HEADER + (size_t)HD_SCALER_ENTRY * net->in.ch;
 
@@ -205,25 +212,7 @@ static void put_table(const struct hn_net *net, uint8_t *out)
 		row[1] = hn_quant_readers(net, i + 1) > 0;
 		row += HD_LAYER_ENTRY;
 	}
-	hd_put32(out + 8, hd_image_arch(out));
-}
-
-/* The least memory that the interpreter takes, by asking it.  False when it takes none. */
-static bool put_arena(uint8_t *out, uint32_t len)
-{
-	uint32_t low = 0, high = NEED_MAX;
-	struct hd_net net;
-
-	while (high - low > 4) {                 /* low is too small, high is not */
-		const uint32_t mid = low + (high - low) / 8 * 4;
-
-		hd_put32(out + 12, mid);
-		*(hd_net_open(&net, out, len) == HD_ESIZE ? &low : &high) = mid;
-	}
-	hd_put32(out + 12, low);
-	if (hd_net_open(&net, out, len) == HD_ESIZE)
-		hd_put32(out + 12, high);
-	return hd_net_open(&net, out, len) == HD_OK;
+	return hn_image_place(out) == hd_get32(out + 4);
 }
 
 /* The frozen image must be one of this net: then its constants lie where the new ones do. */
@@ -233,7 +222,7 @@ static hn_status check_frozen(const struct hn_quant_cfg *cfg, uint32_t arch, siz
 
 	if (!cfg->frozen)
 		return HN_OK;
-	if (cfg->frozen_len != need || hd_net_open(&net, cfg->frozen, cfg->frozen_len) != HD_OK)
+	if (cfg->frozen_len != need || hd_net_check(&net, cfg->frozen, cfg->frozen_len) != HD_OK)
 		return HN_EINVAL;
 	return net.arch == arch ? HN_OK : HN_EINVAL;
 }
@@ -244,20 +233,22 @@ hn_status hn_image_write(const struct hn_quant_cfg *cfg, const struct hn_calib *
 	const struct hn_net *net = cfg->net;
 	const size_t need = hn_image_need(net);
 	hn_status rc = check(cfg, need, out.cap, err);
+	struct hd_net made;
 
 	if (rc)
 		return rc;
 	memset(out.p, 0, need);
 	put_head(net, calib->grid[0].zp, out.p, need);
 	put_scaler(cfg->scaler, (double)calib->grid[0].scale, out.p + HD_IMAGE_HEADER);
-	put_table(net, out.p);
+	if (!put_table(net, out.p))
+		return hn_fail(err, HN_EINVAL, "int8: this net does not fit the device's image");
 	rc = check_frozen(cfg, hd_get32(out.p + 8), need);
 	if (rc)
 		return hn_fail(err, rc, "int8: the image whose grid is to be kept is of another net");
 	rc = put_constants(cfg, calib, out.p, err);
 	if (rc)
 		return rc;
-	if (!put_arena(out.p, (uint32_t)need))
+	if (hd_net_check(&made, out.p, (uint32_t)need) != HD_OK)
 		return hn_fail(err, HN_EINVAL, "int8: this net does not fit the device's image");
 	*len = need;
 	return HN_OK;

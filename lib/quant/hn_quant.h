@@ -8,6 +8,7 @@
 #define HN_QUANT_H
 
 #include <stdbool.h>
+#include "hd_image.h"
 #include "hn_arena.h"
 #include "hn_fake.h"
 #include "hn_model.h"
@@ -80,6 +81,9 @@ hn_status hn_image_check(const struct hn_net *net, struct hn_err *err);
 struct hn_bytes { uint8_t *p; size_t cap; };
 hn_status hn_image_write(const struct hn_quant_cfg *cfg, const struct hn_calib *calib,
                          struct hn_bytes out, size_t *len, struct hn_err *err);
+
+/* Is this the row that layer `l` has in an image? */
+bool hn_image_is_row(const struct hn_layer *l, const struct hd_layer *row);
 
 /* The grids of a version; `net` is folded (hn_net_fold).  Errors: HN_ENOENT (made before versions
  * kept them), HN_EINVAL (another net). */

@@ -1,6 +1,6 @@
 #include "hn_quant.h"
 
-#include "hd_image.h"
+#include "hd_check.h"
 
 hn_status hn_selftest_make(const struct hn_selftest_job *job, struct hn_arena *arena,
                            struct hn_bytes out, size_t *len)
@@ -10,7 +10,7 @@ hn_status hn_selftest_make(const struct hn_selftest_job *job, struct hn_arena *a
 	size_t in, each;
 	uint8_t *work;
 
-	if (hd_net_open(&net, job->image, job->image_len) != HD_OK)
+	if (hd_net_check(&net, job->image, job->image_len) != HD_OK)
 		return HN_EFORMAT;
 	in = (size_t)net.in_len * net.in_ch;
 	each = in + net.out_n;

@@ -1,9 +1,9 @@
 /* parity_device.c - do an emulated core and the gateway compute the same numbers?
  *
- * For each kind of layer (hd_ops, and each form of the convolutions) random networks that end with
- * a layer of that kind: what it puts out is compared, not what later layers make of it.  Both sides
- * make the windows (firmware/qemu/parity.h); a checksum of a hundred windows is compared, and where
- * two differ the window is looked for.
+ * For each kind of layer (hd_kinds, and each form of the convolutions) random networks that end
+ * with a layer of that kind: what it puts out is compared, not what later layers make of it.  Both
+ * sides make the windows (firmware/qemu/parity.h); a checksum of a hundred windows is compared, and
+ * where two differ the window is looked for.
  * Arguments: the report to write, the folder of the firmware.  Fails on any difference. */
 #include <errno.h>
 #include <poll.h>
@@ -14,8 +14,9 @@
 #include <unistd.h>
 #include "emulator.h"
 #include "hd_msg.h"
-#include "hd_ops.h"
+#include "hd_check.h"
 #include "parity.h"
+#include "hn_place.h"
 #include "t_hd_net.h"
 
 enum { WINDOWS = 10000, NETS = 25, BATCH = 100, SEED = 20250613, TRIES = 100000,
@@ -26,7 +27,7 @@ enum form { FORM_ANY, FORM_PLAIN, FORM_PADDED, FORM_STRIDED, FORM_DILATED };
 
 static const char *const form_names[] = { "", ", plain", ", padded", ", strided", ", dilated" };
 
-struct kind { const struct hd_op_row *op; enum form form; uint32_t windows, differences; };
+struct kind { const struct hd_kind *op; enum form form; uint32_t windows, differences; };
 
 static uint32_t image[T_NET_MAX / 4], arena[PARITY_ARENA_MAX / 4];
 static int8_t input[PARITY_INPUT_MAX];
@@ -145,7 +146,7 @@ static uint32_t cut_after(uint8_t *p, unsigned last, uint32_t len)
 	const struct hd_layer l = t_net_layer(p, last);
 	const uint32_t table = HD_IMAGE_HEADER + HD_SCALER_ENTRY * (uint32_t)hd_get16(p + 18);
 	const uint32_t begin = table + HD_LAYER_ENTRY * (uint32_t)p[22];
-	const uint32_t end = last + 1u < p[22] ? (uint32_t)(t_net_layer(p, last + 1).constants - p) : len;
+	const uint32_t end = last + 1u < p[22] ? t_net_layer(p, last + 1).constants : len;
 	const uint32_t moved = table + HD_LAYER_ENTRY * (last + 1);
 
 	memmove(p + moved, p + begin, end - begin);
@@ -153,7 +154,8 @@ static uint32_t cut_after(uint8_t *p, unsigned last, uint32_t len)
 	drop_kept(p + table, last + 1);
 	hd_put16(p + 20, (uint16_t)(l.out_len * l.out_ch));
 	hd_put32(p + 4, moved + end - begin);
-	hd_put32(p + 8, hd_image_arch(p));
+	if (hn_image_place(p) != moved + end - begin)
+		emulator_die(&emulator, "a network cannot be cut");
 	return moved + end - begin;
 }
 
@@ -217,7 +219,7 @@ static void compare(struct hn_rng *rng, struct kind *k)
 	const uint32_t seed = (uint32_t)hn_rng_u64(rng), len = network(rng, k);
 	struct hd_net net;
 
-	if (hd_net_open(&net, (const uint8_t *)image, len) != HD_OK)
+	if (hd_net_check(&net, (const uint8_t *)image, len) != HD_OK)
 		emulator_die(&emulator, "a network does not open");
 	load(len);
 	for (uint32_t at = 0; at < WINDOWS / NETS; at += BATCH) {
@@ -233,11 +235,11 @@ static unsigned list_kinds(struct kind *k)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < hd_n_ops; i++) {
-		const bool conv = hd_ops[i]->op == HD_OP_CONV1D || hd_ops[i]->op == HD_OP_DWCONV1D;
+	for (unsigned i = 0; i < hd_n_kinds; i++) {
+		const bool conv = hd_kinds[i]->op == HD_OP_CONV1D || hd_kinds[i]->op == HD_OP_DWCONV1D;
 
 		for (int form = conv ? FORM_PLAIN : FORM_ANY; form <= (conv ? FORM_DILATED : FORM_ANY); form++)
-			k[n++] = (struct kind){ .op = hd_ops[i], .form = (enum form)form };
+			k[n++] = (struct kind){ .op = hd_kinds[i], .form = (enum form)form };
 	}
 	return n;
 }

@@ -1,8 +1,10 @@
-/* fuzz_hd_image.c - the image: any bytes; what opens also runs, inside its arena and its bytes. */
+/* fuzz_hd_image.c - the image: any bytes; what passes the check also runs, inside its arena and its
+ * bytes. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "hd_image.h"
+#include "hd_check.h"
+#include "hn_place.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,6 +28,13 @@ static void run(const struct hd_net *net, const uint8_t *data, size_t size)
 	free(arena);
 }
 
+static bool table_fits(const uint8_t *image, uint32_t len)
+{
+	const uint32_t scaler = (uint32_t)HD_SCALER_ENTRY * hd_get16(image + 18);
+
+	return HD_IMAGE_HEADER + scaler + (uint32_t)HD_LAYER_ENTRY * image[22] <= len;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint32_t len = (uint32_t)size & ~3u;
@@ -40,12 +49,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (len >= 28) {                 /* past the first checks */
 		hd_put32(image, HD_IMAGE_MAGIC);
 		hd_put32(image + 4, len);
-		memset(image + 25, 0, 3);
-		image[23] = 0;
+		image[23] &= 1;
+		image[25] = 0;
+		if (table_fits(image, len) && (data[size - 1] & 1))      /* half of them: placed anew */
+			(void)hn_image_place(image);
+		hd_put16(image + 26, (uint16_t)(hd_get16(image + 26) & hd_ops_mask()));
 	}
-	if (hd_net_open(&net, image, len) == HD_EARCH)
+	if (hd_net_check(&net, image, len) == HD_EARCH)
 		hd_put32(image + 8, hd_image_arch(image));
-	if (hd_net_open(&net, image, len) == HD_OK && net.arena <= ARENA_MAX)
+	if (hd_net_check(&net, image, len) == HD_OK && net.arena <= ARENA_MAX)
 		run(&net, data, size);
 	free(image);
 	return 0;

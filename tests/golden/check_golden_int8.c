@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "hd_image.h"
+#include "hd_check.h"
 #include "hn_quant.h"
 #include "hn_rng.h"
 #include "hn_train.h"
@@ -190,7 +190,7 @@ static double int8_accuracy(const struct fit *f, const struct hn_calib *calib)
 
 	ck_assert_msg(hn_image_write(&cfg, calib, (struct hn_bytes){ image, IMAGE_MAX }, &len, &err)
 	              == HN_OK, "%s", err.text);
-	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)len), HD_OK);
+	ck_assert_int_eq(hd_net_check(&opened, image, (uint32_t)len), HD_OK);
 	ck_assert_uint_le(opened.arena, sizeof work);
 	for (uint32_t i = f->d.n_train; i < f->d.n; i++) {
 		for (uint32_t k = 0; k < f->d.in; k++)

@@ -9,7 +9,7 @@
 #include <string.h>
 #include "hd_crc32c.h"
 #include "hd_device.h"
-#include "hd_image.h"
+#include "hd_check.h"
 #include "hd_sha256.h"
 #include "hn_package.h"
 #include "hn_peer.h"
@@ -90,7 +90,7 @@ static void put_inference(FILE *out)
 	uint8_t margin, best;
 	struct hd_net net;
 
-	must(hd_net_open(&net, made.image, made.spec.image_len) == HD_OK, "the image is not valid");
+	must(hd_net_check(&net, made.image, made.spec.image_len) == HD_OK, "the image is not valid");
 	fputs("raw =", out);
 	for (int i = 0; i < 12; i++) {
 		in[i] = hd_net_scale(&net, (uint16_t)(i % 3), raw_at(i));
@@ -409,7 +409,7 @@ START_TEST(the_package_in_the_file_is_authentic_and_proves_itself)
 	hd_sha256_add(&hash, payload, p.payload_len);
 	hd_sha256_end(&hash, digest);
 	ck_assert_mem_eq(digest, p.digest, sizeof digest);
-	ck_assert_int_eq(hd_net_open(&net, payload, p.image_len), HD_OK);
+	ck_assert_int_eq(hd_net_check(&net, payload, p.image_len), HD_OK);
 	ck_assert_uint_eq(net.arch, p.arch);
 	for (uint32_t i = 0; i < p.n_vectors; i++) {
 		const int8_t *in = (const int8_t *)payload + p.image_len + i * p.vector_len;

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "hd_image.h"
+#include "hd_check.h"
+#include "hn_place.h"
 #include "hn_rng.h"
 #include "t_run.h"
 
@@ -23,7 +24,7 @@ static const struct row rows_conv[] = {
 	{ HD_OP_MAX_POOL, 0, 8, 4, 4, 4, 2, 2 },
 	{ HD_OP_CONV1D,   0, 4, 4, 4, 3, 2 | 1 << 8, 1 | 2 << 8 },       /* kernel 2, pad 1, dilation 2 */
 	{ HD_OP_AVG_POOL, 0, 4, 3, 3, 3, 2, 1 },
-	{ HD_OP_DENSE,    0, 1, 9, 1, OUT, 0, 0 },                       /* takes 3 x 3 as they lie */
+	{ HD_OP_DENSE,    0, 1, 9, 1, OUT, 1, 1 | 1 << 8 },           /* takes 3 x 3 as they lie */
 	{ 0, 0, 0, 0, 0, 0, 0, 0 }
 };
 
@@ -33,7 +34,7 @@ static const struct row rows_residual[] = {
 	{ HD_OP_DWCONV1D, 0, 8, 4, 8, 4, 3 | 2 << 8, 1 | 2 << 8 },       /* kernel 3, pad 2, dilation 2 */
 	{ HD_OP_LUT,      0, 8, 4, 8, 4, 0, 0 },
 	{ HD_OP_ADD,      0, 8, 4, 8, 4, 0, 0 },
-	{ HD_OP_DENSE,    0, 8, 4, 1, OUT, 0, 0 },
+	{ HD_OP_DENSE,    0, 1, 32, 1, OUT, 1, 1 | 1 << 8 },
 	{ HD_OP_SOFTMAX,  0, 1, OUT, 1, OUT, 0, 0 },
 	{ 0, 0, 0, 0, 0, 0, 0, 0 }
 };
@@ -41,7 +42,7 @@ static const struct row rows_residual[] = {
 static const struct row rows_gru[] = {
 	{ HD_OP_GRU,      0, LEN, CH, LEN, 5, 1, 0 },                    /* all states */
 	{ HD_OP_GRU,      0, LEN, 5, 1, 3, 0, 0 },                       /* the last one */
-	{ HD_OP_DENSE,    0, 1, 3, 1, OUT, 0, 0 },
+	{ HD_OP_DENSE,    0, 1, 3, 1, OUT, 1, 1 | 1 << 8 },
 	{ 0, 0, 0, 0, 0, 0, 0, 0 }
 };
 
@@ -185,22 +186,8 @@ static uint32_t make_image(struct hn_rng *rng, const struct row *rows)
 		hd_put32(e + 4, 1u << 30);
 		hd_put32(e + 8, (uint32_t)-3);
 	}
-	hd_put32(image + 8, hd_image_arch(image));
+	must(hn_image_place(image) == (uint32_t)(p - image), "the table is not valid");
 	return (uint32_t)(p - image);
-}
-
-/* The smallest arena that will do. */
-static void open_image(struct hd_net *net, uint32_t len)
-{
-	uint32_t arena = 0;
-	hd_status rc;
-
-	do {
-		hd_put32(image + 12, arena);
-		rc = hd_net_open(net, image, len);
-		arena += 4;
-	} while (rc == HD_ESIZE);
-	must(rc == HD_OK, "the image is not valid");
 }
 
 static void put_numbers(FILE *out, const char *name, const int8_t *v, int n)
@@ -221,7 +208,7 @@ static void write_image(FILE *out, int at)
 
 	hn_rng_seed(&rng, images[at].seed);
 	len = make_image(&rng, images[at].rows);
-	open_image(&net, len);
+	must(hd_net_check(&net, image, len) == HD_OK, "the image is not valid");
 	must(net.arena <= sizeof arena, "the arena is too large");
 	fprintf(out, "%s# docs/package-format.md: %s# Bytes are hexadecimal.\n", at ? "\n" : "",
 	        images[at].what);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "hd_image.h"
+#include "hd_check.h"
 #include "hn_export.h"
 #include "hn_layer.h"
 #include "hn_quant.h"
@@ -184,7 +184,7 @@ static void save_int8(const char *folder, unsigned k, const struct hn_export *e)
 	struct hd_net net;
 	uint8_t *work;
 
-	if (!q || !r || hd_net_open(&net, e->image, e->image_len) != HD_OK)
+	if (!q || !r || hd_net_check(&net, e->image, e->image_len) != HD_OK)
 		die("parity: net %u: image does not open", k);
 	work = malloc(net.arena + 4u);
 	if (!work)

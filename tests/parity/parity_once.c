@@ -6,7 +6,7 @@
  * Usage: parity_once IMAGE INPUT OUTPUT */
 #include <stdio.h>
 #include <stdlib.h>
-#include "hd_image.h"
+#include "hd_check.h"
 
 enum { BYTES_MAX = 1 << 22 };
 
@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 	len = load(argv[1], image);
 	n = load(argv[2], x);
 	out = fopen(argv[3], "wbe");
-	if (!out || hd_net_open(&net, image, (uint32_t)len) != HD_OK)
+	if (!out || hd_net_check(&net, image, (uint32_t)len) != HD_OK)
 		return 1;
 	in = (size_t)net.in_len * net.in_ch;
 	work = malloc(net.arena + 4u);

@@ -148,13 +148,13 @@ static void edit_vector(struct t_package *k)
 static void edit_weight(struct t_package *k)     /* the gateway would have computed otherwise */
 {
 	k->payload[28 + 36 + 48 + 4] ^= 0x40;
-	k->payload[28 + 36 + 48 + 5] ^= 0x40;
+	k->payload[28 + 36 + 3 * HD_LAYER_ENTRY + 5] ^= 0x40;
 	t_package_seal(k);
 }
 
 static void edit_image(struct t_package *k)
 {
-	k->payload[23] = 1;
+	k->payload[27] |= 0x40;          /* needs a kind of layer that there is not */
 	t_package_seal(k);
 }
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "hd_image.h"
+#include "hd_check.h"
 #include "hn_export.h"
 #include "hn_import.h"
 #include "hn_layer.h"
@@ -210,7 +210,7 @@ START_TEST(an_int8_net_comes_back_to_the_same_outputs)
 		back.calib = got.calib;
 		quantise(&back, got.weights, 1);
 		for (int k = 0; k < 2; k++)
-			ck_assert_int_eq(hd_net_open(&net[k], image[k], (uint32_t)(k ? back : m).len[k]), HD_OK);
+			ck_assert_int_eq(hd_net_check(&net[k], image[k], (uint32_t)(k ? back : m).len[k]), HD_OK);
 		for (int j = 0; j < N; j++) {
 			for (int i = 0; i < LEN * CH; i++)
 				in[i] = (int8_t)(j * 37 + i * 11);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hd_image.h"
+#include "hd_check.h"
 #include "hd_sha256.h"
 #include "hn_package.h"
 #include "t_hd_package.h"
@@ -61,7 +61,7 @@ START_TEST(the_vectors_are_the_images_own_answers_and_hold_the_edges)
 	bool low = false, high = false;
 
 	ck_assert_int_eq(hn_package_build(&s, &out), HN_OK);
-	ck_assert_int_eq(hd_net_open(&net, image, s.image_len), HD_OK);
+	ck_assert_int_eq(hd_net_check(&net, image, s.image_len), HD_OK);
 	for (int v = 0; v < HN_VECTORS; v++) {
 		const int8_t *in = (const int8_t *)payload + s.image_len + (size_t)v * (12 + 5);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "hd_crc32c.h"
-#include "hd_image.h"
+#include "hd_check.h"
 #include "hn_layer.h"
 #include "hn_quant.h"
 #include "hn_run.h"
@@ -69,7 +69,7 @@ START_TEST(trained_nets_agree_with_their_int8_image)
 	for (int rule = 0; rule < HN_CALIB_RULES; rule++) {
 		cfg.rule = (enum hn_calib_rule)rule;
 		len = t_quant_image(&whole, &cfg, &calib);
-		ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)len), HD_OK);
+		ck_assert_int_eq(hd_net_check(&opened, image, (uint32_t)len), HD_OK);
 		ck_assert_int_eq(hn_agree(&(struct hn_agree_job){ &cfg, &calib, image, (uint32_t)len,
 		                 { x, N } }, &arena, &a), HN_OK);
 		ck_assert_msg(a.same_argmax >= 0.98 * N, "%s: %u of %d", texts[_i], a.same_argmax, N);
@@ -96,7 +96,7 @@ START_TEST(raw_counts_give_the_same_class_as_float)
 
 	t_quant_train(&whole, &net, 60);
 	len = t_quant_image(&whole, &cfg, &calib);
-	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)len), HD_OK);
+	ck_assert_int_eq(hd_net_check(&opened, image, (uint32_t)len), HD_OK);
 	ck_assert_uint_le(opened.arena, sizeof work);
 	ck_assert_int_eq(hn_predict(&(struct hn_predict){ &net, weights }, x, N, y, &arena), HN_OK);
 	for (int i = 0; i < N; i++) {
@@ -141,7 +141,7 @@ START_TEST(images_of_constant_zero_and_huge_weights_open)
 		ck_assert_int_eq(rc, HN_OK);
 		rc = hn_image_write(&cfg, &calib, (struct hn_bytes){ image, IMAGE_MAX }, &len, &err);
 		ck_assert_msg(rc == HN_OK, "%s: %s", texts[t], err.text);
-		ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)len), HD_OK);
+		ck_assert_int_eq(hd_net_check(&opened, image, (uint32_t)len), HD_OK);
 	}
 }
 END_TEST
@@ -219,7 +219,7 @@ START_TEST(self_test_vectors_are_what_the_image_answers)
 	ck_assert_int_eq(hn_selftest_make(&(struct hn_selftest_job){ image, (uint32_t)len, raw, K },
 	                 &arena, (struct hn_bytes){ vec, sizeof vec }, &got), HN_OK);
 	ck_assert_uint_eq(got, sizeof vec);
-	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)len), HD_OK);
+	ck_assert_int_eq(hd_net_check(&opened, image, (uint32_t)len), HD_OK);
 	for (int i = 0; i < K; i++) {
 		hd_net_run(&opened, (int8_t *)vec + i * EACH, work, out);
 		ck_assert_mem_eq(out, vec + i * EACH + DIM, CLASSES);
@@ -300,7 +300,7 @@ START_TEST(mutated_models_are_refused_or_run_without_harm)
 			int8_t q[DIM] = { 1, -128, 127, 0, 5, 9 }, out[256];
 			uint8_t work[4096];
 
-			ck_assert_int_eq(hd_net_open(&net, r.image, r.image_len), HD_OK);
+			ck_assert_int_eq(hd_net_check(&net, r.image, r.image_len), HD_OK);
 			if (net.arena <= sizeof work)
 				hd_net_run(&net, q, work, out);
 		} else {

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "hd_image.h"
+#include "hd_check.h"
 #include "hn_layer.h"
 #include "hn_quant.h"
 #include "hn_run.h"
@@ -120,7 +120,7 @@ START_TEST(raw_windows_give_the_same_class_as_float)
 	int same = 0, right = 0;
 
 	t_quant_train(&whole, &net, 15);
-	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)t_quant_image(&whole, &cfg, &calib)),
+	ck_assert_int_eq(hd_net_check(&opened, image, (uint32_t)t_quant_image(&whole, &cfg, &calib)),
 	                 HD_OK);
 	ck_assert_uint_le(opened.arena, sizeof work);
 	ck_assert_int_eq(hn_predict(&(struct hn_predict){ &net, weights }, x, N, y, &arena), HN_OK);
@@ -217,7 +217,7 @@ static void compare_reference(struct hn_rng *r, uint32_t len, const char *text)
 	int8_t out[256], want[256];
 	struct hd_net opened;
 
-	ck_assert_int_eq(hd_net_open(&opened, image, len), HD_OK);
+	ck_assert_int_eq(hd_net_check(&opened, image, len), HD_OK);
 	ck_assert_uint_le(opened.arena, sizeof work);
 	for (int round = 0; round < 10; round++) {
 		for (int i = 0; i < opened.in_len * opened.in_ch; i++)

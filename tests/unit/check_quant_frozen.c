@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "hd_image.h"
+#include "hd_check.h"
 #include "hn_layer.h"
 #include "hn_quant.h"
 #include "t_hd_net.h"
@@ -142,6 +142,7 @@ START_TEST(weights_that_outgrow_the_grid_are_counted_and_held)
 	const size_t len = make_old(&cfg, &calib);
 	const uint32_t at = net.layer[0].w_at + 3;
 	struct hd_net opened;
+	const uint8_t *w;
 	size_t out;
 
 	cfg.frozen = old;
@@ -150,8 +151,9 @@ START_TEST(weights_that_outgrow_the_grid_are_counted_and_held)
 	weights[at] = -300 * step[at];
 	ck_assert_uint_eq(hn_quant_clipped(&net, weights, step), 1);
 	(void)write_image(&cfg, &calib, image);
-	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)len), HD_OK);
-	ck_assert_int_eq((int8_t)opened.constants[4 + 9 * 16 + 3], -127);
+	ck_assert_int_eq(hd_net_check(&opened, image, (uint32_t)len), HD_OK);
+	w = opened.image + hd_net_layer(&opened, 0)->constants + 4 + 9 * 16;
+	ck_assert_int_eq((int8_t)w[3], -127);
 	weights[net.layer[0].w_at + net.layer[0].n_w - 1] = 1e9f;        /* a bias beyond 32 bits */
 	ck_assert_int_eq(hn_image_write(&cfg, &calib, (struct hn_bytes){ image, IMAGE_MAX }, &out, NULL),
 	                 HN_ENUMERIC);

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "hd_image.h"
+#include "hd_check.h"
 #include "hn_quant.h"
 #include "hn_run.h"
 #include "t_nets.h"
@@ -143,7 +143,7 @@ START_TEST(a_run_that_rounds_gives_what_the_image_gives)
 	size_t n = 0, steps = 0;
 
 	t_quant_train(&whole, &net, 60);
-	ck_assert_int_eq(hd_net_open(&opened, image, (uint32_t)t_quant_image(&whole, &cfg, &calib)),
+	ck_assert_int_eq(hd_net_check(&opened, image, (uint32_t)t_quant_image(&whole, &cfg, &calib)),
 	                 HD_OK);
 	ck_assert_int_eq(hn_fake_init(&fake, &cfg, &calib), HN_OK);
 	ck_assert_int_eq(hn_run_init(&run, &net, 64, HN_RUN_FAKE, &arena), HN_OK);

@@ -3,17 +3,18 @@
 #include <check.h>
 #include <math.h>
 #include <string.h>
-#include "hd_ops.h"
+#include "hd_check.h"
 
 /* --- reference ------------------------------------------------------------------------------- */
 
 int32_t t_rq(int32_t x, int32_t mult, int shift)
 {
-	int64_t left = shift > 0 ? (int64_t)x * ((int64_t)1 << shift) : x, ab, nudge;
+	const int64_t end = (int64_t)1 << (31 - (shift > 0 ? shift : 0));
+	int64_t left = x < -end ? -end : x > end - 1 ? end - 1 : x, ab, nudge;
 	int right = shift > 0 ? 0 : -shift;
 	int64_t high, half, q;
 
-	left = left > INT32_MAX ? INT32_MAX : left < INT32_MIN ? INT32_MIN : left;
+	left *= ((int64_t)1 << 31) / end;
 	ab = left * mult;
 	nudge = ab >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30);
 	high = (ab + nudge) / ((int64_t)1 << 31);        /* C division: toward zero */
@@ -32,13 +33,21 @@ static int pad4(int n)
 	return (n + 3) / 4 * 4;
 }
 
+/* A row of the table, its constants, and what an add takes. */
+struct layer {
+	uint8_t op;
+	int in_len, in_ch, out_len, out_ch, p, q;
+	const uint8_t *c;
+	const int8_t *kept;
+};
+
 /* out_len rows of w[out][kernel][ch]; dense is one row with a kernel as long as the window.
  * Depthwise: w[ch][kernel]. */
 struct window { int kernel, stride, dilation, pad; bool depthwise; };
 
-static int product(const struct hd_layer *l, struct window g, const int8_t *x, int8_t *y)
+static void product(const struct layer *l, struct window g, const int8_t *x, int8_t *y)
 {
-	const uint8_t *c = l->constants;
+	const uint8_t *c = l->c;
 	int out = l->out_ch, ch = g.depthwise ? 1 : l->in_ch, row = g.kernel * ch;
 	const uint8_t *bias = c + 4, *mult = bias + 4 * out, *shift = mult + 4 * out;
 	const int8_t *w = (const int8_t *)shift + pad4(out);
@@ -57,10 +66,9 @@ static int product(const struct hd_layer *l, struct window g, const int8_t *x, i
 			sum = t_rq((int32_t)sum, (int32_t)hd_get32(mult + 4 * o), (int8_t)shift[o]);
 			y[t * out + o] = (int8_t)t_clamp(sum + (int8_t)c[1], (int8_t)c[2], (int8_t)c[3]);
 		}
-	return 4 + 8 * out + pad4(out) + pad4(row * out);
 }
 
-static int pool(const struct hd_layer *l, const int8_t *x, int8_t *y)
+static void pool(const struct layer *l, const int8_t *x, int8_t *y)
 {
 	for (int i = 0; i < l->out_len * l->out_ch; i++) {
 		const int8_t *from = x + i / l->in_ch * l->q * l->in_ch + i % l->in_ch;
@@ -72,14 +80,13 @@ static int pool(const struct hd_layer *l, const int8_t *x, int8_t *y)
 		}
 		/* Halves away from zero; a quotient of such small numbers is exact at a half. */
 		y[i] = (int8_t)t_clamp(l->op == HD_OP_MAX_POOL ? top : lround((double)sum / l->p),
-		                       (int8_t)l->constants[0], (int8_t)l->constants[1]);
+		                       (int8_t)l->c[0], (int8_t)l->c[1]);
 	}
-	return 4;
 }
 
-static int add(const struct hd_layer *l, const int8_t *x, int8_t *y)
+static void add(const struct layer *l, const int8_t *x, int8_t *y)
 {
-	const uint8_t *c = l->constants;
+	const uint8_t *c = l->c;
 
 	for (int i = 0; i < l->in_len * l->in_ch; i++) {
 		int32_t a = t_rq((x[i] - (int8_t)c[0]) * 1048576, (int32_t)hd_get32(c + 8), (int8_t)c[20]);
@@ -91,7 +98,6 @@ static int add(const struct hd_layer *l, const int8_t *x, int8_t *y)
 		sum = t_rq((int32_t)sum, (int32_t)hd_get32(c + 16), (int8_t)c[22]);
 		y[i] = (int8_t)t_clamp(sum + (int8_t)c[2], (int8_t)c[4], (int8_t)c[5]);
 	}
-	return 24;
 }
 
 /* Row o of 3 * units rows of n weights behind `c`, scaled. */
@@ -125,10 +131,10 @@ static int64_t gru_part(int64_t a, int64_t gate)
 	return t_rq((int32_t)a, (int32_t)(gate * 65536), 0);
 }
 
-static int gru(const struct hd_layer *l, const int8_t *x, int8_t *y)
+static void gru(const struct layer *l, const int8_t *x, int8_t *y)
 {
 	const int u = l->out_ch, n = l->in_ch, rows = 3 * u;
-	const uint8_t *c = l->constants, *d = c + 4 + 8 * rows + pad4(rows) + pad4(rows * n);
+	const uint8_t *c = l->c, *d = c + 4 + 8 * rows + pad4(rows) + pad4(rows * n);
 	const uint8_t *table = d + 4 + 8 * rows + pad4(rows) + pad4(rows * u);
 	static int32_t in[HD_VALUES_MAX], h[256], fresh[256];
 
@@ -150,7 +156,6 @@ static int gru(const struct hd_layer *l, const int8_t *x, int8_t *y)
 		for (int o = 0; o < u; o++)
 			y[(l->p ? t : 0) * u + o] = (int8_t)t_clamp((h[o] + 32768 + 128) / 256 - 128, -128, 127);
 	}
-	return (int)(table + 260 - c);
 }
 
 /* gemmlowp fixedpoint.h, one_over_one_plus_x_for_x_in_0_1: a and the result in Q31. */
@@ -187,74 +192,71 @@ void t_softmax(const int32_t exps[256], const int8_t *x, int8_t *y, int n)
 		                                     1 - (12 - zeros + 31 - 8)) - 128, -128, 127);
 }
 
-static int softmax(const struct hd_layer *l, const int8_t *x, int8_t *y)
+static void softmax(const struct layer *l, const int8_t *x, int8_t *y)
 {
 	int32_t exps[256];
 
 	for (int i = 0; i < 256; i++)
-		exps[i] = (int32_t)hd_get32(l->constants + 4 * i);
+		exps[i] = (int32_t)hd_get32(l->c + 4 * i);
 	for (int t = 0; t < l->in_len; t++)
 		t_softmax(exps, x + t * l->in_ch, y + t * l->in_ch, l->in_ch);
-	return 1024;
 }
 
-static struct hd_layer decode(const uint8_t *row, const uint8_t *constants)
-{
-	return (struct hd_layer){ .op = row[0], .in_len = hd_get16(row + 4), .in_ch = hd_get16(row + 6),
-		.out_len = hd_get16(row + 8), .out_ch = hd_get16(row + 10), .p = hd_get16(row + 12),
-		.q = hd_get16(row + 14), .constants = constants };
-}
-
-/* Returns the bytes of constants. */
-static int layer_reference(const struct hd_layer *l, const int8_t *x, int8_t *y)
+static void layer_reference(const struct layer *l, const int8_t *x, int8_t *y)
 {
 	switch (l->op) {
-	case HD_OP_DENSE: {
-		struct hd_layer flat = *l;
-
-		flat.in_ch = (uint16_t)(l->in_len * l->in_ch);
-		flat.in_len = 1;
-		return product(&flat, (struct window){ 1, 1, 1, 0, false }, x, y);
-	}
+	case HD_OP_DENSE:
+		product(l, (struct window){ 1, 1, 1, 0, false }, x, y);
+		break;
 	case HD_OP_CONV1D:
 	case HD_OP_DWCONV1D:
-		return product(l, (struct window){ l->p % 256, l->q % 256, l->q / 256, l->p / 256,
-		               l->op == HD_OP_DWCONV1D }, x, y);
+		product(l, (struct window){ l->p % 256, l->q % 256, l->q / 256, l->p / 256,
+		        l->op == HD_OP_DWCONV1D }, x, y);
+		break;
 	case HD_OP_ADD:
-		return add(l, x, y);
+		add(l, x, y);
+		break;
 	case HD_OP_GRU:
-		return gru(l, x, y);
+		gru(l, x, y);
+		break;
 	case HD_OP_SOFTMAX:
-		return softmax(l, x, y);
+		softmax(l, x, y);
+		break;
 	case HD_OP_LUT:
 		for (int i = 0; i < l->in_len * l->in_ch; i++)
-			y[i] = (int8_t)l->constants[x[i] + 128];
-		return 256;
+			y[i] = (int8_t)l->c[x[i] + 128];
+		break;
 	default:
-		return pool(l, x, y);
+		pool(l, x, y);
 	}
 }
 
-static const uint8_t *table(const uint8_t *image)
+static const uint8_t *row_of(const uint8_t *image, unsigned i)
 {
-	return image + HD_IMAGE_HEADER + HD_SCALER_ENTRY * hd_get16(image + 18);
+	return image + HD_IMAGE_HEADER + HD_SCALER_ENTRY * hd_get16(image + 18) + HD_LAYER_ENTRY * i;
+}
+
+static struct layer decode(const uint8_t *image, const uint8_t *row)
+{
+	return (struct layer){ .op = row[0], .in_len = hd_get16(row + 4), .in_ch = hd_get16(row + 6),
+		.out_len = hd_get16(row + 8), .out_ch = hd_get16(row + 10), .p = hd_get16(row + 12),
+		.q = hd_get16(row + 14), .c = image + hd_get32(row + 20) };
 }
 
 void t_net_reference(const uint8_t *image, const int8_t *in, int8_t *out)
 {
 	static int8_t a[HD_VALUES_MAX], b[HD_VALUES_MAX], kept[HD_KEPT_MAX][HD_VALUES_MAX];
-	const uint8_t *row = table(image), *c = row + HD_LAYER_ENTRY * image[22];
 	int n_kept = 0;
 
 	memcpy(a, in, (size_t)hd_get16(image + 16) * hd_get16(image + 18));
-	for (int i = 0; i < image[22]; i++, row += HD_LAYER_ENTRY) {
-		struct hd_layer l = decode(row, c);
+	for (unsigned i = 0; i < image[22]; i++) {
+		struct layer l = decode(image, row_of(image, i));
 
 		if (l.op == HD_OP_ADD)
 			l.kept = kept[--n_kept];
-		c += layer_reference(&l, a, b);
+		layer_reference(&l, a, b);
 		memcpy(a, b, sizeof a);
-		if (row[1])
+		if (row_of(image, i)[1])
 			memcpy(kept[n_kept++], b, sizeof b);
 	}
 	memcpy(out, a, hd_get16(image + 20));
@@ -262,14 +264,8 @@ void t_net_reference(const uint8_t *image, const int8_t *in, int8_t *out)
 
 struct hd_layer t_net_layer(const uint8_t *image, unsigned i)
 {
-	const uint8_t *row = table(image), *end = image + hd_get32(image + 4);
-	struct hd_layer l = decode(row, row + HD_LAYER_ENTRY * image[22]);
+	struct hd_layer l;
 
-	for (unsigned k = 0; k < i; k++) {
-		uint32_t took = hd_op_find(l.op)->check(&l, (uint32_t)(end - l.constants));
-
-		row += HD_LAYER_ENTRY;
-		l = decode(row, l.constants + took);
-	}
+	memcpy(&l, row_of(image, i), sizeof l);
 	return l;
 }

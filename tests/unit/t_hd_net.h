@@ -22,6 +22,6 @@ void t_softmax(const int32_t exps[256], const int8_t *x, int8_t *y, int n);
 enum { T_NET_MAX = 1 << 18 };
 uint32_t t_net_random(struct hn_rng *rng, uint8_t *out);
 
-/* Layer i of the image's table, its constants included. */
+/* Row i of the image's table. */
 struct hd_layer t_net_layer(const uint8_t *image, unsigned i);
 #endif

@@ -1,8 +1,10 @@
 #include "t_hd_package.h"
 #include <stdlib.h>
 #include <string.h>
+#include "hd_check.h"
 #include "hd_sha256.h"
 #include "hn_delta.h"
+#include "hn_place.h"
 
 const uint8_t t_key[HD_KEY_LEN] = "a key of thirty-two bytes: 01234";
 const uint8_t t_uid[HD_UID_LEN] = { 1, 2, 3, 4, 5, 6, 7, 8 };
@@ -66,8 +68,10 @@ uint32_t t_image_build(const struct t_image_spec *spec, uint64_t seed, uint8_t *
 		const struct t_layer *l = &spec->layer[i];
 
 		if (l->op == HD_OP_DENSE) {
-			shape[2] = 1;
+			shape[1] = (uint16_t)(shape[0] * shape[1]);
+			shape[0] = shape[2] = 1;
 			shape[3] = l->out;
+			hd_put32(row + 12, 1 | 1u << 16 | 1u << 24);
 			p = dense(&rng, p, (uint32_t)shape[0] * shape[1], l->out);
 		} else {
 			p = lut(&rng, p);
@@ -78,7 +82,6 @@ uint32_t t_image_build(const struct t_image_spec *spec, uint64_t seed, uint8_t *
 	}
 	hd_put32(out, HD_IMAGE_MAGIC);
 	hd_put32(out + 4, (uint32_t)(p - out));
-	hd_put32(out + 12, ARENA_MAX);
 	hd_put16(out + 16, spec->in_len);
 	hd_put16(out + 18, spec->in_ch);
 	hd_put16(out + 20, (uint16_t)(shape[0] * shape[1]));
@@ -91,7 +94,8 @@ uint32_t t_image_build(const struct t_image_spec *spec, uint64_t seed, uint8_t *
 		hd_put32(e + 4, 1u << 30);
 		hd_put32(e + 8, (uint32_t)-4);
 	}
-	t_image_rehash(out);
+	if (hn_image_place(out) != (uint32_t)(p - out))
+		abort();                 /* also called outside of a test */
 	return (uint32_t)(p - out);
 }
 
@@ -119,7 +123,7 @@ static void finish(struct t_package *p, uint32_t version, uint16_t n_vectors)
 	uint32_t in;
 	uint8_t *v;
 
-	if (hd_net_open(&net, p->payload, p->head.image_len) != HD_OK)
+	if (hd_net_check(&net, p->payload, p->head.image_len) != HD_OK)
 		abort();                 /* also called outside of a test */
 	in = (uint32_t)net.in_len * net.in_ch;
 	v = p->payload + p->head.image_len;

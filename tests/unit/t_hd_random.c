@@ -2,7 +2,9 @@
 #include "t_hd_net.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include "hn_place.h"
 
 static int pad4(int n)
 {
@@ -67,7 +69,11 @@ static void add_dense(struct builder *b)
 {
 	int out = pick(b, 1, 20);
 
-	product_constants(b, b->len * b->ch, out);
+	b->ch *= b->len;                                 /* one frame of all numbers */
+	b->len = 1;
+	hd_put16(b->row + 12, 1);
+	hd_put16(b->row + 14, 1 | 1 << 8);
+	product_constants(b, b->ch, out);
 	put_row(b, HD_OP_DENSE, 1, out);
 }
 
@@ -203,7 +209,6 @@ static void add_any(struct builder *b)
 static void put_head(uint8_t *out, int len, int ch)
 {
 	hd_put32(out, HD_IMAGE_MAGIC);
-	hd_put32(out + 12, 2 * HD_VALUES_MAX);
 	hd_put16(out + 16, (uint16_t)len);
 	hd_put16(out + 18, (uint16_t)ch);
 	for (int i = 0; i < ch; i++)
@@ -231,6 +236,7 @@ uint32_t t_net_random(struct hn_rng *rng, uint8_t *out)
 	hd_put32(out + 4, (uint32_t)(b.at - out));
 	hd_put16(out + 20, (uint16_t)(b.len * b.ch));
 	out[22] = (uint8_t)(n + 1);
-	hd_put32(out + 8, hd_image_arch(out));
+	if (hn_image_place(out) != (uint32_t)(b.at - out))
+		abort();                                 /* also called outside of a test */
 	return (uint32_t)(b.at - out);
 }
