@@ -2,7 +2,7 @@
 
 #include <check.h>
 #include <string.h>
-#include "hd_image.h"
+#include "hd_check.h"
 #include "hn_train.h"
 
 struct hn_scaler t_quant_scaler(uint16_t ch)
@@ -44,6 +44,6 @@ size_t t_quant_image(const struct t_quant *t, const struct hn_quant_cfg *cfg,
 	              == HN_OK, "%s", err.text);
 	ck_assert_msg(hn_image_write(cfg, calib, t->image, &len, &err) == HN_OK, "%s", err.text);
 	ck_assert_uint_eq(len, hn_image_need(cfg->net));
-	ck_assert_int_eq(hd_net_open(&opened, t->image.p, (uint32_t)len), HD_OK);
+	ck_assert_int_eq(hd_net_check(&opened, t->image.p, (uint32_t)len), HD_OK);
 	return len;
 }
