@@ -97,7 +97,7 @@ $(call obj,$(PORTS)) $(B)/tests/unit/check_ports.o: CFLAGS += -Itests/firmware/e
 	-Ifirmware/esp-idf -Ifirmware/zephyr/src
 
 # The long forms: minutes, not part of `check`.
-$(B)/tests/bench/bench_link: $(call obj,tests/bench/bench_delta.c)
+$(B)/tests/bench/bench_link: $(call obj,$(addprefix tests/bench/bench_,delta.c sim.c pty.c wire.c))
 $(B)/tests/fault/powercut_campaign $(B)/tests/bench/bench_link: $(B)/tests/%: $(B)/tests/%.o $(TEST_UTIL) $(B)/libdaemon.a $(B)/libhone.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS_honed) $(LIBS_check)
