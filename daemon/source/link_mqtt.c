@@ -69,7 +69,8 @@ static void on_message(struct mosquitto *c, void *ctx, const struct mosquitto_me
 /* What OpenSSL says, where there are better words. */
 static const struct { const char *text, *means; } tls_words[] = {
 	{ "host name verification failed", "the broker's certificate is for another name or address" },
-	{ "certificate verify failed", "the broker's certificate is not signed by ca_file, or has expired" },
+	{ "certificate verify failed",
+	  "the broker's certificate is not signed by ca_file, or has expired" },
 	{ "wrong version number", "the broker does not speak TLS on this port" },
 	{ "unexpected eof", "the broker has closed the connection; is TLS spoken on this port?" },
 	{ "unsupported protocol", "the broker speaks an older TLS than tls_min" },

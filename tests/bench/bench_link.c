@@ -1,5 +1,5 @@
-/* bench_link.c - how close a transfer comes to the wire: in simulated time (bench_sim.h) and in real
- * time over a pty (bench_pty.h).
+/* bench_link.c - how close a transfer comes to the wire: in simulated time (bench_sim.h) and in
+ * real time over a pty (bench_pty.h).
  *
  * The report's first figures are those of the pty, when the machine was quiet enough for its pump
  * to keep the time.  Argument: the report to write. */
@@ -37,7 +37,8 @@ static struct bench_pty_result real_swap(const struct bench_pty_plan *plan, stru
 
 static void real_full(const struct hd_config *device, struct bench_late *late, struct real *out)
 {
-	const struct hn_peer_package first = bench_view(&bench_packages[1]), second = bench_view(&bench_packages[2]),
+	const struct hn_peer_package first = bench_view(&bench_packages[1]),
+		second = bench_view(&bench_packages[2]),
 		same = bench_view(&bench_packages[3]);
 
 	for (int i = 0; i < 4; i++) {
@@ -113,6 +114,7 @@ static void write_real(FILE *f, const struct real *r)
 static void write_report(FILE *f, const struct figures *s, const struct real *r)
 {
 	const double (*ratio)[2] = r->paced ? r->ratio : s->ratio[1];
+	const struct bench_set *sparse = &bench_next[BENCH_SPARSE];
 	const double *delta_s = r->paced ? r->delta_s : s->delta_s;
 
 	fprintf(f, "{\"payload_bytes\": %u, \"clock\": \"%s\",\n"
@@ -127,8 +129,7 @@ static void write_report(FILE *f, const struct figures *s, const struct real *r)
 	fprintf(f, " \"delta_bytes\": %u, \"delta_loss\": %.5f, \"full_fit_loss\": %.5f,\n"
 	        " \"drifted_loss\": %.5f, \"telemetry_alone_worst_ms\": %.2f,\n"
 	        " \"telemetry_beside_transfer_worst_ms\": %.2f, \"swap_beside_telemetry_s\": %.4f}\n",
-	        (unsigned)bench_next[BENCH_SPARSE].delta.len, bench_next[BENCH_SPARSE].loss, bench_next[BENCH_FULL].loss,
-	        bench_next[BENCH_SPARSE].before, s->alone.worst_ms, s->share.worst_ms, s->share.swap_s);
+	        (unsigned)sparse->delta.len, sparse->loss, bench_next[BENCH_FULL].loss, sparse->before, s->alone.worst_ms, s->share.worst_ms, s->share.swap_s);
 }
 
 static void measure_full(struct figures *s)
@@ -142,7 +143,8 @@ static void measure_full(struct figures *s)
 		const int ram = !(i >> 2), baud = i >> 1 & 1, late = i & 1;
 		unsigned rtts = 0;
 
-		s->ratio[ram][baud][late] = bench_sim_full(names[ram], ram, bench_bauds[baud], late ? 16000 : 0, &rtts);
+		s->ratio[ram][baud][late] = bench_sim_full(names[ram], ram, bench_bauds[baud],
+		                                            late ? 16000 : 0, &rtts);
 		s->noop_rtts = rtts > s->noop_rtts ? rtts : s->noop_rtts;
 	}
 }

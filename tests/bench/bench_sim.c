@@ -314,7 +314,8 @@ void bench_sim_deltas(double s[2])
 	printf("\nafter drift     moved  loss before  after   full     delta   115200    921600\n");
 	for (int i = 0; i < BENCH_UPDATES; i++) {
 		for (int b = 0; b < 2; b++)
-			s[b] = swap_from_old(bench_next[i].delta.len ? &bench_next[i].delta : &bench_next[i].full, bench_bauds[b]);
+			s[b] = swap_from_old(bench_next[i].delta.len ? &bench_next[i].delta
+			                                             : &bench_next[i].full, bench_bauds[b]);
 		printf("%-12s   %5.1f %%   %.4f      %.4f  %5u B  %5u B  %.3f s  %.4f s\n",
 		       bench_update_names[i], 100 * bench_next[i].moved, bench_next[i].before, bench_next[i].loss,
 		       (unsigned)bench_next[i].full.len, (unsigned)bench_next[i].delta.len, s[0], s[1]);

@@ -28,7 +28,8 @@ void bench_packages_build(void);
 struct hn_peer_package bench_view(const struct t_package *k);
 
 /* Full set, then the same weights once more: ratio to the wire limit; round trips. */
-double bench_sim_full(const char *name, bool ram, uint32_t baud, int64_t latency_us, unsigned *rtts);
+double bench_sim_full(const char *name, bool ram, uint32_t baud, int64_t latency_us,
+                      unsigned *rtts);
 
 /* Time [s] of the delta of a sparse fit at each baud. */
 void bench_sim_deltas(double s[2]);

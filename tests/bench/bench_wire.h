@@ -1,8 +1,8 @@
-/* bench_wire.h - a device behind a serial line that keeps the time: a thread at the master of a pty.
+/* bench_wire.h - a device behind a serial line that keeps the time: a thread at a pty's master.
  *
  * Every 100 us of CLOCK_MONOTONIC (timerfd, absolute) the thread moves as many bytes each way as
- * the rate lets pass, 10 bits a byte, and lets the device work.  The device: lib/device with slots in
- * RAM.  Up goes what an adapter hands over: packets of 62 bytes, and what is left when its latency
+ * the rate lets pass, 10 bits a byte, and lets the device work.  The device: lib/device with slots
+ * in RAM.  Up goes what an adapter hands over: packets of 62 bytes, and what is left when its latency
  * timer ends, which begins again with each packet; latency 0: at once. */
 #ifndef BENCH_WIRE_H
 #define BENCH_WIRE_H
