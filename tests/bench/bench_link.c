@@ -129,7 +129,8 @@ static void write_report(FILE *f, const struct figures *s, const struct real *r)
 	fprintf(f, " \"delta_bytes\": %u, \"delta_loss\": %.5f, \"full_fit_loss\": %.5f,\n"
 	        " \"drifted_loss\": %.5f, \"telemetry_alone_worst_ms\": %.2f,\n"
 	        " \"telemetry_beside_transfer_worst_ms\": %.2f, \"swap_beside_telemetry_s\": %.4f}\n",
-	        (unsigned)sparse->delta.len, sparse->loss, bench_next[BENCH_FULL].loss, sparse->before, s->alone.worst_ms, s->share.worst_ms, s->share.swap_s);
+	        (unsigned)sparse->delta.len, sparse->loss, bench_next[BENCH_FULL].loss, sparse->before,
+	        s->alone.worst_ms, s->share.worst_ms, s->share.swap_s);
 }
 
 static void measure_full(struct figures *s)

@@ -2,8 +2,8 @@
  *
  * Every 100 us of CLOCK_MONOTONIC (timerfd, absolute) the thread moves as many bytes each way as
  * the rate lets pass, 10 bits a byte, and lets the device work.  The device: lib/device with slots
- * in RAM.  Up goes what an adapter hands over: packets of 62 bytes, and what is left when its latency
- * timer ends, which begins again with each packet; latency 0: at once. */
+ * in RAM.  Up goes what an adapter hands over: packets of 62 bytes, and what is left when its
+ * latency timer ends, which begins again with each packet; latency 0: at once. */
 #ifndef BENCH_WIRE_H
 #define BENCH_WIRE_H
 
