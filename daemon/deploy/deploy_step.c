@@ -18,7 +18,7 @@ static bool refused_for_good(uint8_t code)
 	return code == HD_EARCH || code == HD_EDEVICE || code == HD_EAUTH || code == HD_ESIZE;
 }
 
-const char *device_error_text(uint8_t code)
+static const char *device_error_text(uint8_t code)
 {
 	static const char *const text[] = {
 		"no error", "the bytes do not parse", "built for another architecture", "made for another device",

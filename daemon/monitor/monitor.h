@@ -130,7 +130,4 @@ void monitor_tick(struct monitor *m, int64_t now_us);
 
 /* State, charts with score (1 = alarm), labelled accuracy, open episode: new reference. */
 json_t *monitor_json(const struct monitor *m, int model);
-
-/* Newest episodes from the database, newest first, as a JSON array; any thread. */
-json_t *monitor_episodes(sqlite3 *reader, const char *model, int limit);
 #endif

@@ -133,7 +133,6 @@ hn_status unit_open(struct unit *u, const struct model *m, int stream);
 void unit_close(struct unit *u);
 struct channel_kept *unit_channel(const struct unit *u, unsigned c);
 struct hn_novelty *unit_novelty(const struct unit *u, unsigned which);
-float *unit_shift(const struct unit *u);
 /* One frame; true when a block is complete and the charts have moved. */
 bool unit_frame(struct unit *u, struct model *m, const struct hn_frame *f);
 /* The same for a sketch. */

@@ -38,7 +38,7 @@ struct channel_kept *unit_channel(const struct unit *u, unsigned c)
 	return (struct channel_kept *)(void *)part(u, 0) + c;
 }
 
-float *unit_shift(const struct unit *u)
+static float *unit_shift(const struct unit *u)
 {
 	return (float *)(void *)part(u, 1);
 }

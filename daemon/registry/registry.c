@@ -8,7 +8,7 @@
 #include "hd_sha256.h"
 #include "log.h"
 
-const char *const version_state_names[] = { "candidate", "rejected", "champion", "retired", NULL };
+static const char *const version_state_names[] = { "candidate", "rejected", "champion", "retired", NULL };
 
 struct registry {
 	struct db *db;

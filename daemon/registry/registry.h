@@ -13,7 +13,6 @@
 enum { REGISTRY_VERSIONS_MAX = 1024 };   /* kept in memory; older ones stay in the database    */
 
 enum version_state { VERSION_CANDIDATE, VERSION_REJECTED, VERSION_CHAMPION, VERSION_RETIRED };
-extern const char *const version_state_names[];
 
 struct version {
 	int64_t id, parent, job, created_us;

@@ -87,7 +87,4 @@ hn_status store_read(struct store_reader *r, const char *stream, int64_t t0, int
 hn_status store_read_labels(struct store_reader *r, const char *stream, int64_t t0, int64_t t1,
                             bool (*cb)(void *ctx, const struct store_label *l), void *ctx);
 sqlite3 *store_reader_handle(struct store_reader *r);
-
-/* Damaged blocks met since the reader was opened. */
-uint64_t store_reader_damaged(const struct store_reader *r);
 #endif

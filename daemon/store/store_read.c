@@ -295,11 +295,6 @@ sqlite3 *store_reader_handle(struct store_reader *r)
 	return r->conn;
 }
 
-uint64_t store_reader_damaged(const struct store_reader *r)
-{
-	return r->damaged;
-}
-
 static hn_status find_stream(struct store_reader *r, const char *name, int64_t *id, int *n_channels)
 {
 	sqlite3_stmt *stmt = NULL;

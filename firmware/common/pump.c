@@ -242,10 +242,3 @@ uint32_t pump_age(const struct pump *p, unsigned k)
 		return PUMP_AGE_FULL;
 	return (uint32_t)((uint64_t)p->age_ramp[k] * PUMP_AGE_FULL / p->ramp_frames);
 }
-
-const char *pump_state_name(enum pump_state s)
-{
-	static const char *const names[PUMP_STATES] = { "off", "normal", "cavitation", "bearing" };
-
-	return (unsigned)s < PUMP_STATES ? names[s] : "?";
-}

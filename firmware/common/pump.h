@@ -62,7 +62,4 @@ bool pump_age_next(struct pump *p);
 
 /* Age of episode k in per mille, 0 when it has not begun. */
 uint32_t pump_age(const struct pump *p, unsigned k);
-
-/* "off", "normal", "cavitation", "bearing". */
-const char *pump_state_name(enum pump_state s);
 #endif

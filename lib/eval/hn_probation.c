@@ -9,8 +9,6 @@
 enum { LABELS_MIN = 8 };
 static const double chance_max = 0.05;   /* a drop that luck gives more often is no drop          */
 
-const char *const hn_probation_names[] = { "watch", "keep", "roll back", NULL };
-
 void hn_probation_start(struct hn_probation *p, int n_before, int right_before,
                         double gate_accuracy, int64_t now_us)
 {

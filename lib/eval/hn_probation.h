@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 enum hn_probation_verdict { HN_PROBATION_WATCH, HN_PROBATION_KEEP, HN_PROBATION_ROLL_BACK };
-extern const char *const hn_probation_names[];   /* "watch", "keep", "roll back"                  */
 
 struct hn_probation_cfg {
 	double watch_s;          /* length of the watch; 0: no probation                         */

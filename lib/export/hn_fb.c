@@ -206,15 +206,3 @@ int32_t hn_fb_i32_at(const struct hn_fb *b, struct hn_fb_span v, uint32_t i)
 {
 	return (int32_t)hd_get32(b->p + v.at + 4 * (size_t)i);
 }
-
-int64_t hn_fb_i64_at(const struct hn_fb *b, struct hn_fb_span v, uint32_t i)
-{
-	const uint8_t *p = b->p + v.at + 8 * (size_t)i;
-
-	return (int64_t)((uint64_t)hd_get32(p) | (uint64_t)hd_get32(p + 4) << 32);
-}
-
-float hn_fb_f32_at(const struct hn_fb *b, struct hn_fb_span v, uint32_t i)
-{
-	return to_f32(hd_get32(b->p + v.at + 4 * (size_t)i));
-}

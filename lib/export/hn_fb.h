@@ -63,8 +63,6 @@ struct hn_fb_span hn_fb_span(const struct hn_fb *b, uint32_t table, unsigned id,
 /* Table that element i of a vector of tables refers to; 0 = outside. */
 uint32_t hn_fb_element(const struct hn_fb *b, struct hn_fb_span v, uint32_t i);
 
-/* Four or eight bytes of an element that a span covers. */
+/* Four bytes of an element that a span covers. */
 int32_t hn_fb_i32_at(const struct hn_fb *b, struct hn_fb_span v, uint32_t i);
-int64_t hn_fb_i64_at(const struct hn_fb *b, struct hn_fb_span v, uint32_t i);
-float hn_fb_f32_at(const struct hn_fb *b, struct hn_fb_span v, uint32_t i);
 #endif

@@ -362,23 +362,6 @@ static bool get_head(struct reader *r, uint8_t *flags, uint32_t *n, uint16_t *n_
 	return true;
 }
 
-hn_status hn_block_peek(const uint8_t *p, size_t len, uint32_t *n, uint16_t *n_channels)
-{
-	struct reader r = { .p = p };
-	uint8_t flags;
-	uint32_t frames;
-	uint16_t channels;
-
-	if (len < CRC_LEN)
-		return HN_EFORMAT;
-	r.end = p + len - CRC_LEN;
-	if (!get_head(&r, &flags, &frames, &channels))
-		return HN_EFORMAT;
-	*n = frames;
-	*n_channels = channels;
-	return HN_OK;
-}
-
 uint32_t hn_block_crc(const uint8_t *p, size_t len)
 {
 	return len < CRC_LEN ? 0 : hd_get32(p + len - CRC_LEN);
@@ -386,12 +369,15 @@ uint32_t hn_block_crc(const uint8_t *p, size_t len)
 
 hn_status hn_block_check(const uint8_t *p, size_t len)
 {
-	uint32_t n;
-	uint16_t n_channels;
+	struct reader r = { .p = p };
+	uint8_t flags;
+	uint32_t frames;
+	uint16_t channels;
 
 	if (len < CRC_LEN || hd_crc32c(0, p, len - CRC_LEN) != hn_block_crc(p, len))
 		return HN_EFORMAT;
-	return hn_block_peek(p, len, &n, &n_channels);
+	r.end = p + len - CRC_LEN;
+	return get_head(&r, &flags, &frames, &channels) ? HN_OK : HN_EFORMAT;
 }
 
 static bool get_columns(struct reader *r, struct hn_block *b, bool uniform)

@@ -48,9 +48,6 @@ void hn_block_sort(const struct hn_block *b, uint32_t *order);
 hn_status hn_block_write(const struct hn_block *b, const uint32_t *order, uint8_t *out, size_t cap,
                          size_t *len);
 
-/* Number of frames and channels, without reading the columns or checking the CRC. */
-hn_status hn_block_peek(const uint8_t *p, size_t len, uint32_t *n, uint16_t *n_channels);
-
 /* The CRC is right and the head makes sense.  Any bytes are safe. */
 hn_status hn_block_check(const uint8_t *p, size_t len);
 

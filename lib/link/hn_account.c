@@ -7,7 +7,7 @@ const char *const hn_kind_names[HN_KINDS] = {
 };
 const char *const hn_way_names[HN_WAYS] = { "down", "up" };
 
-enum hn_kind hn_kind_of(uint8_t type)
+static enum hn_kind kind_of(uint8_t type)
 {
 	switch (type) {
 	case HD_HELLO_ASK: case HD_HELLO:
@@ -32,7 +32,7 @@ enum hn_kind hn_kind_of(uint8_t type)
 void hn_account_add(struct hn_account *a, enum hn_way way, uint8_t type, size_t len)
 {
 	const size_t n = HD_FRAME_HEAD + len + HD_FRAME_CRC;
-	const enum hn_kind kind = hn_kind_of(type);
+	const enum hn_kind kind = kind_of(type);
 
 	a->frames[way][kind]++;
 	a->bytes[way][kind] += n + n / COBS_BLOCK + COBS_BYTES;

@@ -23,8 +23,6 @@ extern const char *const hn_way_names[HN_WAYS];
 
 struct hn_account { uint64_t frames[HN_WAYS][HN_KINDS], bytes[HN_WAYS][HN_KINDS]; };
 
-enum hn_kind hn_kind_of(uint8_t type);
-
 /* One frame with a body of `len` bytes; counted as it is on the wire, framing included. */
 void hn_account_add(struct hn_account *a, enum hn_way way, uint8_t type, size_t len);
 uint64_t hn_account_bytes(const struct hn_account *a, enum hn_way way);

@@ -112,8 +112,7 @@ hn_status hn_lut_quantise(const struct hn_layer_q *q);
 size_t hn_product_bytes(size_t row, size_t out);
 hn_status hn_product_quantise(const struct hn_layer_q *q, size_t row);
 
-/* int8 scale of one output channel, w (row,); what hn_product_quantise uses. */
-float hn_product_scale(const float *w, size_t row, float bias, float in_scale);
+/* int8 scale of each output channel, step (out,); what hn_product_quantise uses. */
 void hn_product_steps(const struct hn_layer_q *q, size_t row, float *step);
 
 /* The same for layers with several matrices: rows [image_row, image_row + n) of an image block with

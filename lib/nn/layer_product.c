@@ -20,7 +20,7 @@ size_t hn_product_bytes(size_t row, size_t out)
 
 /* Symmetric weights: max |w| / 127.  A channel that is all (nearly) zero needs its bias inside
  * int32.  Rounded to float, as other runtimes store it: they then find the same multiplier. */
-float hn_product_scale(const float *w, size_t row, float bias, float in_scale)
+static float product_scale(const float *w, size_t row, float bias, float in_scale)
 {
 	double top = 0, scale;
 
@@ -44,7 +44,7 @@ static double scale_of(const struct hn_rows_q *q, size_t o)
 		if (mult > 0)
 			return (double)(float)(ldexp(mult, shift - 31) * q->out_scale / q->in_scale);
 	}
-	return (double)hn_product_scale(w, q->row, q->bias[o], (float)q->in_scale);
+	return (double)product_scale(w, q->row, q->bias[o], (float)q->in_scale);
 }
 
 void hn_rows_steps(const struct hn_rows_q *q, float *step)

@@ -33,7 +33,8 @@ double hn_normal_quantile(double p)
 	return p >= 0.5 ? upper_quantile(1.0 - p) : -upper_quantile(p);
 }
 
-double hn_log_choose(double n, double k)
+/* log of n choose k; 0 <= k <= n. */
+static double log_choose(double n, double k)
 {
 	return lgamma(n + 1.0) - lgamma(k + 1.0) - lgamma(n - k + 1.0);
 }
@@ -44,7 +45,7 @@ static double binomial_point(int k, int n, double p)
 		return k == 0 ? 1.0 : 0.0;
 	if (p >= 1.0)
 		return k == n ? 1.0 : 0.0;
-	return exp(hn_log_choose(n, k) + k * log(p) + (n - k) * log1p(-p));
+	return exp(log_choose(n, k) + k * log(p) + (n - k) * log1p(-p));
 }
 
 double hn_binomial_tail(int k, int n, double p)

@@ -10,9 +10,6 @@
 double hn_normal_cdf(double z);
 double hn_normal_quantile(double p);
 
-/* log of n choose k; 0 <= k <= n. */
-double hn_log_choose(double n, double k);
-
 /* P(X >= k) of a binomial (n, p), exact by summation.  k <= 0: 1, k > n: 0. */
 double hn_binomial_tail(int k, int n, double p);
 

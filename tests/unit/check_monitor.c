@@ -278,10 +278,6 @@ static int query_int(const char *sql)
 
 START_TEST(alarm_and_end_are_in_the_database_with_their_evidence)
 {
-	struct hn_err err = { 0 };
-	sqlite3 *r = NULL;
-	json_t *list;
-
 	t_in_service();
 	t_machines[0].shift = 640.0;
 	t_both(60, 1);
@@ -293,17 +289,8 @@ START_TEST(alarm_and_end_are_in_the_database_with_their_evidence)
 	                 1);
 	ck_assert_int_eq(query_int("SELECT count(*) FROM journal WHERE kind = 'episode_closed'"), 1);
 	ck_assert_int_eq(query_int("SELECT count(*) FROM monitor_state"), 3);
-	ck_assert_int_eq(db_reader(t_mon_dir.db, &r, &err), HN_OK);
-	list = monitor_episodes(r, "pump", 10);
-	ck_assert_uint_eq(json_array_size(list), 1);
-	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "verdict")),
-	                 "data drift");
-	ck_assert(json_is_object(json_object_get(json_array_get(list, 0), "evidence")));
-	json_decref(list);
-	list = monitor_episodes(r, "other", 10);
-	ck_assert_uint_eq(json_array_size(list), 0);
-	json_decref(list);
-	sqlite3_close(r);
+	ck_assert_int_eq(query_int("SELECT count(*) FROM episode WHERE model = 'pump' AND "
+	                           "kind = 'data drift' AND json_type(evidence) = 'object'"), 1);
 	t_open_all();
 }
 END_TEST

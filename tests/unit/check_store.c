@@ -196,7 +196,6 @@ START_TEST(more_overlap_than_memory_is_read_in_several_passes)
 	ck_assert_int_eq(store_reader_open(&r, t.dir.db, &err), HN_OK);
 	ck_assert_int_eq(store_read(r, "vib", INT64_MIN, INT64_MAX, count_all, &count), HN_OK);
 	ck_assert_int_eq(count, (int)n);
-	ck_assert_uint_eq(store_reader_damaged(r), 0);
 	store_reader_close(r);
 }
 END_TEST
