@@ -8,7 +8,8 @@
 #include "hd_sha256.h"
 #include "log.h"
 
-static const char *const version_state_names[] = { "candidate", "rejected", "champion", "retired", NULL };
+static const char *const version_state_names[] = {
+	"candidate", "rejected", "champion", "retired", NULL };
 
 struct registry {
 	struct db *db;
