@@ -70,17 +70,17 @@ static bool window_take(struct app *a)
 static bool shape_fits(const struct hd_net *net)
 {
 	return net->in_len == APP_WINDOW && net->in_ch == APP_CHANNELS
-	    && net->out_n <= APP_CLASSES_MAX;
+	    && net->out_n <= APP_OUTPUTS_MAX;
 }
 
 static uint8_t infer(struct app *a, const struct hd_net *net, uint8_t *margin)
 {
-	int8_t in[APP_WINDOW * APP_CHANNELS], out[APP_CLASSES_MAX];
+	int8_t in[APP_WINDOW * APP_CHANNELS], out[APP_OUTPUTS_MAX];
 
 	for (unsigned i = 0; i < APP_WINDOW * APP_CHANNELS; i++)
 		in[i] = hd_net_scale(net, (uint16_t)(i % APP_CHANNELS), a->raw[i]);
 	hd_net_run(net, in, (uint8_t *)a->arena, out);
-	return hd_argmax(out, net->out_n, margin);
+	return hd_net_answer(net, in, out, margin);
 }
 
 /* --- what is reported ------------------------------------------------------------------------- */

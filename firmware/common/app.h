@@ -26,7 +26,7 @@ enum {
 	APP_CHANNELS = 3,
 	APP_WINDOW = 32,            /* frames                                              */
 	APP_RING = 8 * APP_WINDOW,  /* frames: the longest stall that loses none           */
-	APP_CLASSES_MAX = 32,
+	APP_OUTPUTS_MAX = APP_WINDOW * APP_CHANNELS,    /* an autoencoder has so many     */
 	APP_ARENA = 4096,           /* bytes of activations                                */
 	APP_BUDGET_US = 2000,       /* of one call of hd_poll                              */
 	APP_NO_CLASS = -1

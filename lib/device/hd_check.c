@@ -38,7 +38,8 @@ static bool header_ok(const struct hd_net *n)
 {
 	return n->in_len <= 4096 && n->in_ch <= 256
 		&& within((uint32_t)n->in_len * n->in_ch, HD_VALUES_MAX) && within(n->out_n, 256)
-		&& within(n->n_layers, HD_LAYERS_MAX) && n->rq_mode <= 1 && n->reserved == 0
+		&& within(n->n_layers, HD_LAYERS_MAX) && n->rq_mode <= 1
+		&& (n->limit == 0 || n->out_n == (uint32_t)n->in_len * n->in_ch)
 		&& HD_IMAGE_HEADER + (uint32_t)HD_SCALER_ENTRY * n->in_ch
 		   + (uint32_t)HD_LAYER_ENTRY * n->n_layers <= n->len;
 }
@@ -151,7 +152,7 @@ static bool layers_ok(struct walk *w)
 	w->values = (uint32_t)n->in_len * n->in_ch;
 	w->constants = HD_IMAGE_HEADER + (uint32_t)HD_SCALER_ENTRY * n->in_ch
 		+ (uint32_t)HD_LAYER_ENTRY * n->n_layers;
-	w->needs = n->rq_mode ? HD_NEEDS_ONCE : HD_NEEDS_TWICE;
+	w->needs = (n->rq_mode ? HD_NEEDS_ONCE : HD_NEEDS_TWICE) | (n->limit ? HD_NEEDS_DISTANCE : 0);
 	for (i = 0; i < n->n_layers; i++) {
 		const struct hd_layer *l = hd_net_layer(n, i);
 		const struct hd_kind *kind = hd_kind_find(l->op);

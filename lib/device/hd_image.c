@@ -93,3 +93,16 @@ uint8_t hd_argmax(const int8_t *out, uint16_t n, uint8_t *margin)
 	*margin = (uint8_t)(best - second);
 	return (uint8_t)at;
 }
+
+uint8_t hd_net_answer(const struct hd_net *net, const int8_t *in, const int8_t *out,
+                      uint8_t *margin)
+{
+	uint32_t sum = 0, most = (uint32_t)net->limit * net->out_n, i;
+
+	if (most == 0)
+		return hd_argmax(out, net->out_n, margin);
+	for (i = 0; i < net->out_n; i++)
+		sum += (uint32_t)(in[i] < out[i] ? out[i] - in[i] : in[i] - out[i]);
+	*margin = (uint8_t)(2 * sum < most ? 255 - sum * 510 / most : 0);
+	return 4 * sum > most;
+}

@@ -12,9 +12,10 @@
  *  22  u8  n_layers   1..HD_LAYERS_MAX
  *  23  u8  rq_mode    0 = round twice (gemmlowp, TFLite Micro's reference), 1 = round once
  *  24  i8  in_zp      zero point of the scaled input
- *  25  u8  reserved   zero
- *  26  u16 needs      what a firmware must have: HD_NEEDS_TWICE or HD_NEEDS_ONCE, and 1 << op of
- *                     each kind of layer in the table
+ *  25  u8  limit      0: the largest output is the class; else the outputs are compared with the
+ *                     inputs, as many and on one grid: see hd_net_answer
+ *  26  u16 needs      what a firmware must have: HD_NEEDS_TWICE or HD_NEEDS_ONCE, 1 << op of each
+ *                     kind of layer in the table, and HD_NEEDS_DISTANCE when there is a limit
  *  28  input scaler, in_ch entries of 12 bytes: { i32 offset, i32 mult, i32 shift }
  *        q = clamp8(hd_rq(raw - offset, mult, shift) + in_zp)
  *      layer table, n_layers entries of 24 bytes:
@@ -107,7 +108,7 @@ enum hd_op {
 };
 
 /* What `needs` says; bits 1 .. HD_OP_END - 1 are kinds of layer. */
-enum { HD_NEEDS_TWICE = 1, HD_NEEDS_ONCE = 1 << 15 };
+enum { HD_NEEDS_TWICE = 1, HD_NEEDS_DISTANCE = 1 << 14, HD_NEEDS_ONCE = 1 << 15 };
 
 /* One row of the layer table, as it lies in the image. */
 struct hd_layer {
@@ -126,7 +127,7 @@ struct hd_net {
 	uint16_t in_len, in_ch, out_n;
 	uint8_t  n_layers, rq_mode;
 	int8_t   in_zp;
-	uint8_t  reserved;
+	uint8_t  limit;
 	uint16_t needs;
 };
 
@@ -167,4 +168,11 @@ void hd_net_run(const struct hd_net *net, const int8_t *in, uint8_t *arena, int8
 /* Index of the largest output (the first of equals) and its distance to the second, 0..255.
  * n >= 1; with one output the distance is that to -128. */
 uint8_t hd_argmax(const int8_t *out, uint16_t n, uint8_t *margin);
+
+/* What a run says about its window; `in` and `out` are those of hd_net_run.
+ *   limit 0   hd_argmax
+ *   else      1 = anomaly: the mean of |in - out| is above limit / 4 int8 steps; 0 = normal.  The
+ *             margin is 255 at distance 0, 128 at the limit, 0 from twice the limit on. */
+uint8_t hd_net_answer(const struct hd_net *net, const int8_t *in, const int8_t *out,
+                      uint8_t *margin);
 #endif

@@ -11,5 +11,6 @@ const hd_run hd_ops[HD_OP_END] = {
 
 uint32_t hd_ops_mask(void)
 {
-	return (HD_OPS) | (HD_RQ_MODES & 1 ? HD_NEEDS_TWICE : 0) | (HD_RQ_MODES & 2 ? HD_NEEDS_ONCE : 0);
+	return (HD_OPS) | HD_NEEDS_DISTANCE | (HD_RQ_MODES & 1 ? HD_NEEDS_TWICE : 0)
+		| (HD_RQ_MODES & 2 ? HD_NEEDS_ONCE : 0);
 }

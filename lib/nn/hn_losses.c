@@ -1,4 +1,5 @@
 #include "hn_loss.h"
+#include "hn_task.h"
 
 #include <string.h>
 
@@ -23,5 +24,5 @@ const struct hn_loss_type *hn_loss_find(const char *name)
 
 const struct hn_loss_type *hn_loss_of(enum hn_task task)
 {
-	return task == HN_CLASSIFY ? &hn_loss_cross_entropy : &hn_loss_mse;
+	return hn_tasks[task].loss;
 }

@@ -8,24 +8,7 @@
 #include <string.h>
 #include "hn_layer.h"
 #include "hn_model.h"
-
-static const char *const task_names[] = { "classify", "regress", "autoencode", "forecast" };
-enum { N_TASKS = sizeof task_names / sizeof *task_names };
-
-const char *hn_task_name(enum hn_task task)
-{
-	return (unsigned)task < N_TASKS ? task_names[task] : "unknown";
-}
-
-hn_status hn_task_find(const char *name, enum hn_task *task)
-{
-	for (unsigned i = 0; i < N_TASKS; i++)
-		if (strcmp(name, task_names[i]) == 0) {
-			*task = (enum hn_task)i;
-			return HN_OK;
-		}
-	return HN_ENOENT;
-}
+#include "hn_task.h"
 
 /* One item of the list: characters [at, end). */
 struct item { const char *at, *end; unsigned number; };
@@ -281,7 +264,7 @@ hn_status hn_net_parse(struct hn_net *net, const char *text, const struct hn_net
 	if (n == HN_NET_TEXT_MAX)
 		return hn_fail(err, HN_ERANGE, "network text longer than %d characters",
 		               HN_NET_TEXT_MAX - 1);
-	if ((unsigned)io->task >= N_TASKS)
+	if ((unsigned)io->task >= HN_TASKS)
 		return hn_fail(err, HN_EINVAL, "no such task: %u", (unsigned)io->task);
 	if (hn_size(made.in) == 0 || hn_size(made.in) > HN_NET_VALUES_MAX)
 		return hn_fail(err, HN_ERANGE, "input (%u, %u): 1 to %d values allowed", io->in_len,

@@ -82,7 +82,8 @@ void hn_net_unfold(const struct hn_net *net, const struct hn_net *folded, const 
 /* Multiply-adds of one forward pass of one sample; a training step costs about three times it. */
 uint64_t hn_net_macs(const struct hn_net *net);
 
-/* Name of a task ("classify") and back.  hn_task_find returns HN_ENOENT for an unknown name. */
+/* Name of a task ("classify") and back; hn_task.h has the rest.
+ *  hn_task_find returns HN_ENOENT for an unknown name. */
 const char *hn_task_name(enum hn_task task);
 hn_status hn_task_find(const char *name, enum hn_task *task);
 #endif

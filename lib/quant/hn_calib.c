@@ -86,6 +86,8 @@ static void set_grids(const struct hn_net *net, struct hn_calib *c)
 		if (fixed)
 			c->grid[i + 1].zp = (int8_t)round(-128.0 - t->out_lo / (double)c->grid[i + 1].scale);
 	}
+	if (net->task == HN_AUTOENCODE)          /* the device compares the two as they lie */
+		c->grid[net->n_layers] = c->grid[0];
 	/* A bound fused into the product before it: the product writes the bounded grid directly.
 	 * A pool has no choice of its grid, so the bound behind it keeps that one. */
 	for (unsigned i = 0; i < net->n_layers; i++) {

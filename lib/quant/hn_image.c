@@ -45,6 +45,11 @@ size_t hn_image_need(const struct hn_net *net)
 	return n;
 }
 
+void hn_image_limit(uint8_t *image, uint8_t limit)
+{
+	image[25] = limit;
+}
+
 static void put_head(const struct hn_net *net, int8_t in_zp, uint8_t *out, size_t len)
 {
 	hd_put32(out, HD_IMAGE_MAGIC);
@@ -54,6 +59,8 @@ static void put_head(const struct hn_net *net, int8_t in_zp, uint8_t *out, size_
 	hd_put16(out + 20, net->out_n);
 	out[22] = (uint8_t)emitted(net);
 	out[24] = (uint8_t)in_zp;
+	if (net->task == HN_AUTOENCODE)
+		hn_image_limit(out, UINT8_MAX);
 }
 
 /* z = (raw - mean) / std, q = z / in_scale + zp: one integer offset, one multiplier. */
@@ -163,8 +170,23 @@ static hn_status fail_form(const struct hn_net *net, struct hn_err *err)
 	               net->layer[i].text);
 }
 
+/* What is compared with the input lies on the input's grid. */
+static hn_status check_autoencoder(const struct hn_net *net, struct hn_err *err)
+{
+	const struct hn_layer *l = &net->layer[net->n_layers - 1];
+
+	if (net->task == HN_AUTOENCODE && (l->type->same_grid || l->type->out_hi > l->type->out_lo))
+		return hn_fail(err, HN_EINVAL, "int8: layer %u '%s' has a grid of its own; the last layer of "
+		               "an autoencoder is a dense or a conv1d", l->number, l->text);
+	return HN_OK;
+}
+
 hn_status hn_image_check(const struct hn_net *net, struct hn_err *err)
 {
+	const hn_status rc = check_autoencoder(net, err);
+
+	if (rc)
+		return rc;
 	return hn_image_need(net) > 0 ? HN_OK : fail_form(net, err);
 }
 

@@ -109,7 +109,8 @@ static bool place_all(uint8_t *image, uint32_t arena, uint32_t *need)
 static uint32_t place_constants(uint8_t *image)
 {
 	uint32_t at = (uint32_t)((uint8_t *)layer(image, image[22]) - image);
-	uint32_t needs = image[23] ? HD_NEEDS_ONCE : HD_NEEDS_TWICE;
+	uint32_t needs = (image[23] ? HD_NEEDS_ONCE : HD_NEEDS_TWICE) |
+	                 (image[25] ? HD_NEEDS_DISTANCE : 0);
 
 	for (unsigned i = 0; i < image[22]; i++) {
 		struct hd_layer *l = layer(image, i);

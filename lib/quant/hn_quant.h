@@ -85,6 +85,9 @@ hn_status hn_image_write(const struct hn_quant_cfg *cfg, const struct hn_calib *
 /* Is this the row that layer `l` has in an image? */
 bool hn_image_is_row(const struct hn_layer *l, const struct hd_layer *row);
 
+/* Set the limit of an autoencoder's image, >= 1 (hd_net_answer); it is written as 255. */
+void hn_image_limit(uint8_t *image, uint8_t limit);
+
 /* The grids of a version; `net` is folded (hn_net_fold).  Errors: HN_ENOENT (made before versions
  * kept them), HN_EINVAL (another net). */
 hn_status hn_calib_of(const struct hn_model *m, const struct hn_net *net, struct hn_calib *calib);

@@ -190,7 +190,7 @@ static bool to_device(void *ctx, uint8_t type, uint16_t session, const uint8_t *
 static int16_t expected(uint32_t model, uint32_t last)
 {
 	const struct hd_net *net = swapper_net(&g.gateway, model);
-	int8_t in[APP_WINDOW * APP_CHANNELS], out[APP_CLASSES_MAX];
+	int8_t in[APP_WINDOW * APP_CHANNELS], out[APP_OUTPUTS_MAX];
 	uint32_t arena[128];
 	uint8_t margin;
 	int16_t raw[APP_CHANNELS];

@@ -154,7 +154,7 @@ static void edit_weight(struct t_package *k)     /* the gateway would have compu
 
 static void edit_image(struct t_package *k)
 {
-	k->payload[27] |= 0x40;          /* needs a kind of layer that there is not */
+	k->payload[27] |= 0x20;          /* needs a kind of layer that there is not */
 	t_package_seal(k);
 }
 

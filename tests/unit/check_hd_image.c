@@ -136,6 +136,35 @@ START_TEST(argmax_takes_the_first_of_equals_and_tells_the_distance)
 }
 END_TEST
 
+START_TEST(a_distance_above_the_limit_is_an_anomaly_and_the_margin_falls_with_it)
+{
+	const struct hd_net net = { .out_n = 4, .limit = 100 };  /* a mean of 25, a sum of 100 */
+	static const int8_t in[4] = { 10, -20, 127, 0 };
+	static const struct { int8_t out[4]; uint8_t answer, margin; } row[] = {
+		{ { 10, -20, 127, 0 }, 0, 255 }, { { 60, -20, 127, 0 }, 0, 192 },
+		{ { 10, 30, 77, 0 }, 0, 128 }, { { 10, 30, 76, 0 }, 1, 127 },
+		{ { -90, -20, 27, 0 }, 1, 0 }, { { -128, 127, -128, -128 }, 1, 0 },
+	};
+	uint8_t margin;
+
+	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+		ck_assert_uint_eq(hd_net_answer(&net, in, row[i].out, &margin), row[i].answer);
+		ck_assert_uint_eq(margin, row[i].margin);
+	}
+}
+END_TEST
+
+START_TEST(a_net_without_a_limit_answers_with_its_largest_output)
+{
+	const struct hd_net net = { .out_n = 3 };
+	static const int8_t in[3], out[3] = { 1, 9, 4 };
+	uint8_t margin;
+
+	ck_assert_uint_eq(hd_net_answer(&net, in, out, &margin), 1);
+	ck_assert_uint_eq(margin, 5);
+}
+END_TEST
+
 /* Offset, size and a value that must be refused.  Image: specs[0], 2 channels, 1 layer at 52. */
 static const struct { const char *what; int at, size; uint32_t value; hd_status rc; } refusals[] = {
 	{ "magic", 0, 4, 0, HD_EFORMAT },
@@ -152,7 +181,9 @@ static const struct { const char *what; int at, size; uint32_t value; hd_status 
 	{ "too many layers", 22, 1, 25, HD_EFORMAT },
 	{ "more layers than bytes", 22, 1, 20, HD_EFORMAT },
 	{ "requantisation mode", 23, 1, 2, HD_EFORMAT },
-	{ "reserved byte of the header", 25, 1, 1, HD_EFORMAT },
+	{ "a limit that is not needed", 25, 1, 1, HD_EFORMAT },
+	{ "a limit and fewer outputs than inputs", 25, 3, 1 | 0x4003 << 8, HD_EFORMAT },
+	{ "a need of a limit without one", 26, 2, 0x4003, HD_EFORMAT },
 	{ "negative multiplier of the scaler", 32, 4, 0x80000000, HD_EFORMAT },
 	{ "shift of the scaler too small", 36, 4, (uint32_t)-32, HD_EFORMAT },
 	{ "shift of the scaler too large", 36, 4, 31, HD_EFORMAT },
@@ -272,7 +303,7 @@ START_TEST(a_device_opens_images_of_the_right_length_that_it_has_the_layers_of)
 	needs = net.needs;
 	ck_assert_uint_eq(needs, HD_NEEDS_TWICE | HD_HAS(LUT) | HD_HAS(DENSE));
 	ck_assert_int_eq(hd_net_open(&net, image, len - 4), HD_EFORMAT);
-	for (int bit = HD_OP_END; bit < 15; bit++) {
+	for (int bit = HD_OP_END; bit < 14; bit++) {
 		hd_put16(image + 26, (uint16_t)(needs | 1u << bit));
 		ck_assert_int_eq(hd_net_open(&net, image, len), HD_EFORMAT);
 	}
@@ -293,6 +324,8 @@ int main(void)
 	tcase_add_loop_test(t, every_net_equals_the_formulas_inside_its_arena, 0, N_SPECS);
 	tcase_add_test(t, the_input_scaler_equals_its_formula_and_saturates);
 	tcase_add_test(t, argmax_takes_the_first_of_equals_and_tells_the_distance);
+	tcase_add_test(t, a_distance_above_the_limit_is_an_anomaly_and_the_margin_falls_with_it);
+	tcase_add_test(t, a_net_without_a_limit_answers_with_its_largest_output);
 	tcase_add_loop_test(t, each_field_out_of_range_is_refused, 0,
 	                    sizeof refusals / sizeof refusals[0]);
 	tcase_add_loop_test(t, damaged_images_never_read_outside, 0, N_SPECS);

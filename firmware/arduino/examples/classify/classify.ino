@@ -26,7 +26,7 @@ static void classify() {
   if (!net || net->in_len != WINDOW || net->in_ch != CHANNELS) return;
   for (uint8_t i = 0; i < WINDOW * CHANNELS; i++) in[i] = hd_net_scale(net, i % CHANNELS, raw[i]);
   hd_net_run(net, in, (uint8_t *)arena, out);
-  uint8_t margin, answer = hd_argmax(out, net->out_n, &margin);
+  uint8_t margin, answer = hd_net_answer(net, in, out, &margin);
   hd_inference_done(&device, false);
   hd_send_prediction(&device, last, frame - 1, answer, margin);
   digitalWrite(LED_BUILTIN, answer != 0);

@@ -33,7 +33,7 @@ static void classify(uint32_t count, uint32_t last)
 	for (int i = 0; i < WINDOW * CHANNELS; i++)
 		in[i] = hd_net_scale(net, (uint16_t)(i % CHANNELS), raw[i]);
 	hd_net_run(net, in, (uint8_t *)arena, out);
-	answer = hd_argmax(out, net->out_n, &margin);
+	answer = hd_net_answer(net, in, out, &margin);
 	hd_inference_done(&device, false);
 	hd_send_prediction(&device, last, count + WINDOW - 1, answer, margin);
 }
