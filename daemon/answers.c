@@ -22,7 +22,10 @@ static json_t *model_json(struct honed *h, int m, bool whole)
 
 	if (!o)
 		return NULL;
+	json_object_set_new(o, "task", json_string(hn_tasks[h->conf->models[m].task].name));
 	json_object_set_new(o, "monitor", monitor_json(h->monitor, m));
+	if (hn_tasks[h->conf->models[m].task].answers)
+		json_object_set_new(o, "anomalies", anomaly_json(h, m));
 	json_object_set_new(o, "loop", json_pack("{sb sb sb sI si si si si}", "training",
 		(int)supervise_busy(h->supervise, m), "rollout", (int)deploy_busy(h->deploy, m),
 		"probation", (int)c->on_probation, "episode", (json_int_t)c->episode, "labels_new", c->labels,

@@ -94,9 +94,12 @@ void cycle_prediction(struct honed *h, const struct store_prediction *p)
 
 static struct hn_policy_cfg policy_cfg(const struct conf_model *m)
 {
+	const struct hn_task_type *t = &hn_tasks[m->task];
+
 	return (struct hn_policy_cfg){ .mode = (enum hn_policy_mode)m->policy.mode,
-		.cooldown_s = m->policy.cooldown_s, .labels_min = m->policy.labels_min,
-		.label_budget = (int)m->policy.label_budget, .label_period_s = m->policy.label_period_s,
+		.cooldown_s = m->policy.cooldown_s, .labels_min = m->policy.labels_min, .news = t->news,
+		.label_budget = t->labels ? (int)m->policy.label_budget : 0,
+		.label_period_s = m->policy.label_period_s,
 		.eager = m->policy.ask == 1 };
 }
 
@@ -221,7 +224,7 @@ static void watch(struct honed *h, int model)
 	struct cycle *c = &h->cycle[model];
 	const struct conf_model *m = &h->conf->models[model];
 	const struct hn_probation_cfg cfg = { .watch_s = m->rollout.probation_s,
-		.loss_max = m->rollout.probation_loss_max };
+		.loss_max = m->rollout.probation_loss_max, .served = hn_tasks[m->task].served };
 	char reason[160];
 	int64_t v;
 
@@ -245,19 +248,46 @@ static void watch(struct honed *h, int model)
 	}
 }
 
+/* So many answers of the champion were judged. */
+static void judge(struct honed *h, int model, int judged, int right)
+{
+	struct cycle *c = &h->cycle[model];
+
+	c->judged += judged;
+	c->right += right;
+	/* a new drift is not the new version's fault: what is judged then does not judge it */
+	for (int i = 0; i < judged && !c->episode; i++)
+		hn_probation_label(&c->probation, i < right);
+}
+
 void cycle_label(struct honed *h, int model, int judged, int right)
 {
 	struct cycle *c = &h->cycle[model];
 
-	c->labels++;
 	c->answered++;
-	c->judged += judged;
-	c->right += right;
-	/* a new drift is not the new version's fault: its labels do not judge it */
-	for (int i = 0; i < judged && !c->episode; i++)
-		hn_probation_label(&c->probation, i < right);
-	watch(h, model);
+	if (hn_tasks[h->conf->models[model].task].labels) {
+		c->labels++;
+		judge(h, model, judged, right);
+		watch(h, model);
+	}
 	cycle_event(h, model, HN_POLICY_LABELS, c->labels);
+}
+
+void cycle_frame(struct honed *h, int model)
+{
+	struct cycle *c = &h->cycle[model];
+
+	if (++c->frames < h->conf->models[model].hop)
+		return;
+	c->frames = 0;
+	c->labels++;
+	cycle_event(h, model, HN_POLICY_LABELS, c->labels);
+}
+
+void cycle_answer(struct honed *h, int model, bool normal)
+{
+	judge(h, model, 1, normal);
+	watch(h, model);
 }
 
 void cycle_tick(struct honed *h)

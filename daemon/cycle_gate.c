@@ -24,15 +24,26 @@ struct outcome {
 	char reason[192];
 };
 
+/* Share of the normal held-back windows that the version calls normal; NAN: unknown. */
+static double share_inside(json_t *report)
+{
+	int n = 0, inside = 0;
+
+	(void)json_unpack(report, "{s{si si}}", "normal", "n", &n, "inside", &inside);
+	return n > 0 ? (double)inside / n : (double)NAN;
+}
+
 static void in_service(struct honed *h, int model)
 {
 	struct cycle *c = &h->cycle[model];
 	const struct version *v = registry_champion(h->registry, model);
-	double accuracy = (double)NAN;
+	double expected = (double)NAN;
 
 	if (v && v->metrics)
-		(void)json_unpack(v->metrics, "{s{sF}}", "gate", "challenger", &accuracy);
-	hn_probation_start(&c->probation, c->judged, c->right, accuracy, c->now_us);
+		(void)json_unpack(v->metrics, "{s{sF}}", "gate", "challenger", &expected);
+	if (v && v->metrics && !hn_tasks[h->conf->models[model].task].labels)
+		expected = share_inside(v->metrics);
+	hn_probation_start(&c->probation, c->judged, c->right, expected, c->now_us);
 	c->on_probation = registry_previous(h->registry, model) != NULL;
 	c->judged = c->right = 0;
 	cycle_event(h, model, HN_POLICY_CONFIRMED, 0);
@@ -159,13 +170,47 @@ static struct hn_gate_set gate_set(json_t *report, const char *name)
 	return s;
 }
 
-static json_t *gate_json(const struct hn_gate_result *g)
+static void decide_classes(json_t *report, bool has_champion, const struct hn_gate_cfg *cfg,
+                           struct hn_gate_result *out)
+{
+	struct hn_gate_input in = { .has_champion = has_champion, .recent = gate_set(report, "recent"),
+		.kept = gate_set(report, "kept") };
+
+	(void)json_unpack(report, "{s?i s?i s?i}", "float_right", &in.float_right, "int8_right",
+	                  &in.int8_right, "majority", &in.majority);
+	hn_gate_decide(&in, cfg, out);
+}
+
+static struct hn_gate_errors gate_errors(json_t *report, const char *name)
+{
+	struct hn_gate_errors s = { .n = 0 };
+
+	(void)json_unpack(report, "{s{s{s?i s?F s?F s?F s?i s?i}}}", "sets", name, "n", &s.n, "champion",
+	                  &s.champion, "challenger", &s.challenger, "plain", &s.plain, "wins", &s.wins,
+	                  "losses", &s.losses);
+	return s;
+}
+
+static void decide_errors(json_t *report, bool has_champion, const struct hn_gate_cfg *cfg,
+                          struct hn_gate_result *out)
+{
+	struct hn_gate_measures in = { .has_champion = has_champion,
+		.plain_name = "the mean of each channel", .recent = gate_errors(report, "recent"),
+		.kept = gate_errors(report, "kept") };
+
+	(void)json_unpack(report, "{s?F s?F s?F}", "float_error", &in.float_error, "int8_error",
+	                  &in.int8_error, "plain_error", &in.plain);
+	hn_gate_measure(&in, cfg, out);
+}
+
+static json_t *gate_json(const struct hn_gate_result *g, const char *measure)
 {
 	json_t *reasons = json_array();
 
 	for (int i = 0; i < g->n_reasons; i++)
 		json_array_append_new(reasons, json_string(g->reason[i]));
-	return json_pack("{sb sf sf sf sf sf sf so}", "pass", (int)g->pass, "champion", g->champion,
+	return json_pack("{sb ss sf sf sf sf sf sf so}", "pass", (int)g->pass, "measure", measure,
+		"champion", g->champion,
 		"challenger", g->challenger, "gain", g->gain, "forget", g->forget, "int8_loss", g->int8_loss,
 		"p", g->p, "reasons", reasons);
 }
@@ -193,28 +238,27 @@ static void gate(struct honed *h, const struct version *v)
 	const struct conf_model *m = &h->conf->models[v->model];
 	const struct hn_gate_cfg cfg = { .windows_min = m->gate.windows_min, .gain_min = m->gate.gain_min,
 		.forget_max = m->gate.forget_max, .int8_loss_max = m->gate.int8_loss_max };
-	struct hn_gate_input in = { .has_champion = champion != NULL,
-		.recent = gate_set(v->metrics, "recent"), .kept = gate_set(v->metrics, "kept") };
 	struct hn_gate_result g;
 	struct registry_decision d = { .version = v->id, .actor = "gate", .job = v->job,
 		.episode = h->cycle[v->model].episode };
 	struct outcome *o = outcome_new(h, v->model, v->job, "promoted by the gate");
+	void (*decide)(json_t *report, bool has_champion, const struct hn_gate_cfg *cfg,
+	               struct hn_gate_result *out);
 	hn_status rc;
 
 	if (!o)
 		return;
-	(void)json_unpack(v->metrics, "{s?i s?i s?i}", "float_right", &in.float_right, "int8_right",
-	                  &in.int8_right, "majority", &in.majority);
-	hn_gate_decide(&in, &cfg, &g);
+	decide = hn_tasks[m->task].classes ? decide_classes : decide_errors;
+	decide(v->metrics, champion != NULL, &cfg, &g);
 	if (champion && strcmp(champion->digest, v->digest) == 0)
 		refuse_same(&g);
 	else if (!champion && json_is_true(json_object_get(v->metrics, "imported")))
 		pass_first(&g);
-	o->accuracy = g.challenger;
+	o->accuracy = hn_tasks[m->task].classes ? g.challenger : (double)NAN;
 	d.reason = g.n_reasons ? g.reason[0] : "";
-	d.evidence = gate_json(&g);
+	d.evidence = gate_json(&g, hn_tasks[m->task].measure);
 	if (v->metrics)
-		json_object_set_new(v->metrics, "gate", gate_json(&g));
+		json_object_set_new(v->metrics, "gate", gate_json(&g, hn_tasks[m->task].measure));
 	rc = g.pass ? registry_promote(h->registry, &d, on_promoted, o)
 	            : registry_reject(h->registry, &d, on_rejected, o);
 	if (rc == HN_OK)

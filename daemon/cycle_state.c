@@ -114,7 +114,8 @@ hn_status cycle_open(struct honed *h, struct hn_err *err)
 		load_one(h, q);
 	sqlite3_finalize(q);
 	for (int m = 0; rc == HN_OK && m < h->conf->n_models; m++)
-		h->cycle[m].labels = count_labels(h, db, m);
+		h->cycle[m].labels = hn_tasks[h->conf->models[m].task].labels
+			? count_labels(h, db, m) : h->cycle[m].policy.labels;
 	sqlite3_close(db);
 	return rc;
 }

@@ -3,6 +3,7 @@
  * The files of daemon/ itself are the composition root: the only place that knows every module.
  *   main.c     options, the list of inits and the mirrored list of exits, signals
  *   intake.c   frame -> quality -> store, predictor, monitor;  labels
+ *   anomaly.c  answers of models that tell the normal from the rest -> journal
  *   telemetry.c  sketches of devices -> monitor; raw windows on demand
  *   cycle*.c   episode -> policy -> job -> gate -> registry -> rollout -> probation
  *   answers.c  what the REST interface says and does */
@@ -18,6 +19,7 @@
 #include "hn_policy.h"
 #include "hn_probation.h"
 #include "hn_quality.h"
+#include "hn_task.h"
 #include "journal.h"
 #include "monitor.h"
 #include "registry.h"
@@ -42,6 +44,7 @@ struct cycle {
 	int32_t judged, right;           /* labelled predictions of the champion in this regime   */
 	int32_t labels;                  /* usable labels since the champion was made             */
 	int32_t asked, answered;         /* since the start of the daemon                         */
+	int32_t frames;                  /* good ones since the last new window: no labels        */
 	int64_t now_us;                  /* event clock: newest frame of its streams              */
 	bool dirty;                      /* to be saved by the next tick                          */
 	bool deciding;                   /* between a job's result and its durable outcome        */
@@ -71,6 +74,7 @@ struct honed {
 	float out_scale[CONF_MODELS_MAX];        /* real value of one step of its outputs         */
 	uint8_t *arena;                          /* activations of the largest champion          */
 	size_t arena_len;
+	struct anomaly *anomaly;                 /* (n_models, n_streams)                        */
 	struct telemetry *telemetry;             /* (n_devices,)                                 */
 	struct store_prediction predicted;       /* last one made here; margin -1 = none         */
 	int pending_labels;                      /* handed to the store, not durable yet ...     */
@@ -91,6 +95,13 @@ hn_status intake_give_label(struct honed *h, const struct store_label *l);
 void intake_champion(struct honed *h, int model);
 bool intake_uses(const struct honed *h, int model, int stream);
 
+/* --- anomaly.c -------------------------------------------------------------------------------- */
+hn_status anomaly_open(struct honed *h, struct hn_err *err);
+void anomaly_close(struct honed *h);
+/* The champion's answer to a window: journal entries where an anomaly begins and where it ends. */
+void anomaly_answer(struct honed *h, const struct store_prediction *p);
+json_t *anomaly_json(const struct honed *h, int model);  /* NULL: its task has none             */
+
 /* --- telemetry.c ----------------------------------------------------------------------------- */
 hn_status telemetry_open(struct honed *h, struct hn_err *err);
 void telemetry_close(struct honed *h);
@@ -109,6 +120,9 @@ void cycle_event(struct honed *h, int model, enum hn_policy_kind kind, int n);
 /* A prediction of the champion: is its window worth a label? */
 void cycle_prediction(struct honed *h, const struct store_prediction *p);
 void cycle_label(struct honed *h, int model, int judged, int right);
+/* For a task without labels: a frame came that windows are made of; the champion answered. */
+void cycle_frame(struct honed *h, int model);
+void cycle_answer(struct honed *h, int model, bool normal);
 void cycle_tick(struct honed *h);
 void cycle_on_episode(void *ctx, const struct monitor_episode *e);       /* monitor hook         */
 void cycle_on_result(void *ctx, const struct job_result *r);             /* supervise hook       */

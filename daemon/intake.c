@@ -101,6 +101,19 @@ static int margin_of(const int8_t *out, int n, double scale)
 	return n > 1 ? (int)lround(255.0 * (1.0 - exp(second - best)) / sum) : 255;
 }
 
+/* An answer of the champion.  Without labels it speaks for itself; where gateway and device answer
+ * the same windows, that of the gateway counts. */
+static void answered(struct honed *h, const struct store_prediction *q)
+{
+	const struct conf_model *m = &h->conf->models[q->model];
+
+	monitor_prediction(h->monitor, q);
+	if (hn_tasks[m->task].labels || (q->device && m->predict))
+		return;
+	anomaly_answer(h, q);
+	cycle_answer(h, q->model, q->class_index == 0);
+}
+
 static void predict(struct honed *h, int model, const struct hn_frame *f, struct predictor *p)
 {
 	const struct hd_net *net = &h->net[model];
@@ -117,10 +130,11 @@ static void predict(struct honed *h, int model, const struct hn_frame *f, struct
 			in[(size_t)t * net->in_ch + c] = hd_net_scale(net, c, row[c]);
 	}
 	hd_net_run(net, in, h->arena, out);
-	q.class_index = hd_argmax(out, net->out_n, &margin);
-	q.margin = margin_of(out, net->out_n, (double)h->out_scale[model]);
+	q.class_index = hd_net_answer(net, in, out, &margin);
+	q.margin = net->limit ? margin
+		: margin_of(out, net->out_n, (double)h->out_scale[model]);
 	store_predict(h->store, &q);
-	monitor_prediction(h->monitor, &q);
+	answered(h, &q);
 	h->predicted = q;
 }
 
@@ -174,6 +188,8 @@ hn_status intake_frame(void *ctx, const struct hn_frame *given)
 			continue;
 		if (f.event_us > h->cycle[m].now_us)
 			h->cycle[m].now_us = f.event_us;
+		if (!hn_tasks[h->conf->models[m].task].labels && usable(&f))
+			cycle_frame(h, m);
 		if (!h->conf->models[m].predict)
 			continue;
 		if (r.gap)
@@ -206,11 +222,12 @@ void intake_prediction(void *ctx, int device, const struct deploy_prediction *p)
 	if (sources_time(h->sources, conf_source_find(h->conf, d->source), p->tick_us, &q.event_us)
 	    != HN_OK)
 		return;                  /* no frame yet that ties its clock to ours */
-	q.margin = device_margin(p->margin, (double)h->out_scale[model]);
+	q.margin = hn_tasks[h->conf->models[model].task].classes
+		? device_margin(p->margin, (double)h->out_scale[model]) : p->margin;
 	store_predict(h->store, &q);
 	if (!champion || v != champion)  /* a device that still runs the old one says nothing of the new */
 		return;
-	monitor_prediction(h->monitor, &q);
+	answered(h, &q);
 	cycle_prediction(h, &q);
 }
 

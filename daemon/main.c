@@ -8,6 +8,8 @@
 
 #include "clock.h"
 #include "hn_net.h"
+#include "hn_quant.h"
+#include "hn_task.h"
 #include "honed.h"
 #include "log.h"
 #include "metrics.h"
@@ -23,27 +25,40 @@ static uv_timer_t tick_, watchdog_;
 
 /* --- checking a configuration ---------------------------------------------------------------- */
 
-/* What the table cannot know: does each network fit its stream? */
+/* What the table cannot know: does the network fit its stream and the device's image? */
+static hn_status check_model(const struct conf *c, const struct conf_model *k, struct hn_err *err)
+{
+	const int s = conf_stream_find(c, k->streams[0]);
+	const enum hn_task task = (enum hn_task)k->task;
+	const struct hn_net_io io = { .task = task, .in_len = (uint16_t)k->window,
+		.in_ch = (uint16_t)(s < 0 ? 0 : c->streams[s].n_channels),
+		.out_n = hn_task_outputs(task, k->n_classes) };
+	struct hn_net net, folded;
+	hn_status rc;
+
+	if (!hn_tasks[task].trains)
+		return hn_fail(err, HN_EINVAL, "task: honed %s cannot train %s yet; write task: classify or "
+		               "task: autoencode", HONED_VERSION, hn_tasks[task].name);
+	rc = hn_net_parse(&net, k->network, &io, err);
+	if (rc == HN_OK)
+		rc = hn_net_fold(&net, NULL, &folded, NULL, err);
+	if (rc == HN_OK)
+		rc = hn_image_check(&folded, err);
+	return rc;
+}
+
 static int check_models(const struct conf *c, const char *file, FILE *diag)
 {
 	int errors = 0;
 
 	for (int m = 0; m < c->n_models; m++) {
-		const struct conf_model *k = &c->models[m];
-		const int s = conf_stream_find(c, k->streams[0]);
-		const struct hn_net_io io = { .task = (enum hn_task)k->task, .in_len = (uint16_t)k->window,
-			.in_ch = (uint16_t)(s < 0 ? 0 : c->streams[s].n_channels), .out_n = (uint16_t)k->n_classes };
 		struct hn_err err = { .code = HN_OK };
-		struct hn_net net;
 
-		if (k->task != HN_CLASSIFY) {
-			fprintf(diag, "%s: error: model '%s': task: honed %s trains classifiers only; "
-			        "write task: classify\n", file, k->name, HONED_VERSION);
-			errors++;
-		} else if (hn_net_parse(&net, k->network, &io, &err) != HN_OK) {
-			fprintf(diag, "%s: error: model '%s': network: %s\n", file, k->name, err.text);
-			errors++;
-		}
+		if (check_model(c, &c->models[m], &err) == HN_OK)
+			continue;
+		fprintf(diag, "%s: error: model '%s': %s%s\n", file, c->models[m].name,
+		        hn_tasks[c->models[m].task].trains ? "network: " : "", err.text);
+		errors++;
 	}
 	return errors;
 }
@@ -229,6 +244,8 @@ static hn_status open_loop(struct honed *h, struct hn_err *err)
 	if (rc == HN_OK)
 		rc = telemetry_open(h, err);
 	if (rc == HN_OK)
+		rc = anomaly_open(h, err);
+	if (rc == HN_OK)
 		rc = cycle_open(h, err);
 	return rc;
 }
@@ -301,6 +318,7 @@ static void close_all(struct honed *h)
 	store_close(h->store);
 	monitor_close(h->monitor);
 	db_close(h->db);                 /* everything queued is committed, every `done` was called */
+	anomaly_close(h);
 	telemetry_close(h);
 	intake_close(h);
 	deploy_close(h->deploy);

@@ -66,6 +66,7 @@ struct conf_model {
 		double holdout;          /* share of labelled windows held back for the gate   */
 		double holdout_recent;   /* the same for windows of the new regime; 0: all train */
 		double recent_share;     /* weight of the new regime in the fit; 0: as many as they are */
+		int    windows_max;      /* without labels: windows of one job                 */
 		int    scaler_frames;    /* newest unlabelled frames that shape the scaler     */
 		double memory_max;       /* bytes                                              */
 		double time_max_s;       /* a job that runs longer is killed                   */
@@ -82,6 +83,9 @@ struct conf_model {
 		double ask_spacing;      /* stream: predictions between two questions          */
 		double alarms_per_month; /* false-alarm budget of this model's monitors        */
 	} policy;
+	struct {
+		double quantile;         /* share of normal windows that are within the limit  */
+	} anomaly;
 	struct {                         /* see monitor.h; 0 and "" ask for its default        */
 		int    block, learn, settle, level_blocks, level_learn, margin_learn, quiet_blocks;
 		double season_s, threshold;

@@ -7,6 +7,7 @@
 #include "conf_hint.h"
 #include "conf_value.h"
 #include "hn_loss.h"
+#include "hn_task.h"
 
 enum { INPUT_VALUES_MAX = 16384, CLASSES_MIN = 2, UID_DIGITS = 16 };
 
@@ -132,7 +133,43 @@ static bool model_width(const struct conf *c, int i, struct found *f)
 static bool model_classes(const struct conf *c, int i, struct found *f)
 {
 	(void)f;
-	return c->models[i].task != HN_CLASSIFY || c->models[i].n_classes >= CLASSES_MIN;
+	return !hn_tasks[c->models[i].task].classes || c->models[i].n_classes >= CLASSES_MIN;
+}
+
+/* Of a task that names its answers itself. */
+static int answers_of(const struct conf_model *m)
+{
+	const char *const *name = hn_tasks[m->task].answers;
+	int n = 0;
+
+	while (name && name[n])
+		n++;
+	return n;
+}
+
+static bool model_answers(const struct conf *c, int i, struct found *f)
+{
+	const int n = answers_of(&c->models[i]);
+
+	(void)f;
+	return n == 0 || c->models[i].n_classes == n;
+}
+
+static bool model_loss(const struct conf *c, int i, struct found *f)
+{
+	const struct conf_model *m = &c->models[i];
+	const struct hn_loss_type *l = m->train.loss > 0 ? hn_losses[m->train.loss - 1] : NULL;
+
+	(void)f;
+	if (!l)
+		return true;
+	return hn_tasks[m->task].classes ? l->labels : l->targets && !(l->target_hi > l->target_lo);
+}
+
+static bool model_ask(const struct conf *c, int i, struct found *f)
+{
+	(void)f;
+	return c->models[i].policy.ask != 1 || hn_tasks[c->models[i].task].labels;
 }
 
 static bool model_smoothing(const struct conf *c, int i, struct found *f)
@@ -218,6 +255,11 @@ static const struct rule {
 	  "a model that classifies needs 2 classes or more", NULL },
 	{ "models",  "train.smoothing", model_smoothing,
 	  "only the loss cross_entropy has label smoothing", NULL },
+	{ "models",  "classes",  model_answers,
+	  "this task has two answers: give two names, such as [normal, anomaly], or none", NULL },
+	{ "models",  "train.loss", model_loss,       "this loss does not fit the task", NULL },
+	{ "models",  "policy.ask", model_ask,
+	  "this task needs no labels; write ask: episode", NULL },
 	{ "models",  "window",   model_input,        "window times channels is more than 16384", NULL },
 	{ "devices", "uid",      device_uid,         "expected 16 hex digits", NULL },
 	{ "devices", "uid",      device_uid_once,    "another device has this uid", NULL },
@@ -327,11 +369,21 @@ static void add_stream(struct conf_model *m, const char *name)
 		memcpy(m->streams[m->n_streams++], name, HN_NAME_MAX);
 }
 
+static void name_answers(struct conf_model *m)
+{
+	const int n = m->n_classes == 0 ? answers_of(m) : 0;
+
+	for (int k = 0; k < n; k++)
+		(void)snprintf(m->classes[m->n_classes++], HN_NAME_MAX, "%s", hn_tasks[m->task].answers[k]);
+}
+
 static void resolve(struct conf *c)
 {
-	for (int i = 0; i < c->n_models; i++)
+	for (int i = 0; i < c->n_models; i++) {
 		if (c->models[i].hop == 0)
 			c->models[i].hop = c->models[i].window;
+		name_answers(&c->models[i]);
+	}
 	for (int i = 0; i < c->n_devices; i++) {
 		struct conf_device *d = &c->devices[i];
 		const int m = conf_model_find(c, d->model);

@@ -5,13 +5,13 @@
 
 static const struct column model_columns[] = {
 	{ "MODEL", "name", AS_TEXT }, { "VERSION", "champion.number", AS_VERSION },
-	{ "ACCURACY", "champion.report.gate.challenger", AS_PERCENT }, { "MONITOR", "monitor.state", AS_TEXT },
+	{ "GATE", "champion.report.gate.challenger", AS_PERCENT }, { "MONITOR", "monitor.state", AS_TEXT },
 	{ "SCORE", "monitor.score", AS_NUMBER }, { "TRAINING", "loop.training", AS_YES },
 	{ "ROLLOUT", "loop.rollout", AS_YES }, { "PROBATION", "loop.probation", AS_YES },
 	{ "LABELS", "loop.labels_new", AS_INT }, { "ASKED", "loop.labels_asked", AS_INT }, { NULL, NULL, AS_TEXT } };
 static const struct column version_columns[] = {
 	{ "VERSION", "number", AS_VERSION }, { "STATE", "state", AS_TEXT }, { "CREATED", "created", AS_TIME },
-	{ "ACCURACY", "report.gate.challenger", AS_PERCENT }, { "BEFORE", "report.gate.champion", AS_PERCENT },
+	{ "GATE", "report.gate.challenger", AS_PERCENT }, { "BEFORE", "report.gate.champion", AS_PERCENT },
 	{ "BYTES", "bytes", AS_INT }, { "JOB", "job", AS_INT }, { "WHO", "who", AS_TEXT }, { "WHY", "why", AS_TEXT },
 	{ NULL, NULL, AS_TEXT } };
 static const struct column job_columns[] = {
@@ -142,25 +142,40 @@ static void print_reasons(const json_t *list)
 	}
 }
 
+/* Of windows that are classified, or measured. */
+static void cost_text(const json_t *report, char *out, size_t cap)
+{
+	char a[40], b[40];
+
+	if (value_at(report, "int8.same")) {
+		value_text(report, "int8.same", AS_INT, a, sizeof a);
+		value_text(report, "int8.compared", AS_INT, b, sizeof b);
+		(void)snprintf(out, cap, "%s of %s windows keep their class", a, b);
+		return;
+	}
+	value_text(report, "int8_error", AS_NUMBER, a, sizeof a);
+	value_text(report, "float_error", AS_NUMBER, b, sizeof b);
+	(void)snprintf(out, cap, "error %s, in float %s", a, b);
+}
+
 /* What rounding to int8 costs, layer by layer; nothing for a report without it. */
-static void print_int8(const struct ctl *c, const json_t *o, const char *path)
+static void print_int8(const struct ctl *c, const json_t *report)
 {
 	static const struct column columns[] = {
 		{ "LAYER", "layer", AS_TEXT }, { "SNR DB", "snr_db", AS_NUMBER },
 		{ "ALONE DB", "alone_db", AS_NUMBER }, { NULL, NULL, AS_TEXT } };
-	const json_t *int8 = value_at(o, path);
-	char rule[40], same[40], of[40], most[80];
+	const json_t *int8 = json_object_get(report, "int8");
+	char rule[40], most[80], cost[120];
 
 	if (!json_is_object(int8))
 		return;
 	value_text(int8, "calibration", AS_TEXT, rule, sizeof rule);
-	value_text(int8, "same", AS_INT, same, sizeof same);
-	value_text(int8, "compared", AS_INT, of, sizeof of);
+	cost_text(report, cost, sizeof cost);
 	value_text(int8, "hurts_most", AS_TEXT, most, sizeof most);
-	printf("%-12s %s, grid by %s; %s of %s windows keep their class; '%s' costs most\n\n", "int8",
+	printf("%-12s %s, grid by %s; %s; '%s' costs most\n\n", "int8",
 	       json_integer_value(json_object_get(int8, "tuned_epochs")) > 0 ? "trained for it"
 	                                                                     : "rounded after the fit",
-	       rule, same, of, most);
+	       rule, cost, most);
 	table_print(c, json_object_get(int8, "layers"), columns);
 }
 
@@ -179,14 +194,17 @@ static int ask_one(struct ctl *c, const char *path, json_t **out)
 
 int run_model(struct ctl *c, const struct command *cmd, int argc, char **argv)
 {
-	static const struct line lines[] = {
-		{ "model", "name", AS_TEXT }, { "stream", "stream", AS_TEXT }, { "network", "network", AS_TEXT },
-		{ "window", "window", AS_INT }, { "hop", "hop", AS_INT }, { "champion", "champion.number", AS_VERSION },
-		{ "digest", "champion.digest", AS_TEXT }, { "accuracy", "champion.report.gate.challenger", AS_PERCENT },
+	char measure[40] = "accuracy";
+	const struct line lines[] = {
+		{ "model", "name", AS_TEXT }, { "task", "task", AS_TEXT }, { "stream", "stream", AS_TEXT },
+		{ "network", "network", AS_TEXT }, { "window", "window", AS_INT }, { "hop", "hop", AS_INT },
+		{ "champion", "champion.number", AS_VERSION },
+		{ "digest", "champion.digest", AS_TEXT }, { measure, "champion.report.gate.challenger", AS_PERCENT },
 		{ "monitor", "monitor.state", AS_TEXT }, { "score", "monitor.score", AS_NUMBER },
 		{ "labelled", "monitor.labelled.accuracy", AS_PERCENT }, { "training", "loop.training", AS_YES },
 		{ "rollout", "loop.rollout", AS_YES }, { "probation", "loop.probation", AS_YES },
-		{ "new labels", "loop.labels_new", AS_INT }, { NULL, NULL, AS_TEXT } };
+		{ "new labels", "loop.labels_new", AS_INT }, { "answers", "anomalies.windows", AS_INT },
+		{ "anomalies", "anomalies.n", AS_INT }, { NULL, NULL, AS_TEXT } };
 	const json_t *versions;
 	json_t *o = NULL;
 	char path[400];
@@ -205,9 +223,11 @@ int run_model(struct ctl *c, const struct command *cmd, int argc, char **argv)
 	code = ask_one(c, path, &o);
 	if (!o)
 		return code;
+	if (value_at(o, "champion.report.gate.measure"))
+		value_text(o, "champion.report.gate.measure", AS_TEXT, measure, sizeof measure);
 	print_lines(o, lines);
 	print_reasons(value_at(o, "champion.report.gate.reasons"));
-	print_int8(c, o, "champion.report.int8");
+	print_int8(c, value_at(o, "champion.report"));
 	versions = json_object_get(o, "versions");
 	if (json_array_size(versions) > 0) {
 		putchar('\n');
@@ -239,7 +259,7 @@ int run_job(struct ctl *c, const struct command *cmd, int argc, char **argv)
 	print_lines(o, lines);
 	print_plan(stdout, o);
 	print_progress(stdout, o);
-	print_int8(c, o, "report.int8");
+	print_int8(c, value_at(o, "report"));
 	print_health(stdout, o);
 	json_decref(o);
 	return code;

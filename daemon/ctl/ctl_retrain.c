@@ -67,8 +67,8 @@ void print_progress(FILE *out, const json_t *job)
 	value_text(job, "progress.loss", AS_NUMBER, loss, sizeof loss);
 	value_text(job, "progress.valid_loss", AS_NUMBER, valid, sizeof valid);
 	value_text(job, "progress.valid_accuracy", AS_PERCENT, accuracy, sizeof accuracy);
-	fprintf(out, "epoch        %s/%s  loss %s  validation %s  accuracy %s\n", epoch, epochs, loss, valid,
-	        accuracy);
+	fprintf(out, "epoch        %s/%s  loss %s  validation %s", epoch, epochs, loss, valid);
+	fprintf(out, strcmp(accuracy, "-") ? "  accuracy %s\n" : "\n", accuracy);
 }
 
 /* The version that a job made. */
@@ -87,7 +87,7 @@ static const json_t *version_of(const json_t *model, json_int_t job)
 /* "promoted: v3, accuracy 93.8 %, before 71.0 %", the gate's reasons, and the way back where there is one. */
 static void print_verdict(struct ctl *c, FILE *out, const char *name, json_int_t job, const char *outcome)
 {
-	char path[400], number[40], now[40], before[40];
+	char path[400], number[40], now[40], before[40], measure[40];
 	json_t *model = NULL, *r;
 	const json_t *v;
 	size_t i;
@@ -99,7 +99,9 @@ static void print_verdict(struct ctl *c, FILE *out, const char *name, json_int_t
 	value_text(v, "number", AS_VERSION, number, sizeof number);
 	value_text(v, "report.gate.challenger", AS_PERCENT, now, sizeof now);
 	value_text(v, "report.gate.champion", AS_PERCENT, before, sizeof before);
-	fprintf(out, v ? "%s: %s, accuracy %s" : "%s", outcome, number, now);
+	value_text(v, "report.gate.measure", AS_TEXT, measure, sizeof measure);
+	fprintf(out, v ? "%s: %s, %s %s" : "%s", outcome, number, strcmp(measure, "-") ? measure : "accuracy",
+	        now);
 	fprintf(out, strcmp(before, "-") ? ", before %s\n" : "\n", before);
 	json_array_foreach(value_at(v, "report.gate.reasons"), i, r) {
 		fputs("  ", out);

@@ -182,8 +182,6 @@ static void on_exit_(void *ctx, bool ok, const char *reason)
 		job_start_next(s);
 }
 
-static const char *const task_names[] = { "classify", "regress", "autoencode", "forecast" };
-
 /* Longest nominal period of the model's streams; 0 when one of them is irregular. */
 static double period(const struct supervise *s, const struct conf_model *m)
 {
@@ -208,7 +206,7 @@ static const char *loss_name(const struct conf_model *m)
 static json_t *train_spec(const struct conf_model *m)
 {
 	return json_pack("{ss ss sf sf sf si si sf sf si si sf sI "
-		"si si si sI sf sf sf sf sf sf si si sI sf si}",
+		"si si si sI sf sf sf sf sf sf si si sI sf si si sf}",
 		"loss", loss_name(m), "optimiser", hn_optims[m->train.optimiser]->name,
 		"momentum", m->train.momentum, "delta", m->train.delta, "decay", m->train.decay,
 		"decay_epochs", m->train.decay_epochs, "warmup", m->train.warmup, "ema", m->train.ema,
@@ -220,7 +218,8 @@ static json_t *train_spec(const struct conf_model *m)
 		"holdout_recent", m->train.holdout_recent, "recent_share", m->train.recent_share,
 		"scaler_frames", m->train.scaler_frames, "schedule", m->train.schedule,
 		"memory_max", (json_int_t)m->train.memory_max, "checkpoint_s", m->train.checkpoint_s,
-		"quantise", m->train.quantise);
+		"quantise", m->train.quantise, "windows_max", m->train.windows_max,
+		"quantile", m->anomaly.quantile);
 }
 
 /* The labels end when the job was first started: one that is started again sees the same. */
@@ -234,7 +233,7 @@ static json_t *spec(const struct supervise *s, const struct job *j)
 		json_array_append_new(streams, json_string(m->streams[i]));
 	return json_pack("{sI ss ss sI ss si si si ss so sf sI sI sb ss so so*}",
 		"job", (json_int_t)j->id, "model", m->name, "db", s->db_path,
-		"now_us", (json_int_t)j->started_us, "task", task_names[m->task],
+		"now_us", (json_int_t)j->started_us, "task", hn_task_name((enum hn_task)m->task),
 		"classes", m->n_classes, "window", m->window, "hop", m->hop, "network", m->network,
 		"streams", streams, "period_s", period(s, m), "since_us", (json_int_t)j->since_us,
 		"champion", (json_int_t)j->champion, "dry_run", (int)j->dry_run,

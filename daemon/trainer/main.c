@@ -51,10 +51,12 @@ void trainer_say_json(uint8_t type, json_t *o)
 	json_decref(o);
 }
 
-static const char *advice(hn_status rc)
+static const char *advice(const struct trainer_job *job, hn_status rc)
 {
 	switch (rc) {
-	case HN_EDATA: return "label more windows (honectl label), of at least two classes";
+	case HN_EDATA: return hn_tasks[job->task].labels
+		? "label more windows (honectl label), of at least two classes"
+		: "wait for more frames without gaps and doubtful values";
 	case HN_ENUMERIC: return "lower train.rate, or check the channels for constant or huge values";
 	case HN_ENOMEM: return "raise train.memory_max";
 	default: return "";
@@ -91,13 +93,23 @@ static double valid_share(const struct trainer_job *job, const struct trainer_da
 	return job->patience > 0 && d->n >= 300 ? 0.1 : 0.0;
 }
 
+/* Windows without labels lie side by side: eight windows in a row share their part. */
+static int64_t split_block_us(const struct trainer_job *job)
+{
+	return hn_tasks[job->task].labels ? 0 : (int64_t)(8e6 * job->period_s * job->window);
+}
+
 static hn_status split(const struct trainer_job *job, struct trainer_data *d, struct hn_err *err)
 {
 	const struct hn_split_cfg cfg = { .holdout = job->holdout,
 		.holdout_recent = job->holdout_recent, .valid = valid_share(job, d),
-		.classes = job->classes, .seed = 1 };
+		.classes = job->classes, .seed = 1,
+		.block_us = split_block_us(job) };
 	hn_status rc;
 
+	if (d->n == 0 && !hn_tasks[job->task].labels)
+		return hn_fail(err, HN_EDATA, "no usable window: %u frames with doubtful values, %u windows "
+		               "that were anomalies", d->refused, d->anomalous);
 	if (d->n == 0)
 		return hn_fail(err, HN_EDATA, "no usable labelled window: %u labels, %u windows with "
 		               "gaps or doubtful values", d->labels, d->refused);
@@ -167,7 +179,7 @@ int main(int argc, char **argv)
 		rc = run(&job, &data, &champion, &err);
 	if (rc != HN_OK)
 		trainer_say_json(JOB_FAILED, json_pack("{ss ss}", "reason", err.text[0] ? err.text
-			: hn_status_text(rc), "advice", advice(rc)));
+			: hn_status_text(rc), "advice", advice(&job, rc)));
 	trainer_data_done(&data);
 	free(champion.blob);
 	return rc == HN_OK ? EX_OK : EX_DATAERR;

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include "hn_dataset.h"
 #include "hn_net.h"
+#include "hn_task.h"
 #include "hn_train.h"
 #include "store.h"
 
@@ -37,10 +38,12 @@ struct trainer_job {
 	double momentum, delta, decay, ema, clip, anchor;
 	int decay_epochs, warmup, update, last_layers;
 	int64_t wire_max;
+	int windows_max;                 /* without labels: windows that a job takes           */
+	double quantile;                 /* anomalies: share of normal windows within the limit */
 };
 hn_status trainer_job_read(struct trainer_job *job, FILE *in, struct hn_err *err);
 
-/* Labelled windows of all streams; heap arrays. */
+/* Windows of all streams; heap arrays. */
 struct trainer_data {
 	uint16_t ch;
 	uint32_t n, n_raw, cap;          /* windows, and those that were cut: of two with the same */
@@ -49,12 +52,24 @@ struct trainer_data {
 	int32_t *raw;                    /* (cap, window, ch); n_raw filled, w[].at says which    */
 	uint32_t labels, refused;        /* labels read; windows with gaps or doubtful values     */
 	uint32_t over;                   /* windows beyond the memory limit, not taken            */
+	uint32_t anomalous;              /* without labels: left out, they were answered "anomaly" */
 	uint32_t counts[HN_PARTS];
 	int32_t *fresh;                  /* (n_fresh, ch) newest frames since job.since_us        */
 	uint32_t n_fresh;
 	int64_t until_us[TRAINER_STREAMS_MAX];   /* in: fresh frames end before it; out: behind the
 	                                          * last one of each stream                    */
 };
+/* What the frames of a task without labels are cut into; or the windows of the labels. */
+hn_status trainer_load_labelled(const struct trainer_job *job, struct store_reader *r, int stream,
+                                struct trainer_data *d, struct hn_err *err);
+hn_status trainer_load_frames(const struct trainer_job *job, struct store_reader *r, int stream,
+                              struct trainer_data *d, struct hn_err *err);
+
+/* One more window, out of a ring whose oldest frame is `head`; the caller fills in the rest.  NULL:
+ * there is no room. */
+struct hn_window *trainer_add(const struct trainer_job *job, struct trainer_data *d,
+                              const int32_t *ring, uint32_t head);
+
 hn_status trainer_load(const struct trainer_job *job, struct store_reader *r,
                        struct trainer_data *d, struct hn_err *err);
 void trainer_data_done(struct trainer_data *d);

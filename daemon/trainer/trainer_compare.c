@@ -6,10 +6,8 @@
 #include "hd_check.h"
 #include "hn_run.h"
 
-struct runner { struct hd_net net; int8_t *in; uint8_t *arena; };
-
-static hn_status runner_open(struct runner *r, const struct fit *f, const uint8_t *image,
-                             size_t len)
+hn_status trainer_runner_open(struct runner *r, const struct fit *f, const uint8_t *image,
+                              size_t len)
 {
 	*r = (struct runner){ .in = NULL };
 	if (hd_net_check(&r->net, image, (uint32_t)len) != HD_OK)
@@ -21,22 +19,27 @@ static hn_status runner_open(struct runner *r, const struct fit *f, const uint8_
 	return r->in && r->arena ? HN_OK : HN_ENOMEM;
 }
 
-static void runner_close(struct runner *r)
+void trainer_runner_close(struct runner *r)
 {
 	free(r->in);
 	free(r->arena);
 }
 
-static int classify(struct runner *r, const struct fit *f, const struct hn_window *w)
+void trainer_runner_run(struct runner *r, const struct fit *f, const struct hn_window *w)
 {
 	const int32_t *raw = f->d->raw + w->at * values_of(f);
-	int8_t out[256];
-	uint8_t margin;
 
 	for (size_t i = 0; i < values_of(f); i++)
 		r->in[i] = hd_net_scale(&r->net, (uint16_t)(i % f->d->ch), raw[i]);
-	hd_net_run(&r->net, r->in, r->arena, out);
-	return hd_argmax(out, r->net.out_n, &margin);
+	hd_net_run(&r->net, r->in, r->arena, r->out);
+}
+
+static int classify(struct runner *r, const struct fit *f, const struct hn_window *w)
+{
+	uint8_t margin;
+
+	trainer_runner_run(r, f, w);
+	return hd_argmax(r->out, r->net.out_n, &margin);
 }
 
 static void compare_one(struct fit *f, const struct hn_window *w, int mine, int other)
@@ -59,13 +62,13 @@ static hn_status compare(struct fit *f, const struct trainer_champion *champion)
 	struct hn_model m;
 	int n_class[HN_CLASSES_MAX] = { 0 };
 	bool has = champion->blob && hn_model_read(&m, champion->blob, champion->len, NULL) == HN_OK &&
-	           runner_open(&other, f, m.image, m.image_len) == HN_OK;
-	hn_status rc = runner_open(&mine, f, f->image, f->image_len);
+	           trainer_runner_open(&other, f, m.image, m.image_len) == HN_OK;
+	hn_status rc = trainer_runner_open(&mine, f, f->image, f->image_len);
 
 	for (uint32_t i = 0; rc == HN_OK && i < f->d->n; i++) {
 		const struct hn_window *w = &f->d->w[i];
 
-		if (w->part != HN_HOLDOUT && !(w->recent && f->job->holdout_recent == 0))
+		if (!trainer_judges(f, w))
 			continue;
 		n_class[w->label] += w->part == HN_HOLDOUT;
 		compare_one(f, w, classify(&mine, f, w), has ? classify(&other, f, w) : -1);
@@ -73,8 +76,8 @@ static hn_status compare(struct fit *f, const struct trainer_champion *champion)
 	for (int c = 0; c < HN_CLASSES_MAX; c++)
 		if (n_class[c] > f->majority)
 			f->majority = n_class[c];
-	runner_close(&mine);
-	runner_close(&other);
+	trainer_runner_close(&mine);
+	trainer_runner_close(&other);
 	return rc;
 }
 
@@ -101,7 +104,10 @@ static hn_status count_float(struct fit *f)
 
 hn_status trainer_compare(struct fit *f, const struct trainer_champion *champion)
 {
-	const hn_status rc = compare(f, champion);
+	hn_status rc;
 
+	if (!hn_tasks[f->job->task].classes)
+		return trainer_compare_errors(f, champion);
+	rc = compare(f, champion);
 	return rc == HN_OK ? count_float(f) : rc;
 }

@@ -28,10 +28,9 @@ struct cutter {
 
 /* --- windows ---------------------------------------------------------------------------------- */
 
-static bool grow(struct cutter *c)
+static bool grow(const struct trainer_job *job, struct trainer_data *d)
 {
-	struct trainer_data *d = c->d;
-	const size_t values = (size_t)c->job->window * d->ch;
+	const size_t values = (size_t)job->window * d->ch;
 	const uint32_t cap = d->cap ? 2 * d->cap : 256;
 	struct hn_window *w;
 	int32_t *raw;
@@ -39,7 +38,7 @@ static bool grow(struct cutter *c)
 	if (d->n < d->cap)
 		return true;
 	/* half of the memory for the data, the rest for the fit */
-	if ((int64_t)(cap * (sizeof *w + values * sizeof *raw)) > c->job->memory_max / 2)
+	if ((int64_t)(cap * (sizeof *w + values * sizeof *raw)) > job->memory_max / 2)
 		return false;
 	w = realloc(d->w, cap * sizeof *w);
 	if (w)
@@ -52,28 +51,42 @@ static bool grow(struct cutter *c)
 	return true;
 }
 
+struct hn_window *trainer_add(const struct trainer_job *job, struct trainer_data *d,
+                              const int32_t *ring, uint32_t head)
+{
+	const uint32_t window = (uint32_t)job->window;
+	const size_t row = d->ch, values = window * row;
+
+	if (d->n >= TRAINER_WINDOWS_MAX || !grow(job, d))
+		return NULL;
+	for (uint32_t t = 0; t < window; t++)
+		memcpy(d->raw + d->n * values + t * row, ring + ((head + t) % window) * row,
+		       row * sizeof *d->raw);
+	d->w[d->n] = (struct hn_window){ .at = d->n };
+	return &d->w[d->n++];
+}
+
 /* The ring's window, ending at `end_us`, gets the label. */
 static void emit(struct cutter *c, const struct want *k, int64_t end_us)
 {
-	const uint32_t window = (uint32_t)c->job->window;
 	struct trainer_data *d = c->d;
-	const size_t row = d->ch, values = window * row;
+	struct hn_window *w;
 
-	if (c->run < window) {
+	if (c->run < (uint32_t)c->job->window) {
 		d->refused++;
 		return;
 	}
-	if (d->n >= TRAINER_WINDOWS_MAX || !grow(c)) {
+	w = trainer_add(c->job, d, c->ring, c->head);
+	if (!w) {
 		d->over++;
 		return;
 	}
-	for (uint32_t t = 0; t < window; t++)
-		memcpy(d->raw + d->n * values + t * row, c->ring + ((c->head + t) % window) * row,
-		       row * sizeof *d->raw);
-	d->w[d->n] = (struct hn_window){ .end_us = end_us, .given_us = k->l.given_us, .stream = c->stream,
-		.label = (int32_t)k->l.value, .label_id = k->l.id, .at = d->n,
-		.recent = c->job->since_us > 0 && end_us >= c->job->since_us };
-	d->n++;
+	w->end_us = end_us;
+	w->given_us = k->l.given_us;
+	w->stream = c->stream;
+	w->label = (int32_t)k->l.value;
+	w->label_id = k->l.id;
+	w->recent = c->job->since_us > 0 && end_us >= c->job->since_us;
 }
 
 static bool moment(const struct want *k)
@@ -164,7 +177,7 @@ static bool on_label(void *ctx, const struct store_label *l)
 	}
 	if (l->given_us > c->job->now_us)        /* a job that is started again sees the same labels */
 		return true;
-	if (c->job->task == HN_CLASSIFY &&
+	if (hn_tasks[c->job->task].classes &&
 	    (!(l->value >= 0 && l->value < c->job->classes) || l->value != (double)(int)l->value)) {
 		c->d->refused++;
 		return true;
@@ -214,6 +227,21 @@ static hn_status cut_stream(struct cutter *c, struct store_reader *r)
 		rc = read_group(c, r, a, b, back);
 	}
 	return rc == HN_OK ? rc : hn_fail(c->err, rc, "stream %s: frames: %s", name, hn_status_text(rc));
+}
+
+hn_status trainer_load_labelled(const struct trainer_job *job, struct store_reader *r, int stream,
+                                struct trainer_data *d, struct hn_err *err)
+{
+	struct cutter c = { .job = job, .d = d, .err = err, .stream = stream,
+		.ring = malloc((size_t)job->window * d->ch * sizeof *c.ring) };
+	hn_status rc;
+
+	if (!c.ring)
+		return hn_fail(err, HN_ENOMEM, "out of memory");
+	rc = cut_stream(&c, r);
+	free(c.ring);
+	free(c.want);
+	return rc;
 }
 
 /* --- all streams ------------------------------------------------------------------------------ */
@@ -282,20 +310,12 @@ static hn_status load_fresh(const struct trainer_job *job, struct store_reader *
 hn_status trainer_load(const struct trainer_job *job, struct store_reader *r,
                        struct trainer_data *d, struct hn_err *err)
 {
+	const bool labels = hn_tasks[job->task].labels;
 	hn_status rc = channels_of(r, job->stream[0], &d->ch, err);
-	int32_t *ring = rc == HN_OK ? malloc((size_t)job->window * d->ch * sizeof *ring) : NULL;
 
-	if (rc != HN_OK)
-		return rc;
-	if (!ring)
-		return hn_fail(err, HN_ENOMEM, "out of memory");
-	for (int s = 0; s < job->n_streams && rc == HN_OK; s++) {
-		struct cutter c = { .job = job, .d = d, .err = err, .stream = s, .ring = ring };
-
-		rc = cut_stream(&c, r);
-		free(c.want);
-	}
-	free(ring);
+	for (int s = 0; s < job->n_streams && rc == HN_OK; s++)
+		rc = labels ? trainer_load_labelled(job, r, s, d, err)
+		            : trainer_load_frames(job, r, s, d, err);
 	d->n_raw = d->n;
 	if (rc == HN_OK)
 		d->n = hn_dataset_unique(d->w, d->n);

@@ -37,7 +37,8 @@ static void take_arrays(struct fit *f, struct hn_arena *a)
 
 static struct hn_set set_of(const struct fit *f, enum hn_part p)
 {
-	return (struct hn_set){ .n = f->n[p], .x = f->x[p], .label = f->y[p],
+	return (struct hn_set){ .n = f->n[p], .x = f->x[p],
+		.label = hn_tasks[f->job->task].classes ? f->y[p] : NULL,
 		.weight = p != HN_HOLDOUT && f->job->recent_share > 0 ? f->weight[p] : NULL };
 }
 
@@ -204,10 +205,11 @@ static bool on_epoch(void *ctx, const struct hn_epoch *e)
 	if (now - f->said_us < 50000 && e->epoch != e->epochs && e->epoch != 1)
 		return true;
 	f->said_us = now;
-	trainer_say_json(JOB_PROGRESS, json_pack("{si si sf sf sf sf sf}", "epoch", (int)e->epoch,
+	trainer_say_json(JOB_PROGRESS, json_pack("{si si sf sf so* sf sf}", "epoch", (int)e->epoch,
 		"epochs", (int)e->epochs, "loss", e->train_loss,
 		"valid_loss", isfinite(e->valid_loss) ? e->valid_loss : 0.0,
-		"valid_accuracy", isfinite(e->valid_score) ? e->valid_score : 0.0,
+		"valid_accuracy", !hn_tasks[f->job->task].classes ? NULL
+			: json_real(isfinite(e->valid_score) ? e->valid_score : 0.0),
 		"gradient_norm", e->grad_norm_max, "rate", e->lr));
 	return true;
 }
@@ -285,7 +287,7 @@ static hn_status open_net(struct fit *f, struct hn_err *err)
 {
 	const struct trainer_job *job = f->job;
 	const struct hn_net_io io = { .task = job->task, .in_len = (uint16_t)job->window,
-		.in_ch = f->d->ch, .out_n = (uint16_t)job->classes };
+		.in_ch = f->d->ch, .out_n = hn_task_outputs(job->task, job->classes) };
 	hn_status rc = hn_net_parse(&f->net, job->net, &io, err);
 
 	if (rc != HN_OK)
@@ -351,6 +353,8 @@ static hn_status work(struct fit *f, const struct trainer_champion *champion,
 		rc = trainer_int8(f, &data, err);
 	if (rc == HN_OK)
 		rc = trainer_compare(f, champion);
+	if (rc == HN_OK)
+		rc = trainer_version(f, err);
 	if (rc != HN_OK)
 		return hn_fail(err, rc, "%s", hn_status_text(rc));
 	trainer_say(JOB_CANDIDATE, f->blob, f->blob_len);

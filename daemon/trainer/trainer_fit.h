@@ -1,10 +1,21 @@
-/* trainer_fit.h - the state of one fit; private to trainer_fit.c, trainer_int8.c, trainer_compare.c
- * and trainer_report.c. */
+/* trainer_fit.h - the state of one fit; private to the files of a fit. */
 #ifndef TRAINER_FIT_H
 #define TRAINER_FIT_H
 
+#include "hd_image.h"
+#include "hn_gate.h"
 #include "hn_quant.h"
 #include "trainer.h"
+
+/* Sums over windows of what a task without classes is measured by, in standard deviations of the
+ * challenger's scaler. */
+struct measured {
+	struct hn_gate_errors recent, kept;
+	double float_error, int8_error, plain;   /* held-back windows                             */
+	int    normal, inside;           /* windows compared; of them within the limit            */
+	int    outliers, found;          /* windows labelled as anomalies; above the limit        */
+	uint8_t limit;                   /* see hd_net_answer                                     */
+};
 
 struct fit {
 	const struct trainer_job *job;
@@ -25,6 +36,7 @@ struct fit {
 	int64_t t0_us, t1_us;
 	int confusion[HN_CLASSES_MAX][HN_CLASSES_MAX];
 	int float_right, int8_right, majority;
+	struct measured measured;
 	struct tally { int n, champion, challenger, both; } recent, kept;
 	struct hn_train_result result;
 	struct trainer_keep *keep;
@@ -53,13 +65,31 @@ static inline size_t values_of(const struct fit *f)
 /* f->n of the windows' parts, and the span of their times. */
 void trainer_count(struct fit *f);
 
-/* Champion and challenger over the held-back windows, both as int8 images, exactly as a device
- * runs them; then the challenger in float32. */
-hn_status trainer_compare(struct fit *f, const struct trainer_champion *champion);
+/* An image that runs as on a device. */
+struct runner { struct hd_net net; int8_t *in; uint8_t *arena; int8_t out[HN_NET_OUT_MAX]; };
+hn_status trainer_runner_open(struct runner *r, const struct fit *f, const uint8_t *image,
+                              size_t len);
+void trainer_runner_close(struct runner *r);
+void trainer_runner_run(struct runner *r, const struct fit *f, const struct hn_window *w);
 
-/* The image and the version's blob, in f->image and f->blob.  Trains on for int8 when the job says
+/* Does the gate see this window? */
+static inline bool trainer_judges(const struct fit *f, const struct hn_window *w)
+{
+	return w->part == HN_HOLDOUT || (w->recent && f->job->holdout_recent == 0);
+}
+
+/* Champion and challenger over the held-back windows, both as int8 images, exactly as a device
+ * runs them; then the challenger in float32.  By classes, or by errors: that finds the limit of
+ * the challenger's image, too. */
+hn_status trainer_compare(struct fit *f, const struct trainer_champion *champion);
+hn_status trainer_compare_errors(struct fit *f, const struct trainer_champion *champion);
+
+/* The image in f->image.  Trains on for int8 when the job says
  * so: then f->result.weights are those. */
 hn_status trainer_int8(struct fit *f, const struct hn_data *data, struct hn_err *err);
+
+/* The version in f->blob. */
+hn_status trainer_version(struct fit *f, struct hn_err *err);
 
 /* Bytes of the fit and of what comes after it, when the fit takes *bytes. */
 hn_status trainer_int8_need(struct fit *f, const struct hn_data *data, size_t *bytes,

@@ -46,7 +46,7 @@ static hn_status parse(struct import *m, struct hn_err *err)
 {
 	const size_t need = hn_import_need(m->len);
 	const struct hn_net_io io = { .task = m->job.task, .in_len = (uint16_t)m->job.window,
-		.in_ch = m->f.d->ch, .out_n = (uint16_t)m->job.classes };
+		.in_ch = m->f.d->ch, .out_n = hn_task_outputs(m->job.task, m->job.classes) };
 	void *memory = (int64_t)need > m->job.memory_max ? NULL : aligned_alloc(HN_ARENA_ALIGN,
 	                (need + HN_ARENA_ALIGN) / HN_ARENA_ALIGN * HN_ARENA_ALIGN);
 	hn_status rc;
@@ -78,6 +78,15 @@ static hn_status make_scaler(struct import *m, struct hn_err *err)
 	return HN_OK;
 }
 
+/* The grids of the file.  Where outputs are compared with inputs the two must be on one. */
+static const struct hn_calib *grids_of(const struct import *m)
+{
+	const struct hn_grid *g = m->got.calib.grid, *out = &g[m->got.parsed.n_layers];
+	const bool one = !(g->scale < out->scale) && !(g->scale > out->scale) && g->zp == out->zp;
+
+	return m->got.int8 && (m->job.task != HN_AUTOENCODE || one) ? &m->got.calib : NULL;
+}
+
 /* Labelled windows, else the newest frames as windows. */
 static hn_status pick_windows(struct import *m, struct trainer_data *d, struct hn_err *err)
 {
@@ -89,7 +98,7 @@ static hn_status pick_windows(struct import *m, struct trainer_data *d, struct h
 	m->raw = d->n_raw ? d->raw : d->fresh;
 	if (m->n > 4096)
 		m->n = 4096;
-	return m->n || m->got.int8 ? HN_OK
+	return m->n || m->f.given ? HN_OK
 	     : hn_fail(err, HN_EDATA, "import: a float net, and no frames of the stream to find its int8 "
 	               "grids with");
 }
@@ -169,6 +178,8 @@ static hn_status work(struct import *m, const struct trainer_champion *champion,
 	rc = trainer_int8(f, &data, err);
 	if (rc == HN_OK)
 		rc = trainer_compare(f, champion);
+	if (rc == HN_OK)
+		rc = trainer_version(f, err);
 	if (rc != HN_OK)
 		return hn_fail(err, rc, "import: %s", hn_status_text(rc));
 	trainer_say(JOB_CANDIDATE, f->blob, f->blob_len);
@@ -196,7 +207,7 @@ hn_status trainer_import(const struct trainer_job *job, struct trainer_data *d,
 		(void)snprintf(m->job.net, sizeof m->job.net, "%s", m->got.net);
 		m->f.net = m->got.parsed;
 		m->f.result.weights = m->got.weights;
-		m->f.given = m->got.int8 ? &m->got.calib : NULL;
+		m->f.given = grids_of(m);
 		rc = make_scaler(m, err);
 	}
 	if (rc == HN_OK)

@@ -93,17 +93,22 @@ static hn_status tune(struct fit *f, const struct hn_data *data, struct hn_err *
 	return HN_OK;
 }
 
-static hn_status write_version(struct fit *f, const struct hn_quant_cfg *q, struct hn_err *err)
+static hn_status write_image(struct fit *f, const struct hn_quant_cfg *q, struct hn_err *err)
+{
+	const hn_status rc = hn_image_write(q, &f->choice.calib,
+	                                    (struct hn_bytes){ f->image, hn_image_need(&f->folded) },
+	                                    &f->image_len, err);
+
+	return rc == HN_OK ? rc : hn_fail(err, rc, "quantisation: %s", hn_status_text(rc));
+}
+
+hn_status trainer_version(struct fit *f, struct hn_err *err)
 {
 	struct hn_model m = { .task = (uint8_t)f->job->task, .in_len = (uint16_t)f->job->window,
 		.in_ch = f->d->ch, .out_n = f->net.out_n, .seed = f->job->seed, .scaler = f->scaler,
 		.weights = f->result.weights, .n_weights = f->net.n_weights, .image = f->image };
-	hn_status rc = hn_image_write(q, &f->choice.calib,
-	                              (struct hn_bytes){ f->image, hn_image_need(&f->folded) },
-	                              &f->image_len, err);
+	hn_status rc;
 
-	if (rc != HN_OK)
-		return hn_fail(err, rc, "quantisation: %s", hn_status_text(rc));
 	(void)snprintf(m.net, sizeof m.net, "%s", f->job->net);
 	hn_calib_keep(&f->choice.calib, &f->folded, &m);
 	m.image_len = (uint32_t)f->image_len;
@@ -124,7 +129,7 @@ hn_status trainer_int8(struct fit *f, const struct hn_data *data, struct hn_err 
 	if (rc == HN_OK && tunes(f))
 		rc = tune(f, data, err);
 	if (rc == HN_OK)
-		rc = write_version(f, &q, err);
+		rc = write_image(f, &q, err);
 	if (all.n == 0)                  /* an imported file with grids, before any frame came */
 		return rc;
 	if (rc == HN_OK && (f->tuned_epochs > 0 || f->given || q.frozen))
@@ -151,8 +156,11 @@ json_t *trainer_int8_json(const struct fit *f)
 	for (unsigned i = 0; i < f->folded.n_layers; i++)
 		if (!hn_quant_skips(&f->folded, i))
 			json_array_append_new(layers, layer_json(f, i));
-	return json_pack("{ss ss si si si sf ss so}", "method", f->tuned_epochs ? "qat" : "ptq",
+	json_t *o = json_pack("{ss ss si si sf ss so}", "method", f->tuned_epochs ? "qat" : "ptq",
 		"calibration", rules[f->choice.rule], "tuned_epochs", (int)f->tuned_epochs,
-		"compared", (int)a->n, "same", (int)a->same_argmax, "input_alone_db", f->hurts.snr_db[0],
+		"compared", (int)a->n, "input_alone_db", f->hurts.snr_db[0],
 		"hurts_most", most ? f->folded.layer[most - 1].text : "input", "layers", layers);
+	if (o && hn_tasks[f->job->task].classes)
+		json_object_set_new(o, "same", json_integer(a->same_argmax));
+	return o;
 }

@@ -65,7 +65,8 @@ static bool data_in_range(const struct trainer_job *job)
 	       job->holdout >= 0 && job->holdout < 0.9 && job->holdout_recent >= 0 &&
 	       job->holdout_recent < 0.9 && job->scaler_frames >= 0 && job->scaler_frames <= 100000 &&
 	       job->checkpoint_s >= 0 && job->checkpoint_s < 1e6 && job->recent_share >= 0 &&
-	       job->recent_share < 1;
+	       job->recent_share < 1 && job->windows_max >= 2 &&
+	       job->windows_max <= TRAINER_WINDOWS_MAX && job->quantile > 0 && job->quantile < 1;
 }
 
 /* The object `train`. */
@@ -80,8 +81,10 @@ static hn_status read_train(struct trainer_job *job, json_t *o, struct hn_err *e
 	job->momentum = 0.9;
 	job->delta = 1;
 	job->last_layers = 1;
+	job->windows_max = 4096;
+	job->quantile = 0.995;
 	if (json_unpack_ex(o, &je, 0, "{si si si sI sF sF sF sF s?F s?F s?i s?i sI s?F s?i "
-		"s?s s?s s?F s?F s?F s?i s?i s?F s?F s?i s?i s?F s?I}",
+		"s?s s?s s?F s?F s?F s?i s?i s?F s?F s?i s?i s?F s?I s?i s?F}",
 		"epochs", &job->epochs, "batch", &job->batch, "patience", &job->patience, "seed", &seed,
 		"rate", &job->rate, "weight_decay", &job->weight_decay, "smoothing", &job->smoothing,
 		"holdout", &job->holdout, "holdout_recent", &job->holdout_recent, "recent_share",
@@ -90,7 +93,8 @@ static hn_status read_train(struct trainer_job *job, json_t *o, struct hn_err *e
 		"loss", &loss, "optimiser", &optim, "momentum", &job->momentum, "delta", &job->delta,
 		"decay", &job->decay, "decay_epochs", &job->decay_epochs, "warmup", &job->warmup,
 		"ema", &job->ema, "clip", &job->clip, "update", &job->update,
-		"last_layers", &job->last_layers, "anchor", &job->anchor, "wire_max", &wire) != 0)
+		"last_layers", &job->last_layers, "anchor", &job->anchor, "wire_max", &wire,
+		"windows_max", &job->windows_max, "quantile", &job->quantile) != 0)
 		return hn_fail(err, HN_EFORMAT, "job: train: %s", je.text);
 	job->seed = (uint64_t)seed;
 	job->memory_max = memory;
@@ -104,9 +108,8 @@ static hn_status read_train(struct trainer_job *job, json_t *o, struct hn_err *e
 
 static hn_status check(const struct trainer_job *job, struct hn_err *err)
 {
-	if (job->task != HN_CLASSIFY)
-		return hn_fail(err, HN_EINVAL, "job: task %s cannot be trained yet, only classify",
-		               hn_task_name(job->task));
+	if (!hn_tasks[job->task].trains)
+		return hn_fail(err, HN_EINVAL, "job: task %s cannot be trained yet", hn_task_name(job->task));
 	if (!data_in_range(job) || !fit_in_range(job))
 		return hn_fail(err, HN_ERANGE, "job: a number is out of range");
 	return HN_OK;

@@ -32,6 +32,23 @@ static json_t *tally_json(const struct tally *t)
 	                 "both", t->both);
 }
 
+static json_t *errors_json(const struct hn_gate_errors *s)
+{
+	return json_pack("{si sf sf sf si si}", "n", s->n, "champion", s->champion, "challenger",
+	                 s->challenger, "plain", s->plain, "wins", s->wins, "losses", s->losses);
+}
+
+static void add_errors(const struct fit *f, json_t *o)
+{
+	const struct measured *m = &f->measured;
+
+	(void)json_object_update_new(o, json_pack("{s{so so} sf sf sf si sf s{si si} s{si si} si}",
+		"sets", "recent", errors_json(&m->recent), "kept", errors_json(&m->kept),
+		"float_error", m->float_error, "int8_error", m->int8_error, "plain_error", m->plain,
+		"limit", m->limit, "quantile", f->job->quantile, "normal", "n", m->normal, "inside", m->inside,
+		"anomalies", "n", m->outliers, "found", m->found, "left_out", (int)f->d->anomalous));
+}
+
 static json_t *confusion_json(const struct fit *f)
 {
 	json_t *rows = json_array();
@@ -44,6 +61,14 @@ static json_t *confusion_json(const struct fit *f)
 		json_array_append_new(rows, row);
 	}
 	return rows;
+}
+
+static void add_classes(const struct fit *f, json_t *o)
+{
+	(void)json_object_update_new(o, json_pack("{s{so so} si si si so}",
+		"sets", "recent", tally_json(&f->recent), "kept", tally_json(&f->kept),
+		"float_right", f->float_right, "int8_right", f->int8_right, "majority", f->majority,
+		"confusion", confusion_json(f)));
 }
 
 /* What ailed a layer in any epoch, with advice; `last`: in the last one, too. */
@@ -91,12 +116,10 @@ void trainer_report(const struct fit *f, double seconds)
 	json_t *o;
 
 	label_hash(f, hash);
-	o = json_pack("{s{so so} sb si si si so s{si si si si si} "
+	o = json_pack("{sb s{si si si si si} "
 		"si ss sI sI sI sI si si sf sf sf sf sI so si so so so s{si si}}",
-		"sets", "recent", tally_json(&f->recent), "kept", tally_json(&f->kept),
 		"recent_trained", (int)(f->job->holdout_recent == 0),
-		"float_right", f->float_right, "int8_right", f->int8_right, "majority", f->majority,
-		"confusion", confusion_json(f), "windows", "train", (int)f->n[HN_TRAIN], "valid",
+		"windows", "train", (int)f->n[HN_TRAIN], "valid",
 		(int)f->n[HN_VALID], "holdout", (int)f->n[HN_HOLDOUT], "refused", (int)f->d->refused,
 		"over", (int)f->d->over, "labels", (int)f->d->labels, "label_hash", hash,
 		"t0_us", (json_int_t)f->t0_us, "t1_us", (json_int_t)f->t1_us, "plan_bytes", (json_int_t)f->plan,
@@ -108,6 +131,8 @@ void trainer_report(const struct fit *f, double seconds)
 		"update", update_json(f), "health", health_json(f), "layers", layers_json(f), "checkpoints",
 		"written", f->keep ? (int)f->keep->written : 0, "failed",
 		f->keep ? (int)f->keep->failed : 0);
+	if (o)
+		(hn_tasks[f->job->task].classes ? add_classes : add_errors)(f, o);
 	if (o && f->imported)
 		json_object_set_new(o, "imported", json_true());
 	trainer_say_json(JOB_REPORT, o);

@@ -31,9 +31,10 @@ uint32_t hn_dataset_unique(struct hn_window *w, uint32_t n)
 }
 
 /* splitmix64 finaliser: uniform in [0, 1) from (seed, stream, end). */
-static double share_of(const struct hn_window *w, uint64_t seed)
+static double share_of(const struct hn_window *w, const struct hn_split_cfg *cfg)
 {
-	uint64_t z = seed * 0x9e3779b97f4a7c15u + (uint64_t)w->end_us * 0xd1342543de82ef95u +
+	const int64_t end = cfg->block_us > 0 ? w->end_us / cfg->block_us : w->end_us;
+	uint64_t z = cfg->seed * 0x9e3779b97f4a7c15u + (uint64_t)end * 0xd1342543de82ef95u +
 	             (uint64_t)w->stream * 0xaf251af3b0f025b5u;
 
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
@@ -48,7 +49,7 @@ static void keep_classes(struct hn_window *w, uint32_t n, int classes)
 	for (uint32_t i = 0; i < n; i++)
 		train[w[i].label] += w[i].part == HN_TRAIN;
 	for (uint32_t i = 0; i < n; i++)
-		if (w[i].label < classes && train[w[i].label] == 0)
+		if (w[i].label < classes && train[w[i].label] == 0 && !w[i].outlier)
 			w[i].part = HN_TRAIN;
 }
 
@@ -66,10 +67,10 @@ hn_status hn_dataset_split(struct hn_window *w, uint32_t n, const struct hn_spli
 		if (w[i].label < 0 || w[i].label >= cfg->classes)
 			return HN_ERANGE;
 	for (uint32_t i = 0; i < n; i++) {
-		const double u = share_of(&w[i], cfg->seed);
+		const double u = share_of(&w[i], cfg);
 		const double held = w[i].recent ? cfg->holdout_recent : cfg->holdout;
 
-		w[i].part = u < held ? HN_HOLDOUT : u < held + cfg->valid ? HN_VALID : HN_TRAIN;
+		w[i].part = w[i].outlier || u < held ? HN_HOLDOUT : u < held + cfg->valid ? HN_VALID : HN_TRAIN;
 	}
 	keep_classes(w, n, cfg->classes);
 	for (uint32_t i = 0; i < n; i++)

@@ -18,9 +18,17 @@ struct hn_window {
 	uint32_t at;             /* which window of the raw array                              */
 	uint8_t part;            /* enum hn_part                                               */
 	bool    recent;          /* of the new regime                                          */
+	bool    outlier;         /* what must not be learned: always held back                 */
 };
 
-struct hn_split_cfg { double holdout, holdout_recent, valid; int classes; uint64_t seed; };
+/* block_us: windows that end within one such span of time share their part, since neighbours are
+ * alike; 0 = each on its own. */
+struct hn_split_cfg {
+	double holdout, holdout_recent, valid;
+	int classes;
+	uint64_t seed;
+	int64_t block_us;
+};
 
 /* Keep one window for each (stream, end): the one labelled last.  Sorts by (stream, end); returns
  * the number kept.  O(n log n). */

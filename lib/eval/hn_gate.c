@@ -1,5 +1,6 @@
 #include "hn_gate.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,13 +92,18 @@ static void check_forget(const struct hn_gate_set *kept, const struct hn_gate_cf
 }
 
 /* The summary goes first, the objections after it. */
-static void sum_up(struct hn_gate_result *r, int n, const char *which, bool has_champion)
+static void make_room(struct hn_gate_result *r)
 {
 	if (r->n_reasons == HN_GATE_REASONS)
 		r->n_reasons--;
 	memmove(r->reason[1], r->reason[0], (size_t)r->n_reasons * HN_GATE_TEXT);
 	r->n_reasons++;
 	r->pass = r->n_reasons == 1;
+}
+
+static void sum_up(struct hn_gate_result *r, int n, const char *which, bool has_champion)
+{
+	make_room(r);
 	(void)snprintf(r->reason[0], HN_GATE_TEXT,
 	               "%s: %.1f %% right against %.1f %% of %s on %d %s windows",
 	               r->pass ? "passed" : "failed", 100.0 * r->challenger, 100.0 * r->champion,
@@ -130,4 +136,95 @@ void hn_gate_decide(const struct hn_gate_input *in, const struct hn_gate_cfg *cf
 	}
 	check_int8(in, cfg, all, out);
 	sum_up(out, n, which, in->has_champion);
+}
+
+/* --- by errors -------------------------------------------------------------------------------- */
+
+static bool errors_possible(const struct hn_gate_errors *s)
+{
+	if (s->n < 0 || s->n > WINDOWS_MAX || s->wins < 0 || s->losses < 0 || s->wins > s->n
+	    || s->losses > s->n - s->wins)
+		return false;
+	return s->n == 0 || (s->champion >= 0.0 && s->challenger >= 0.0 && s->plain > 0.0
+	                     && isfinite(s->champion) && isfinite(s->challenger) && isfinite(s->plain));
+}
+
+static double skill(double error, double plain)
+{
+	return plain > 0.0 ? 1.0 - error / plain : 0.0;
+}
+
+/* The windows of both regimes as one set. */
+static struct hn_gate_errors joined(const struct hn_gate_errors *a, const struct hn_gate_errors *b)
+{
+	const double n = a->n + b->n > 0 ? (double)a->n + b->n : 1.0;
+
+	return (struct hn_gate_errors){ .n = a->n + b->n, .wins = a->wins + b->wins,
+		.losses = a->losses + b->losses,
+		.champion = (a->n * a->champion + b->n * b->champion) / n,
+		.challenger = (a->n * a->challenger + b->n * b->challenger) / n,
+		.plain = (a->n * a->plain + b->n * b->plain) / n };
+}
+
+static void compare_errors(const struct hn_gate_measures *in, const struct hn_gate_errors *s,
+                           const struct hn_gate_cfg *cfg, struct hn_gate_result *r)
+{
+	r->challenger = skill(s->challenger, s->plain);
+	r->champion = in->has_champion ? skill(s->champion, s->plain) : 0.0;
+	r->gain = r->challenger - r->champion;
+	if (!in->has_champion && s->n > 0 && !(s->challenger < s->plain))
+		say(r, "no better than %s", in->plain_name);
+	if (!in->has_champion)
+		return;
+	r->p = hn_sign_midp_greater(s->wins, s->losses);
+	if (r->gain < cfg->gain_min - 1e-9)
+		say(r, "gain of %.1f points of skill on %d windows is below the %.1f wanted", 100.0 * r->gain,
+		    s->n, 100.0 * cfg->gain_min);
+}
+
+static void compare_kept(const struct hn_gate_errors *kept, const struct hn_gate_cfg *cfg,
+                         struct hn_gate_result *r)
+{
+	r->forget = skill(kept->champion, kept->plain) - skill(kept->challenger, kept->plain);
+	if (r->forget > cfg->forget_max)
+		say(r, "forgets: %.1f points of skill lost on %d windows of the regimes before (%.1f allowed)",
+		    100.0 * r->forget, kept->n, 100.0 * cfg->forget_max);
+}
+
+static void compare_int8(const struct hn_gate_measures *in, const struct hn_gate_cfg *cfg,
+                         struct hn_gate_result *r)
+{
+	if (!(in->plain > 0.0) || !isfinite(in->float_error) || !isfinite(in->int8_error))
+		return;
+	r->int8_loss = (in->int8_error - in->float_error) / in->plain;
+	if (r->int8_loss > cfg->int8_loss_max)
+		say(r, "int8 weights lose %.1f points of skill against float (%.1f allowed)",
+		    100.0 * r->int8_loss, 100.0 * cfg->int8_loss_max);
+}
+
+void hn_gate_measure(const struct hn_gate_measures *in, const struct hn_gate_cfg *cfg,
+                     struct hn_gate_result *out)
+{
+	const bool by_recent = in->has_champion && in->recent.n > 0;
+	const char *which = by_recent ? "recent" : "held-back";
+	struct hn_gate_errors s;
+
+	*out = (struct hn_gate_result){ .p = 1.0 };
+	if (!errors_possible(&in->recent) || !errors_possible(&in->kept)) {
+		say(out, "failed: the figures of the report contradict each other");
+		return;
+	}
+	s = by_recent ? in->recent : joined(&in->recent, &in->kept);
+	if (s.n < cfg->windows_min || s.n < 1)
+		say(out, "%d %s windows are too few to decide (%d needed)", s.n, which, cfg->windows_min);
+	compare_errors(in, &s, cfg, out);
+	if (by_recent && in->kept.n > 0)
+		compare_kept(&in->kept, cfg, out);
+	compare_int8(in, cfg, out);
+	make_room(out);
+	(void)snprintf(out->reason[0], HN_GATE_TEXT,
+	               "%s: skill %.1f %% (error %.3g) against %.1f %% (%.3g) of %s on %d %s windows",
+	               out->pass ? "passed" : "failed", 100.0 * out->challenger, s.challenger,
+	               100.0 * out->champion, in->has_champion ? s.champion : s.plain,
+	               in->has_champion ? "the champion" : in->plain_name, s.n, which);
 }

@@ -35,6 +35,11 @@ static double chance(int right, int n, double rate)
 	return 1.0 - hn_binomial_tail(right + 1, n, fmin(fmax(rate, 0.0), 1.0));
 }
 
+static const char *served(const struct hn_probation_cfg *cfg)
+{
+	return cfg->served ? cfg->served : "labelled predictions are right";
+}
+
 enum hn_probation_verdict hn_probation_decide(const struct hn_probation *p,
                                               const struct hn_probation_cfg *cfg, int64_t now_us,
                                               char reason[160])
@@ -45,18 +50,18 @@ enum hn_probation_verdict hn_probation_decide(const struct hn_probation *p,
 
 	if (p->n >= labels_min && isfinite(rate) && now < rate - cfg->loss_max
 	    && chance(p->right, p->n, rate - cfg->loss_max) < chance_max) {
-		(void)snprintf(reason, 160, "%.1f %% of %d labelled predictions are right, %.1f %% were expected",
-		               100.0 * now, (int)p->n, 100.0 * rate);
+		(void)snprintf(reason, 160, "%.1f %% of %d %s, %.1f %% were expected",
+		               100.0 * now, (int)p->n, served(cfg), 100.0 * rate);
 		return HN_PROBATION_ROLL_BACK;
 	}
 	if (((double)now_us - (double)p->start_us) * 1e-6 >= cfg->watch_s) {
 		if (p->n > 0)
-			(void)snprintf(reason, 160, "probation over: %.1f %% of %d labelled predictions were right",
-			               100.0 * now, (int)p->n);
+			(void)snprintf(reason, 160, "probation over: %.1f %% of %d %s",
+			               100.0 * now, (int)p->n, served(cfg));
 		else
-			(void)snprintf(reason, 160, "probation over without a label");
+			(void)snprintf(reason, 160, "probation over, nothing was judged");
 		return HN_PROBATION_KEEP;
 	}
-	(void)snprintf(reason, 160, "on probation, %d labelled predictions so far", (int)p->n);
+	(void)snprintf(reason, 160, "on probation, %d judged so far", (int)p->n);
 	return HN_PROBATION_WATCH;
 }

@@ -14,6 +14,7 @@ struct hn_probation_cfg {
 	double watch_s;          /* length of the watch; 0: no probation                         */
 	double loss_max;         /* drop of labelled accuracy that rolls back                    */
 	int    labels_min;       /* labelled predictions before a roll back; 0: 8                */
+	const char *served;      /* "windows are normal"; NULL: "labelled predictions are right" */
 };
 
 struct hn_probation {            /* plain memory                                                 */

@@ -114,10 +114,15 @@ static const char *due(const struct step *s)
 	if (p->in_episode)               /* a faulty sensor teaches nothing */
 		return NULL;
 	if (n >= known)
-		return p->has_version ? "twice the labels of the present version" : "no version yet";
+		return p->has_version ? "twice what the present version had" : "no version yet";
 	if (s->cfg->refresh_s > 0.0 && seconds(p->job_us, s->now) >= s->cfg->refresh_s)
 		return "the refresh interval is over";
 	return NULL;
+}
+
+static const char *news(const struct step *s)
+{
+	return s->cfg->news ? s->cfg->news : "labels";
 }
 
 static void try_train(struct step *s)
@@ -133,10 +138,10 @@ static void try_train(struct step *s)
 	if (!why)
 		return;
 	if (s->cfg->mode == HN_POLICY_AUTO) {
-		act(s, HN_POLICY_TRAIN, 0, "%s, and %d new labels", why, fresh(p));
+		act(s, HN_POLICY_TRAIN, 0, "%s, and %d new %s", why, fresh(p), news(s));
 	} else if (!p->advised) {
 		p->advised = true;
-		act(s, HN_POLICY_ADVICE, 0, "training is due: %s, and %d new labels", why, fresh(p));
+		act(s, HN_POLICY_ADVICE, 0, "training is due: %s, and %d new %s", why, fresh(p), news(s));
 	}
 }
 

@@ -26,6 +26,7 @@ struct hn_policy_cfg {
 	double ask_again_s;      /* a question without answer is repeated after this; 0: 1 day  */
 	bool   eager;            /* labels are asked for elsewhere (hn_ask.h); labels_min new ones
 	                          * make a job due, drift or not                                */
+	const char *news;        /* what it counts: "windows"; NULL: "labels"                   */
 	double refresh_s;        /* > 0: also train at this interval when labels suffice        */
 	double audit;            /* > 0: labels a period asked for without an alarm, to notice  */
 	                         /* concept drift; part of the budget                           */

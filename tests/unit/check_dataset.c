@@ -80,6 +80,43 @@ START_TEST(recent_windows_have_a_share_of_their_own_and_a_rare_class_trains)
 }
 END_TEST
 
+START_TEST(windows_of_one_stretch_of_time_share_their_part)
+{
+	const int64_t block_us = 8 * 80000;
+	const struct hn_split_cfg cfg = { .holdout = 0.3, .holdout_recent = 0.3, .valid = 0.1,
+	                                  .classes = CLASSES, .seed = 1, .block_us = block_us };
+	uint32_t counts[HN_PARTS], changes = 0;
+
+	fill(N);
+	for (int i = 0; i < N; i++)
+		w[i].stream = 0;
+	ck_assert_int_eq(hn_dataset_split(w, N, &cfg, counts), HN_OK);
+	for (int i = 1; i < N; i++) {
+		if (w[i].end_us / block_us == w[i - 1].end_us / block_us)
+			ck_assert_uint_eq(w[i].part, w[i - 1].part);
+		changes += w[i].part != w[i - 1].part;
+	}
+	ck_assert_uint_gt(changes, N / 8 / 4);
+	ck_assert_uint_gt(counts[HN_HOLDOUT], N / 5);
+}
+END_TEST
+
+START_TEST(an_outlier_is_held_back_even_when_its_class_has_nothing_else)
+{
+	const struct hn_split_cfg cfg = { .holdout = 0.2, .holdout_recent = 0.2, .classes = 2, .seed = 1 };
+	uint32_t counts[HN_PARTS];
+
+	fill(200);
+	for (int i = 0; i < 200; i++) {
+		w[i].outlier = i % 10 == 0;
+		w[i].label = w[i].outlier;
+	}
+	ck_assert_int_eq(hn_dataset_split(w, 200, &cfg, counts), HN_OK);
+	for (int i = 0; i < 200; i += 10)
+		ck_assert_uint_eq(w[i].part, HN_HOLDOUT);
+}
+END_TEST
+
 START_TEST(shares_and_labels_out_of_range_are_refused)
 {
 	struct hn_split_cfg cfg = { .holdout = 0.9, .valid = 0.2, .classes = CLASSES };
@@ -193,6 +230,8 @@ int main(void)
 	tcase_add_test(t, one_window_an_end_remains_and_it_is_the_one_labelled_last);
 	tcase_add_test(t, what_is_held_back_once_is_held_back_in_every_later_job);
 	tcase_add_test(t, recent_windows_have_a_share_of_their_own_and_a_rare_class_trains);
+	tcase_add_test(t, windows_of_one_stretch_of_time_share_their_part);
+	tcase_add_test(t, an_outlier_is_held_back_even_when_its_class_has_nothing_else);
 	tcase_add_test(t, shares_and_labels_out_of_range_are_refused);
 	tcase_add_test(t, the_scaler_is_the_weighted_mean_and_deviation_of_old_and_fresh);
 	tcase_add_test(t, a_constant_channel_gets_one_count_and_nothing_at_all_is_an_error);

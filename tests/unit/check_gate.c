@@ -86,6 +86,74 @@ START_TEST(the_chance_of_the_gain_is_the_sign_tests)
 }
 END_TEST
 
+/* --- by errors -------------------------------------------------------------------------------- */
+
+static const struct measure_case {
+	const char *name;
+	struct hn_gate_measures in;
+	bool pass;
+	const char *word;
+} measures[] = {
+	{ "clearly better",
+		{ true, "p", { 40, 36, 4, 0.8, 0.2, 1 }, { 40, 20, 20, 0.2, 0.2, 1 }, 0.2, 0.2, 1 }, true,
+		"passed: skill 80.0 % (error 0.2) against 20.0 % (0.8) of the champion on 40 recent" },
+	{ "worse",
+		{ true, "p", { 40, 4, 36, 0.2, 0.3, 1 }, { 0, 0, 0, 0, 0, 0 }, 0.3, 0.3, 1 }, false,
+		"gain of -10.0 points" },
+	{ "no better",
+		{ true, "p", { 40, 20, 20, 0.2, 0.2, 1 }, { 0, 0, 0, 0, 0, 0 }, 0.2, 0.2, 1 }, false,
+		"gain of 0.0 points" },
+	{ "better but forgets",
+		{ true, "p", { 40, 36, 4, 0.8, 0.2, 1 }, { 40, 0, 40, 0.2, 0.4, 1 }, 0.3, 0.3, 1 }, false,
+		"forgets: 20.0 points of skill lost on 40" },
+	{ "too few windows",
+		{ true, "p", { 9, 9, 0, 0.8, 0.2, 1 }, { 40, 20, 20, 0.2, 0.2, 1 }, 0.2, 0.2, 1 }, false,
+		"too few" },
+	{ "int8 loses too much",
+		{ true, "p", { 40, 36, 4, 0.8, 0.2, 1 }, { 0, 0, 0, 0, 0, 0 }, 0.17, 0.2, 1 }, false,
+		"int8 weights lose 3.0 points" },
+	{ "no recent windows",
+		{ true, "p", { 0, 0, 0, 0, 0, 0 }, { 40, 30, 10, 0.4, 0.2, 1 }, 0.2, 0.2, 1 }, true,
+		"held-back" },
+	{ "the first version beats the plain answer",
+		{ false, "the mean", { 10, 0, 0, 0, 0.4, 2 }, { 10, 0, 0, 0, 0.2, 1 }, 0.3, 0.3, 1.5 }, true,
+		"skill 80.0 % (error 0.3) against 0.0 % (1.5) of the mean on 20 held-back" },
+	{ "the first version that does not",
+		{ false, "the mean", { 0, 0, 0, 0, 0, 0 }, { 20, 0, 0, 0, 1, 1 }, 1, 1, 1 }, false,
+		"no better than the mean" },
+	{ "nothing held back",
+		{ false, "p", { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0, 0 }, 0, 0, 0 }, false,
+		"too few" },
+	{ "more windows won than there are",
+		{ true, "p", { 10, 8, 3, 1, 1, 1 }, { 0, 0, 0, 0, 0, 0 }, 1, 1, 1 }, false,
+		"contradict" },
+	{ "an error that is no number",
+		{ true, "p", { 10, 5, 5, (double)NAN, 1, 1 }, { 0, 0, 0, 0, 0, 0 }, 1, 1, 1 }, false,
+		"contradict" },
+	{ "a negative error",
+		{ true, "p", { 10, 5, 5, 1, -1, 1 }, { 0, 0, 0, 0, 0, 0 }, 1, 1, 1 }, false,
+		"contradict" },
+	{ "no plain error to compare with",
+		{ true, "p", { 10, 5, 5, 1, 1, 0 }, { 0, 0, 0, 0, 0, 0 }, 1, 1, 1 }, false,
+		"contradict" },
+};
+
+START_TEST(errors_are_judged_as_their_table_says)
+{
+	const struct measure_case *c = &measures[_i];
+	struct hn_gate_result r;
+	bool found = false;
+
+	hn_gate_measure(&c->in, &cfg, &r);
+	ck_assert_msg(r.pass == c->pass, "%s: %s", c->name, r.reason[0]);
+	for (int i = 0; i < r.n_reasons; i++)
+		found |= strstr(r.reason[i], c->word) != NULL;
+	ck_assert_msg(found, "%s: no \"%s\" in \"%s\"", c->name, c->word, r.reason[r.n_reasons > 1]);
+	ck_assert(!r.pass || r.n_reasons == 1);
+	ck_assert(isfinite(r.gain) && isfinite(r.p) && r.p >= 0.0 && r.p <= 1.0);
+}
+END_TEST
+
 /* --- probation -------------------------------------------------------------------------------- */
 
 static const struct {
@@ -158,6 +226,8 @@ int main(void)
 	tcase_add_loop_test(t, the_gate_decides_as_its_table_says, 0,
 	                    (int)(sizeof cases / sizeof cases[0]));
 	tcase_add_test(t, all_objections_are_named_at_once);
+	tcase_add_loop_test(t, errors_are_judged_as_their_table_says, 0,
+	                    (int)(sizeof measures / sizeof measures[0]));
 	tcase_add_test(t, the_chance_of_the_gain_is_the_sign_tests);
 	tcase_add_loop_test(t, probation_rolls_back_only_what_is_worse_beyond_chance, 0,
 	                    (int)(sizeof watches / sizeof watches[0]));

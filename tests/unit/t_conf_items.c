@@ -271,6 +271,45 @@ const struct t_conf_case t_conf_items[] = {
 	  "\n"
 	  "      |                                                  ^~~\n"
 	  "1 error in t.yaml\n" },
+	{ "one answer of two",
+	  "sources:\n"
+	  "  - {name: a, type: link, path: /dev/x}\n"
+	  "streams:\n"
+	  "  - {name: s, source: a, channels: [x]}\n"
+	  "models:\n"
+	  "  - {name: m, streams: s, task: autoencode, classes: [normal], network: dense 32}\n",
+	  "t.yaml:6:54: error: models[0] classes: this task has two answers: give two "
+	  "names, such as [normal, anomaly], or none\n"
+	  "    6 |   - {name: m, streams: s, task: autoencode, classes: [normal], "
+	  "network: dense 32}\n"
+	  "      |                                                      ^\n"
+	  "1 error in t.yaml\n" },
+	{ "a loss for another task",
+	  "sources:\n"
+	  "  - {name: a, type: link, path: /dev/x}\n"
+	  "streams:\n"
+	  "  - {name: s, source: a, channels: [x]}\n"
+	  "models:\n"
+	  "  - {name: m, streams: s, task: autoencode, train: {loss: cross_entropy}, "
+	  "network: dense 32}\n",
+	  "t.yaml:6:59: error: models[0] train.loss: this loss does not fit the task\n"
+	  "    6 |   - {name: m, streams: s, task: autoencode, train: {loss: "
+	  "cross_entropy}, network: dense 32}\n"
+	  "      |                                                           ^~~~~~~~~~~~~\n"
+	  "1 error in t.yaml\n" },
+	{ "questions without labels",
+	  "sources:\n"
+	  "  - {name: a, type: link, path: /dev/x}\n"
+	  "streams:\n"
+	  "  - {name: s, source: a, channels: [x]}\n"
+	  "models:\n"
+	  "  - {name: m, streams: s, task: autoencode, policy: {ask: stream}, network: dense 32}\n",
+	  "t.yaml:6:59: error: models[0] policy.ask: this task needs no labels; write "
+	  "ask: episode\n"
+	  "    6 |   - {name: m, streams: s, task: autoencode, policy: {ask: stream}, "
+	  "network: dense 32}\n"
+	  "      |                                                           ^~~~~~\n"
+	  "1 error in t.yaml\n" },
 	{ "device that refers to nothing",
 	  "devices:\n"
 	  "  - {name: d, uid: 00a1b2c3d4e5f607, source: a, stream: s, model: m}\n",
