@@ -83,6 +83,20 @@ static void on_prediction(struct deploy_device *v, const uint8_t *b, size_t len)
 	step_trial(v);
 }
 
+/* What it says by itself: its flash failed, or a trial ended. */
+static void on_trouble(struct deploy_device *v, const struct hd_report *r)
+{
+	const bool news = r->re == 0 && r->error != v->trouble;
+
+	v->trouble = r->error;
+	if (!news || (r->error != HD_EFLASH && r->error != HD_ETRIAL))
+		return;
+	(void)journal_add(v->owner->journal, (struct journal_entry){ .kind = "device_event",
+		.device = v->conf->name, .reason = "reported by the device",
+		.evidence = json_pack("{ss sI}", "error", device_error_text(r->error), "active_version",
+		                      (json_int_t)r->active_version) });
+}
+
 static void on_report(struct deploy_device *v, const struct hd_frame *f)
 {
 	enum hn_peer_event e;
@@ -93,20 +107,14 @@ static void on_report(struct deploy_device *v, const struct hd_frame *f)
 	if (f->type == HD_STATUS && v->peer.has_hello) {
 		count(v, v->peer.report.due, v->peer.report.missed);
 		telemetry_answered(v, v->peer.report.re);
+		on_trouble(v, &v->peer.report);
 	}
-	if (e == HN_PEER_KNOWN)
+	if (e == HN_PEER_KNOWN) {
+		on_trouble(v, &v->peer.hello.report);
 		telemetry_known(v);
+	}
 	step_event(v, e);
 	step_trial(v);
-}
-
-static void on_event(struct deploy_device *v, const uint8_t *b, size_t len)
-{
-	if (len < 5)
-		return;
-	(void)journal_add(v->owner->journal, (struct journal_entry){ .kind = "device_event",
-		.device = v->conf->name, .reason = "reported by the device",
-		.evidence = json_pack("{si sI}", "code", b[0], "argument", (json_int_t)hd_get32(b + 1)) });
 }
 
 void deploy_on_message(struct deploy *d, int source, const struct hd_frame *f)
@@ -122,9 +130,6 @@ void deploy_on_message(struct deploy *d, int source, const struct hd_frame *f)
 		break;
 	case HD_SKETCH:
 		d->hooks.on_sketch(d->hooks.ctx, v->index, f->body, f->len);
-		break;
-	case HD_EVENT:
-		on_event(v, f->body, f->len);
 		break;
 	default:
 		on_report(v, f);
@@ -259,11 +264,11 @@ static json_t *device_json(const struct deploy_device *v)
 
 	hex(h->active_digest, 8, digest);
 	clock_format(v->seen_us, seen, sizeof seen);
-	o = json_pack("{ss ss ss sb ss sI sI ss sI sI sI sI sI sI si sf ss*}", "name", v->conf->name,
+	o = json_pack("{ss ss ss sb ss sI sI ss sI sI sI sI sI si sf ss*}", "name", v->conf->name,
 		"uid", v->conf->uid, "model", v->owner->conf->models[v->model].name,
 		"online", (int)(v->peer.has_hello && !v->wrong_uid), "phase", phase_names[v->peer.phase],
 		"active_version", (json_int_t)active, "active_model", (json_int_t)v->peer.report.active_model,
-		"digest", digest, "floor", (json_int_t)h->floor, "boots", (json_int_t)h->boots,
+		"digest", digest, "floor", (json_int_t)h->report.floor,
 		"due", (json_int_t)v->due, "missed", (json_int_t)v->missed,
 		"bytes_sent", (json_int_t)v->peer.bytes_sent, "repeats", (json_int_t)v->peer.window.repeats,
 		"rtt_ms", (int)(v->peer.window.srtt_us / 1000), "swap_s", v->swap_s,

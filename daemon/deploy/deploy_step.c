@@ -15,7 +15,8 @@
 /* Another try of the same bytes would be refused as well. */
 static bool refused_for_good(uint8_t code)
 {
-	return code == HD_EARCH || code == HD_EDEVICE || code == HD_EAUTH || code == HD_ESIZE;
+	return code == HD_EARCH || code == HD_EDEVICE || code == HD_EAUTH || code == HD_ESIZE
+	       || code == HD_ELAYER;
 }
 
 static const char *device_error_text(uint8_t code)
@@ -24,7 +25,8 @@ static const char *device_error_text(uint8_t code)
 		"no error", "the bytes do not parse", "built for another architecture", "made for another device",
 		"version not above the device's floor", "the MAC does not verify (wrong key?)",
 		"payload damaged", "self-test outputs differ", "larger than the device's slot or arena",
-		"flash failed", "not possible in the device's state", "delta for another base" };
+		"flash failed", "not possible in the device's state", "delta for another base",
+		"a kind of layer that the device does not have", "the trial ended without a confirmation" };
 
 	return code < sizeof text / sizeof text[0] ? text[code] : "unknown error";
 }
@@ -164,8 +166,8 @@ static void add_delta(struct deploy_device *v, const struct hn_package_spec *spe
 	struct hn_model base;
 	size_t len;
 
-	if (!(h->flags & 1) || h->state == HD_TRIAL ||
-	    d->hooks.base(d->hooks.ctx, v->model, (int)h->active_model, &blob, &len) != HN_OK ||
+	if (h->report.active_version == 0 || h->report.state == HD_TRIAL ||
+	    d->hooks.base(d->hooks.ctx, v->model, (int)h->report.active_model, &blob, &len) != HN_OK ||
 	    hn_model_read(&base, blob, len, NULL) != HN_OK)
 		return;
 	(void)package_delta(&v->package, spec, &base, h->active_digest);
@@ -202,10 +204,10 @@ static uint32_t choose_version(const struct deploy_device *v, const struct rollo
 	const struct hd_hello *h = &v->peer.hello;
 	uint32_t n = (uint32_t)r->id;
 
-	if (n <= h->floor)
-		n = h->floor + 1;
-	if (n <= h->active_version)
-		n = h->active_version + 1;
+	if (n <= h->report.floor)
+		n = h->report.floor + 1;
+	if (n <= h->report.active_version)
+		n = h->report.active_version + 1;
 	return n;
 }
 
@@ -271,9 +273,9 @@ static void step_done(struct deploy_device *v)
 
 static void save_device(struct deploy_device *v)
 {
-	json_t *o = json_pack("{sI sI sI sI}", "active_version", (json_int_t)v->peer.hello.active_version,
-		"active_model", (json_int_t)v->peer.hello.active_model, "floor", (json_int_t)v->peer.hello.floor,
-		"boots", (json_int_t)v->peer.hello.boots);
+	const struct hd_report *r = &v->peer.hello.report;
+	json_t *o = json_pack("{sI sI sI}", "active_version", (json_int_t)r->active_version,
+		"active_model", (json_int_t)r->active_model, "floor", (json_int_t)r->floor);
 	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 
 	/* A failure is logged there. */
@@ -300,8 +302,9 @@ static void on_known(struct deploy_device *v)
 
 	v->wrong_uid = false;
 	save_device(v);
-	if (v->step.state == STEP_CONFIRMED && r->id && h->active_version != v->step.package_version &&
-	    h->active_model != (uint32_t)r->number) {
+	if (v->step.state == STEP_CONFIRMED && r->id &&
+	    h->report.active_version != v->step.package_version &&
+	    h->report.active_model != (uint32_t)r->number) {
 		note(v, "device_outdated", "it does not run the rollout's version: sending again", NULL);
 		v->step = (struct step){ .rollout = r->id };
 		if (r->state == ROLLOUT_DONE)

@@ -20,6 +20,7 @@ struct deploy_device {
 	struct package package;          /* while one is being sent                               */
 	uint32_t due, missed;            /* last reported                                         */
 	uint32_t trial_due, trial_missed;/* when the trial began                                  */
+	uint8_t  trouble;                /* error of the last message                             */
 	int64_t  seen_us;
 	double   swap_s;                 /* of the last completed swap ...                        */
 	int64_t  swap_rollout;           /* ... in this rollout                                   */

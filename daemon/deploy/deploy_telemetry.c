@@ -10,7 +10,7 @@
 #include "hd_sketch.h"
 #include "log.h"
 
-enum { REPEAT_US = 1000000, LAMBDA = 60, KNOWS_ORDERS = 2 };
+enum { REPEAT_US = 1000000, LAMBDA = 60, KNOWS_ORDERS = 1 };
 
 static bool knows_orders(const struct deploy_device *v)
 {

@@ -2,116 +2,85 @@
 #include <string.h>
 #include "hd_stage.h"
 
-/* Place of the grain at offset `at`: 0 = the first missing one, i + 1 = bit i of the bitmap,
- * -1 = it is here already, -2 = it may not come now. */
-static int place_of(const struct hd_device *d, uint32_t at, uint32_t grain)
-{
-	uint32_t o = d->report.next;
-	int i;
-
-	if (at < o)
-		return -1;
-	for (i = 0; i <= HD_GRAINS_AHEAD; i++, o += grain) {
-		if (o == at)
-			return i > 0 && (d->report.bitmap >> (i - 1) & 1) != 0 ? -1 : i;
-	}
-	return -2;
-}
-
-static void mark(struct hd_device *d, int place, uint32_t grain)
-{
-	bool more = true;
-
-	if (place > 0) {
-		d->report.bitmap |= (uint32_t)1 << (place - 1);
-		return;
-	}
-	while (more) {
-		d->report.next += grain;
-		more = (d->report.bitmap & 1) != 0;
-		d->report.bitmap >>= 1;
-	}
-	if (d->report.next > d->wire_len)
-		d->report.next = d->wire_len;
-}
-
-/* Program n bytes at offset `at` of the payload, padded to whole units in place. */
+/* Program n bytes at offset `at` of the payload; a part of a grain is padded, in place. */
 static hd_status program(struct hd_device *d, uint32_t at, uint8_t *p, uint32_t n)
 {
 	const struct hd_flash *f = d->flash;
-	uint32_t whole = (n + f->unit - 1) & ~(f->unit - 1);
 
-	memset(p + n, f->erased, whole - n);
-	at += d->spare_at + HD_PACKAGE_HEADER;
+	memset(p + n, f->erased, HD_GRAIN - n);
 	d->used = true;
-	return hd_flash_write(f, at, p, whole) == HD_OK ? HD_OK : hd_stage_flash_failed(d, at);
+	if (hd_flash_write(f, d->spare_at + HD_PACKAGE_HEADER + at, p, HD_GRAIN) != HD_OK)
+		return hd_stage_flash_failed(d);
+	return HD_OK;
 }
 
-/* Rebuild the next bytes of the payload from a grain of the patch and the image in service, and
- * program them by HD_UNIT_MAX: no write unit is larger. */
-static hd_status rebuild(struct hd_device *d, const uint8_t *p, uint32_t n)
+/* Rebuild the next grain of the payload from n bytes of the patch and the image in service.
+ * HD_MORE: they are not used up. */
+static int rebuild(struct hd_device *d, const uint8_t *p, uint32_t n)
 {
 	uint32_t room = hd_load32(hd_staged(d) + HD_AT_PAYLOAD_LEN) - d->solid;
 	uint8_t *out = (uint8_t *)d->out;
 	hd_status rc;
 
-	room = room < HD_UNIT_MAX ? room : HD_UNIT_MAX;
-	if (room == 0) {                 /* the result is complete: what follows is padding */
-		d->delta.used = n;
-		d->delta.copy = 0;
-		return HD_OK;
-	}
+	if (room > HD_GRAIN)
+		room = HD_GRAIN;
 	d->held = (uint8_t)(d->held + hd_delta_run(&d->delta, d->active + HD_PACKAGE_HEADER, p, n,
 	                                           out + d->held, room - d->held));
-	if (d->held < room)
+	if (d->held < room || room == 0) {       /* 0: the result is complete, the rest is padding */
+		d->delta.used = 0;
 		return HD_OK;
+	}
 	rc = program(d, d->solid, out, room);
 	d->solid += room;
 	d->held = 0;
-	return rc;
+	return rc == HD_OK ? HD_MORE : (int)rc;
 }
 
-/* One grain at offset `at`, n bytes at p.  HD_MORE: call again, it is not used up. */
-static int take(struct hd_device *d, uint32_t at, uint8_t *p, uint32_t n)
+/* One grain, n bytes at p, `place` grains behind the first missing one. */
+static int take(struct hd_device *d, uint32_t place, uint8_t *p, uint32_t n)
 {
-	bool delta = hd_staged(d)[HD_AT_KIND] == HD_KIND_DELTA;
-	uint32_t grain = hd_stage_grain(d->flash);
-	int place = place_of(d, at, grain);
-	hd_status rc;
+	struct hd_report *r = &d->report;
+	bool delta = hd_load32(hd_staged(d) + HD_AT_PATCH_LEN) != 0;
+	int rc;
 
-	if (place < 0 || (delta && place > 0))   /* a patch is taken in order only */
-		return place < -1 ? HD_EFORMAT : HD_OK;
-	rc = delta ? rebuild(d, p, n) : program(d, at, p, n);
+	if ((r->bitmap >> place & 1) != 0 || (delta && place > 0))
+		return HD_OK;            /* here already; a patch is taken in order only */
+	rc = delta ? rebuild(d, p, n) : (int)program(d, r->next + place * HD_GRAIN, p, n);
 	if (rc != HD_OK)
-		return (int)rc;
-	if (delta && (d->delta.used < n || d->delta.copy != 0))
-		return HD_MORE;
-	d->delta.used = 0;
-	mark(d, place, grain);
+		return rc;
+	for (r->bitmap |= (uint32_t)1 << place; (r->bitmap & 1) != 0; r->bitmap >>= 1)
+		r->next += HD_GRAIN;
+	if (r->next > d->wire_len)
+		r->next = d->wire_len;
 	if (!delta)
-		d->solid = d->report.next;
+		d->solid = r->next;
 	return HD_OK;
 }
 
 int hd_stage_chunk(struct hd_device *d)
 {
-	uint32_t grain = hd_stage_grain(d->flash), at, end, n;
-	int rc;
+	uint32_t at = hd_load32(d->frame.body), n = (uint32_t)d->frame.len - HD_CHUNK_HEAD;
+	uint32_t left = d->wire_len - at, place;
+	int rc = HD_OK;
 
 	if (d->report.state != HD_RECEIVING)
 		return HD_ESTATE;
-	if (d->frame.len <= HD_CHUNK_HEAD || d->frame.len > HD_CHUNK_HEAD + HD_CHUNK_MAX)
-		return HD_EFORMAT;       /* longer: the padding of its end would not fit in the buffer */
-	at = hd_load32(d->frame.body);
-	end = at + (uint32_t)d->frame.len - HD_CHUNK_HEAD;
-	if (at >= d->wire_len || at % grain != 0 || end > d->wire_len
-	    || (end < d->wire_len && end % grain != 0))
+	/* Longer than the longest: the padding of its end would not fit in the buffer. */
+	if (n - 1 >= HD_CHUNK_MAX || at % HD_GRAIN != 0 || left > d->wire_len || n > left
+	    || (n < left && n % HD_GRAIN != 0))
 		return HD_EFORMAT;
+	n -= d->tail;
 	at += d->tail;
-	n = end - at < grain ? end - at : grain;
-	rc = take(d, at, (uint8_t *)(d->rx.word + 2 + HD_CHUNK_HEAD / 4) + d->tail, n);
+	if (n > HD_GRAIN)
+		n = HD_GRAIN;
+	place = (at - d->report.next) / HD_GRAIN;
+	if (at >= d->report.next) {
+		if (place >= HD_GRAINS_AHEAD)
+			return HD_EFORMAT;
+		rc = take(d, place, (uint8_t *)(d->rx.word + 2 + HD_CHUNK_HEAD / 4) + d->tail, n);
+	}
 	if (rc != HD_OK)
 		return rc;
 	d->tail = (uint8_t)(d->tail + n);
-	return at + n < end ? HD_MORE : HD_OK;
+	return d->tail < d->frame.len - HD_CHUNK_HEAD ? HD_MORE : HD_OK;
 }

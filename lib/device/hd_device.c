@@ -1,9 +1,19 @@
 /* The device's end of the link: commands in, answers and telemetry out, work between deadlines. */
 #include "hd_device.h"
 #include <string.h>
+#include "hd_ops.h"
 #include "hd_stage.h"
 
-enum { CREDITS_MAX = 8, HELLO_ASK_LEN = 7 };
+enum { HELLO_ASK_LEN = 7 };
+
+/* HELLO is made of stretches of the device, of its configuration and of the constants. */
+#define SPAN(type, from, to) (offsetof(type, to) - offsetof(type, from))
+typedef char hd_device_begins_hello[SPAN(struct hd_device, report, flash)
+	>= SPAN(struct hd_hello, report, staged_digest)
+	&& SPAN(struct hd_device, report, nonce_dev) == SPAN(struct hd_hello, report, nonce_dev) ? 1 : -1];
+typedef char hd_config_ends_hello[SPAN(struct hd_config, uid, build)
+	== SPAN(struct hd_hello, uid, build) ? 1 : -1];
+typedef char hd_frames_begin_with_their_head[SPAN(struct hd_device, type, session) == 2 ? 1 : -1];
 
 /* --- out -------------------------------------------------------------------------------------- */
 
@@ -13,77 +23,52 @@ static HD_NOINLINE bool say(struct hd_device *d, uint8_t type, uint32_t *word, s
 	uint8_t *out = (uint8_t *)word + 3;
 	bool sent;
 
-	n = hd_frame_seal(out, type | (uint32_t)d->seq++ << 8 | (uint32_t)d->session << 16, n);
-	sent = d->cfg.send(d->cfg.ctx, out, n);
+	d->type = type;
+	n = hd_frame_seal(out, hd_load32(&d->type), n);
+	d->seq++;
+	sent = d->cfg->send(d->cfg->ctx, out, n);
 	d->lost_tx += !sent;
 	return sent;
 }
 
+bool hd_send(struct hd_device *d, uint8_t type, const void *body, size_t n)
+{
+	uint32_t word[(3 + HD_WIRE_MAX + 3) / 4];
+
+	memcpy(word + 2, body, n);
+	return say(d, type, word, n);
+}
+
 static HD_NOINLINE void say_hello(struct hd_device *d)
 {
-	struct { uint32_t head[2]; struct hd_hello body; uint32_t end[2]; } m;
-	const struct hd_flash *f = d->flash;
-	struct hd_hello *h = &m.body;
+	struct hd_hello h;
 
-	memset(h, 0, sizeof *h);
-	h->proto = HD_PROTO;
-	h->state = d->report.state;
-	h->credits = d->cfg.credits;
-	h->grain = (uint8_t)(hd_stage_grain(f) >> 2);
-	memcpy(h->uid, d->cfg.uid, sizeof h->uid);
-	h->nonce_dev = d->nonce_dev;
-	h->arch = d->cfg.arch;
-	memcpy(&h->active_version, &d->report.active_version, 12);       /* model and floor, too */
-	if (d->active)
-		memcpy(h->active_digest, d->active + HD_AT_DIGEST, sizeof h->active_digest);
-	if (hd_stage_is_open(d))
-		memcpy(h->staged_digest, hd_staged(d) + HD_AT_DIGEST, sizeof h->staged_digest);
-	h->slot_bytes = f->slot_bytes;
-	h->arena_bytes = d->cfg.arena_bytes;
-	h->erase_us = f->erase_us;
-	h->boots = d->slots.boots;
-	h->flags = (uint8_t)((d->want != NULL) | (d->cfg.order != NULL) << 1);
-	h->body = HD_BODY_MAX / 4;
-	h->build = d->cfg.build;
-	say(d, HD_HELLO, m.head, sizeof *h);
-}
-
-static HD_NOINLINE void say_status(struct hd_device *d)
-{
-	struct { uint32_t head[2]; struct hd_report body; uint32_t end[2]; } m;
-
-	m.body = d->report;
-	m.body.overruns += d->rx.refused;
-	if (d->re_error != 0)
-		m.body.error = d->re_error;
-	d->report.re = d->re_error = 0;
-	say(d, HD_STATUS, m.head, sizeof m.body);
-}
-
-static HD_NOINLINE void say_event(struct hd_device *d, unsigned code)
-{
-	uint32_t word[6], argument = d->report.active_version;
-
-	if (code == HD_EVENT_FLASH)
-		argument = d->fault_at;
-	word[2] = code | argument << 8;
-	word[3] = argument >> 24;
-	say(d, HD_EVENT, word, 5);
+	memcpy(&h, (uint8_t *)d + offsetof(struct hd_device, report),
+	       SPAN(struct hd_hello, report, staged_digest));
+	memcpy(h.staged_digest, hd_staged(d) + HD_AT_DIGEST, sizeof h.staged_digest);
+	h.proto = HD_PROTO;
+	h.flags = d->cfg->order != NULL;
+	h.grain = HD_GRAIN / 4;
+	h.body = HD_BODY_MAX / 4;
+	memcpy(h.uid, d->cfg->uid, SPAN(struct hd_hello, uid, slot_bytes));
+	h.slot_bytes = d->flash->slot_bytes;
+	h.erase_us = d->flash->erase_us;
+	h.ops = hd_ops_mask();
+	hd_send(d, HD_HELLO, &h, sizeof h);
 }
 
 static void tell(struct hd_device *d)
 {
-	unsigned what = d->tell, code;
+	unsigned what = d->tell;
 
 	d->tell = 0;
+	d->report.overruns = d->rx.refused;
 	if (what & HD_TELL_HELLO)
 		say_hello(d);
-	for (code = HD_EVENT_BOOT; code <= HD_EVENT_FLASH; code++) {
-		if (what >> code & 1)
-			say_event(d, code);
+	if (what & HD_TELL_STATUS) {
+		hd_send(d, HD_STATUS, &d->report, sizeof d->report);
+		d->report.re = 0;
 	}
-	if (what & HD_TELL_STATUS)
-		say_status(d);
 }
 
 /* --- in --------------------------------------------------------------------------------------- */
@@ -110,7 +95,7 @@ static void meet(struct hd_device *d)
 }
 
 /* Obey the waiting command.  Returns HD_MORE or HD_LATER when it is not done yet. */
-static int obey(struct hd_device *d, uint32_t idle_us)
+static int obey(struct hd_device *d)
 {
 	const struct hd_frame *f = &d->frame;
 	unsigned type = f->type;
@@ -120,32 +105,46 @@ static int obey(struct hd_device *d, uint32_t idle_us)
 		meet(d);
 	if (type <= HD_HELLO_ASK || f->session == 0 || f->session != d->session)
 		return HD_OK;
-	if (type > (d->cfg.order ? HD_PULL : HD_TIME)) {
-		d->report.overruns++;
+	if (type > (d->cfg->order ? HD_PULL : HD_TIME)) {
+		d->rx.refused++;
 		return HD_OK;
 	}
 	if (type > HD_TIME)
-		rc = (int)d->cfg.order(d->cfg.order_ctx, f);
+		rc = (int)d->cfg->order(d->cfg->order_ctx, f);
 	else if (type == HD_BEGIN)
 		rc = hd_stage_begin(d);
 	else if (type == HD_CHUNK)
 		rc = hd_stage_chunk(d);
 	else if (type <= HD_REVERT)
-		rc = hd_stage_order(d, idle_us);
+		rc = hd_stage_order(d);
 	if (rc >= HD_MORE)
 		return rc;
 	d->report.re = (uint8_t)type;
-	d->re_error = (uint8_t)rc;
+	if (d->report.state != HD_FAILED)
+		d->report.error = (uint8_t)rc;
 	d->tell |= HD_TELL_STATUS;
 	return HD_OK;
+}
+
+/* What may be done now?  An erase stops the processor: only when no inference is due before its
+ * end, or none at all.  Slots in RAM are erased at any time, but nothing else may happen while what
+ * was activated is not in flash yet. */
+static void look(struct hd_device *d, uint32_t idle_us)
+{
+	const struct hd_flash *f = d->flash;
+	bool quiet = idle_us > f->erase_us || (!d->cur && !d->want), busy = f->busy && f->busy(f->ctx);
+
+	d->may_erase = !busy && (quiet || f->busy);
+	d->may_note = !busy && (quiet || d->slots.journal_next != 0);
 }
 
 static bool work(struct hd_device *d, uint32_t idle_us)
 {
 	int rc;
 
+	look(d, idle_us);
 	if (d->waiting) {
-		rc = obey(d, idle_us);
+		rc = obey(d);
 		if (rc == HD_OK) {
 			d->waiting = false;
 			d->tail = 0;
@@ -153,7 +152,7 @@ static bool work(struct hd_device *d, uint32_t idle_us)
 		if (rc != HD_LATER)
 			return true;
 	}
-	return hd_stage_work(d, idle_us);
+	return hd_stage_work(d);
 }
 
 /* 0 = none.  Not the active slot's: that may have changed since the last hd_service(). */
@@ -171,17 +170,14 @@ hd_status hd_init(struct hd_device *d, const struct hd_config *cfg)
 	hd_status rc;
 
 	memset(d, 0, sizeof *d);         /* also begins d->rx */
-	d->cfg = *cfg;
-	if (d->cfg.credits - 1u >= CREDITS_MAX)
-		d->cfg.credits = d->cfg.credits ? CREDITS_MAX : 1;
+	d->cfg = cfg;
 	d->flash = cfg->flash;
 	d->nonce_dev = cfg->nonce;
+	d->report.credits = cfg->credits;
 	rc = hd_slots_boot(&d->slots, d->flash);
 	if (rc == HD_OK)
 		rc = hd_stage_boot(d);
-	d->tell = HD_TELL_HELLO | HD_TELL_BOOT;
-	if (d->slots.fell_back)
-		d->tell |= HD_TELL_REVERT;
+	d->tell = HD_TELL_HELLO;
 	return rc;
 }
 
@@ -196,15 +192,15 @@ size_t hd_rx_bytes(struct hd_device *d, const uint8_t *bytes, size_t n)
 
 void hd_rx_lost(struct hd_device *d, uint32_t n)
 {
-	d->report.overruns += n;
+	d->rx.refused += n;
 }
 
 void hd_poll(struct hd_device *d, uint32_t budget_us, uint32_t idle_us)
 {
-	uint32_t start = d->cfg.now_us(d->cfg.ctx), spent = 0;
+	uint32_t start = d->cfg->now_us(d->cfg->ctx), spent = 0;
 
 	while (work(d, idle_us > spent ? idle_us - spent : 0)) {
-		spent = d->cfg.now_us(d->cfg.ctx) - start;
+		spent = d->cfg->now_us(d->cfg->ctx) - start;
 		if (spent >= budget_us)
 			break;
 	}
@@ -251,21 +247,13 @@ bool hd_send_samples(struct hd_device *d, uint32_t tick_us, uint32_t period_us, 
 bool hd_send_prediction(struct hd_device *d, uint32_t tick_us, uint32_t count,
                         uint8_t class_index, uint8_t margin)
 {
-	uint32_t word[10], due = d->report.due, missed = d->report.missed;
+	uint32_t body[6], due = d->report.due, missed = d->report.missed;
 
-	word[2] = tick_us;
-	word[3] = count;
-	word[4] = model_in_service(d);
-	word[5] = class_index | (uint32_t)margin << 8 | due << 16;
-	word[6] = due >> 16 | missed << 16;
-	word[7] = missed >> 16;
-	return say(d, HD_PREDICTION, word, 22);
-}
-
-bool hd_send(struct hd_device *d, uint8_t type, const uint8_t *body, size_t n)
-{
-	uint32_t word[(3 + HD_WIRE_MAX + 3) / 4];
-
-	memcpy(word + 2, body, n);
-	return say(d, type, word, n);
+	body[0] = tick_us;
+	body[1] = count;
+	body[2] = model_in_service(d);
+	body[3] = class_index | (uint32_t)margin << 8 | due << 16;
+	body[4] = due >> 16 | missed << 16;
+	body[5] = missed >> 16;
+	return hd_send(d, HD_PREDICTION, body, 22);
 }

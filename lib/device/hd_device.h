@@ -18,24 +18,24 @@
 
 struct hd_config {
 	const struct hd_flash *flash;
-	uint8_t  uid[HD_UID_LEN];
-	uint8_t  key[HD_KEY_LEN];        /* this device's key                                  */
-	uint8_t  key_id;
+	uint8_t  uid[HD_UID_LEN];        /* from here to build as in HELLO                     */
 	uint32_t arch;                   /* accept only this architecture; 0 = any that fits   */
+	uint32_t arena_bytes;
+	uint32_t build;                  /* firmware build number                              */
 	uint8_t *arena;                  /* (arena_bytes,) for the self-test, 4-byte aligned:
 	                                  * activations, and behind them one set of outputs    */
-	uint32_t arena_bytes;
+	uint8_t  key[HD_KEY_LEN];        /* this device's key                                  */
+	uint8_t  key_id;
 	uint8_t  credits;                /* chunks that may be in flight, 1..8                 */
 	uint8_t  trial_boots;            /* boot attempts of a trial, 3                        */
 	uint32_t trial_inferences;       /* revert by itself when not confirmed after as many  */
 	uint32_t nonce;                  /* differs at every boot, not to be guessed           */
-	uint32_t build;                  /* firmware build number                              */
 	void    *ctx;
 	/* Queue `n` bytes for the wire.  Returns false when there is no room: the frame is counted
 	 * as lost and not sent. */
 	bool   (*send)(void *ctx, const uint8_t *bytes, size_t n);
 	uint32_t (*now_us)(void *ctx);   /* free running, wraps                                 */
-	/* NULL, or asked instead of the HMAC: did the author of packages sign bytes [0, 80) of this
+	/* NULL, or asked instead of the HMAC: did the author of packages sign bytes [0, 92) of this
 	 * header?  `more` (n,) is what BEGIN carries behind the header, such as a signature; without
 	 * a verify nothing may be there.  It may call hd_package_auth, too. */
 	bool   (*verify)(void *ctx, const uint8_t *header, const uint8_t *more, size_t n);
@@ -46,7 +46,8 @@ struct hd_config {
 
 struct hd_device;                        /* see below: caller's storage */
 
-/* Boot: read the journal, open the active image.  Errors: HD_EFLASH, HD_EFORMAT (geometry). */
+/* Boot: read the journal, open the active image.  `cfg` stays the caller's and must outlive `d`.
+ * Errors: HD_EFLASH, HD_EFORMAT (geometry). */
 hd_status hd_init(struct hd_device *d, const struct hd_config *cfg);
 
 /* Hand over received bytes.  Decodes only; one command at a time is kept until hd_poll has done
@@ -76,33 +77,36 @@ bool hd_send_prediction(struct hd_device *d, uint32_t tick_us, uint32_t count,
                         uint8_t class_index, uint8_t margin);
 
 /* Any other message to the gateway: n <= HD_BODY_MAX. */
-bool hd_send(struct hd_device *d, uint8_t type, const uint8_t *body, size_t n);
+bool hd_send(struct hd_device *d, uint8_t type, const void *body, size_t n);
 
 struct hd_device {                       /* private: use the functions; small and hot first */
-	struct hd_report report;         /* what STATUS says: state, progress, counters    */
-	uint8_t  seq, re_error;
+	uint8_t  type, seq;              /* of the frame that goes out, with the session: its head */
+	uint16_t session;
 	uint8_t  tell;                   /* frames to send, see hd_stage.h                 */
 	uint8_t  tail;                   /* bytes of the waiting CHUNK that are done with  */
 	uint8_t  held;                   /* bytes of the result that wait in `out`         */
 	uint8_t  vector;                 /* self-test: 0 = not opened, i + 1 = vector i is next */
 	bool     waiting, used;          /* used: something was programmed since the erase */
-	uint16_t session;
+	bool     may_erase, may_note;    /* in this piece of work: there is time for it    */
+	struct hd_report report;         /* what STATUS says, and with the two below what  */
+	uint8_t  active_digest[8];       /* HELLO begins with                              */
+	uint32_t nonce_dev;
 	const struct hd_flash *flash;
+	const struct hd_config *cfg;
 	const uint8_t *active, *spare;   /* mapped slots: in service or NULL; the other    */
 	uint32_t spare_at;               /* flash address of the spare slot                */
 	uint32_t wire_len;               /* bytes to be sent: payload or patch             */
 	uint32_t solid, hash_at;         /* of the payload: in flash without a gap, hashed */
 	uint32_t erase_at, erase_to;     /* offsets in the spare slot: erased so far, wanted */
 	const struct hd_net *cur, *want; /* in service; to be in service after hd_service  */
-	uint32_t nonce_dev, nonce_gw, lost_tx, fault_at;
+	uint32_t nonce_gw, lost_tx;
 	struct hd_slots  slots;
 	struct hd_frame  frame;          /* the command that waits, in rx                  */
-	struct hd_config cfg;
 	struct hd_net    net[2];         /* opened image of each slot                      */
 	struct hd_sha256 hash;
 	uint32_t header[HD_PACKAGE_HEADER / 4];  /* staged header, programmed last; words: aligned */
 	struct hd_delta  delta;
-	uint32_t out[HD_UNIT_MAX / 4];   /* result of a patch, before it is programmed     */
+	uint32_t out[HD_GRAIN / 4];      /* result of a patch, before it is programmed     */
 	struct hd_rx     rx;
 };
 #endif

@@ -6,6 +6,7 @@
 /* The structs are laid out as the bodies are. */
 typedef char hd_hello_is_its_body[sizeof(struct hd_hello) == HD_HELLO_LEN ? 1 : -1];
 typedef char hd_report_is_its_body[sizeof(struct hd_report) == HD_REPORT_LEN ? 1 : -1];
+typedef char hd_order_has_no_gap[sizeof(struct hd_order) == 16 ? 1 : -1];
 
 void hd_hello_write(const struct hd_hello *h, uint8_t out[HD_HELLO_LEN])
 {
@@ -36,14 +37,9 @@ hd_status hd_report_read(struct hd_report *r, const uint8_t *body, size_t n)
 void hd_tag(const uint8_t key[HD_KEY_LEN], uint8_t type, uint16_t session, uint32_t nonce_dev,
             uint32_t nonce_gw, uint32_t version, uint8_t tag[HD_TAG_LEN])
 {
-	uint32_t text[5];
+	const struct hd_order o = { type, 0, session, version, nonce_gw, nonce_dev };
 	uint8_t mac[32];
 
-	text[0] = 0x656e6f68;            /* "hone" */
-	text[1] = 'd' | (uint32_t)type << 8 | (uint32_t)session << 16;
-	text[2] = nonce_dev;
-	text[3] = nonce_gw;
-	text[4] = version;
-	hd_hmac(key, (const uint8_t *)text, sizeof text, mac);
+	hd_hmac(key, (const uint8_t *)&o, sizeof o, mac);
 	memcpy(tag, mac, HD_TAG_LEN);
 }

@@ -17,8 +17,7 @@
  *   TELEMETRY   u8 mode (0 raw, 1 sketch, 2 exception), u8 lambda, u16 heartbeat [windows], u16
  *               raw_every [windows, 0 = none], u16 zero; devices with sketches only (hd_sketch.h)
  *   PULL        u16 n: send the next n windows raw
- *               `tag` = first 8 bytes of HMAC-SHA256(device key, "honed" type session nonce_dev
- *               nonce_gw version), integers little-endian
+ *               `tag` = first 8 bytes of HMAC-SHA256(device key, struct hd_order)
  * From the device
  *   HELLO       see struct hd_hello
  *   STATUS      see struct hd_report
@@ -26,7 +25,6 @@
  *               u32 count of the first frame (frames since boot: gaps show as jumps)
  *   PREDICTION  u32 tick_us of the window's last frame, u32 count of that frame, u32 model_version,
  *               u8 class, u8 margin, u32 due, u32 missed (inferences since boot)
- *   EVENT       u8 code, u32 argument: reboot cause, revert, flash error
  *   SKETCH      see hd_sketch.h */
 #ifndef HD_MSG_H
 #define HD_MSG_H
@@ -43,7 +41,8 @@ enum {
 	HD_WIRE_MORE = HD_WIRE_BODY + HD_FRAME_CRC + 1,        /* all but the body               */
 	HD_WIRE_MAX = HD_BODY_MAX + HD_WIRE_MORE,
 	HD_TAG_LEN = 8, HD_CHUNK_HEAD = 4,
-	HD_CHUNK_MAX = 224,              /* payload bytes of a CHUNK: whole grains of any size  */
+	HD_GRAIN = 64,                   /* payload bytes that one bit of a bitmap stands for   */
+	HD_CHUNK_MAX = 192,              /* payload bytes of a CHUNK: whole grains              */
 	HD_GRAINS_AHEAD = 32             /* bits of the bitmap in STATUS                        */
 };
 
@@ -52,15 +51,8 @@ enum hd_msg {
 	HD_HELLO_ASK = 0x01, HD_BEGIN = 0x02, HD_CHUNK = 0x03, HD_ACTIVATE = 0x04,
 	HD_CONFIRM = 0x05, HD_REVERT = 0x06, HD_STATUS_ASK = 0x07, HD_TIME = 0x08,
 	HD_TELEMETRY = 0x09, HD_PULL = 0x0a,
-	HD_HELLO = 0x81, HD_STATUS = 0x82, HD_SAMPLES = 0x90, HD_PREDICTION = 0x91, HD_EVENT = 0x92,
+	HD_HELLO = 0x81, HD_STATUS = 0x82, HD_SAMPLES = 0x90, HD_PREDICTION = 0x91,
 	HD_SKETCH = 0x93
-};
-
-/* Code of an EVENT.  Permanent. */
-enum hd_event {
-	HD_EVENT_BOOT = 1,   /* argument: version of the active package, 0 = none     */
-	HD_EVENT_REVERT = 2, /* went back by itself; argument: as for BOOT            */
-	HD_EVENT_FLASH = 3   /* erase or program failed; argument: flash address      */
 };
 
 /* What a device is doing with the package that it was sent. */
@@ -73,31 +65,43 @@ enum hd_state {
 	HD_FAILED = 5       /* the last package was refused: see `error`             */
 };
 
-struct hd_hello {               /* body of HELLO, 68 bytes in this order               */
-	uint8_t  proto, state, credits, grain;  /* grain: a CHUNK carries one or more, in 4 bytes */
-	uint8_t  uid[HD_UID_LEN];
-	uint32_t nonce_dev;
-	uint32_t arch;          /* the only architecture this firmware accepts; 0 = any that fits */
-	uint32_t active_version, active_model, floor;
-	uint8_t  active_digest[8], staged_digest[8];
-	uint32_t slot_bytes, arena_bytes, erase_us;
-	uint16_t boots;         /* boot attempts left of the trial */
-	uint8_t  flags, body;   /* bit 0: an image is active, bit 1: knows TELEMETRY and PULL;
-	                         * longest body taken, /4; 0 = 240                      */
-	uint32_t build;
-};
-
 struct hd_report {              /* body of STATUS, 40 bytes in this order              */
-	uint8_t  state, error, credits, re;     /* re: type of the command answered, 0 = own accord */
-	uint32_t next;          /* payload bytes received without a gap                */
-	uint32_t bitmap;        /* bit i: grain next/grain + 1 + i is here too         */
-	uint32_t active_version, active_model, floor;
+	uint8_t  state;
+	uint8_t  error;         /* of the last command, or of what came after it; in HD_FAILED why */
+	uint8_t  credits;       /* chunks that may be in flight in HD_RECEIVING            */
+	uint8_t  re;            /* type of the command answered, 0 = own accord            */
+	uint32_t next;          /* payload bytes received without a gap                    */
+	uint32_t bitmap;        /* bit i: the grain at next + i * HD_GRAIN is here too; bit 0 is 0 */
+	uint32_t floor;
 	uint32_t due, missed;   /* inferences that were due / not done in time, since boot */
-	uint32_t trial_left;    /* inferences until the device would revert by itself  */
-	uint32_t overruns;      /* link bytes lost + frames refused by CRC             */
+	uint32_t trial_left;    /* on trial: inferences until it would revert by itself    */
+	uint32_t overruns;      /* link bytes lost + frames refused by CRC + unknown types */
+	uint32_t active_version, active_model;
 };
 
-enum { HD_HELLO_LEN = 68, HD_REPORT_LEN = 40 };
+struct hd_hello {               /* body of HELLO, 96 bytes in this order               */
+	struct hd_report report;
+	uint8_t  active_digest[8];
+	uint32_t nonce_dev;
+	uint8_t  staged_digest[8];      /* of the package that came last                   */
+	uint8_t  proto;
+	uint8_t  flags;         /* bit 0: knows TELEMETRY and PULL                         */
+	uint8_t  grain, body;   /* a CHUNK carries whole grains; longest body taken; both /4 */
+	uint8_t  uid[HD_UID_LEN];
+	uint32_t arch;          /* the only architecture this firmware accepts; 0 = any that fits */
+	uint32_t arena_bytes, build;
+	uint32_t slot_bytes, erase_us;
+	uint32_t ops;           /* what `needs` of an image may have: kinds of layer, rounding */
+};
+
+enum { HD_REPORT_LEN = 40, HD_HELLO_LEN = 96 };
+
+/* What the tag of a command that changes state is made of, in this order. */
+struct hd_order {
+	uint8_t  type, zero;
+	uint16_t session;
+	uint32_t version, nonce_gw, nonce_dev;
+};
 
 void hd_hello_write(const struct hd_hello *h, uint8_t out[HD_HELLO_LEN]);
 hd_status hd_hello_read(struct hd_hello *h, const uint8_t *body, size_t n);

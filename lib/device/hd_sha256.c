@@ -107,3 +107,11 @@ bool hd_equal(const uint8_t *a, const uint8_t *b, size_t n)
 		difference |= (uint8_t)(*a++ ^ *b++);
 	return difference == 0;
 }
+
+bool hd_signed(const uint8_t key[32], const uint8_t *p, size_t n, const uint8_t *tag, size_t len)
+{
+	uint8_t mac[32];
+
+	hd_hmac(key, p, n, mac);
+	return hd_equal(mac, tag, len);
+}

@@ -17,6 +17,9 @@ void hd_sha256_end(struct hd_sha256 *s, uint8_t digest[32]);
 /* HMAC-SHA256 of `n` bytes under a 32-byte key. */
 void hd_hmac(const uint8_t key[32], const uint8_t *p, size_t n, uint8_t mac[32]);
 
+/* Are these the first `len` bytes of that HMAC?  Time depends on n and len only. */
+bool hd_signed(const uint8_t key[32], const uint8_t *p, size_t n, const uint8_t *tag, size_t len);
+
 /* Equal?  Time depends on n only. */
 bool hd_equal(const uint8_t *a, const uint8_t *b, size_t n);
 #endif

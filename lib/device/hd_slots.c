@@ -5,12 +5,10 @@
 #include "hd_crc32c.h"
 #include "hd_sha256.h"
 
-enum { RECORD = 16, RECORD_CRC = 12, SEQ = 0, STATE = 1, FLOOR = 2, CHECK = 3 /* words */ };
+enum { TAKEN = 16, TAKEN_CRC = 12, SEQ = 0, STATE = 1, CHECK = 3 /* words */, STATE_LEN = 8 };
 
-static uint32_t record_size(const struct hd_flash *f)
-{
-	return f->unit > RECORD ? f->unit : RECORD;
-}
+typedef char hd_record_is_as_in_flash[offsetof(struct hd_slots, other)
+	- offsetof(struct hd_slots, seq) == HD_RECORD ? 1 : -1];
 
 static bool power_of_two(uint32_t x)
 {
@@ -27,7 +25,7 @@ bool hd_flash_ok(const struct hd_flash *f)
 	uint32_t j = f->journal_at, a = f->slot_at[0], b = f->slot_at[1], n = f->slot_bytes;
 
 	return power_of_two(f->unit) && f->unit <= HD_UNIT_MAX && power_of_two(f->sector)
-		&& f->sector >= 4 * record_size(f) && ((j | a | b | n) & (f->sector - 1)) == 0
+		&& f->sector >= 4 * HD_RECORD && ((j | a | b | n) & (f->sector - 1)) == 0
 		&& n > HD_PACKAGE_HEADER && apart(a, n, b, n) && apart(j, 2 * f->sector, a, n)
 		&& apart(j, 2 * f->sector, b, n);
 }
@@ -55,12 +53,19 @@ hd_status hd_slots_header(const struct hd_slots *s, uint8_t slot, struct hd_pack
 	return hd_package_read(p, raw);
 }
 
+bool hd_slots_digest_ok(struct hd_sha256 *hash, const uint8_t *header)
+{
+	uint8_t digest[HD_DIGEST_LEN];
+
+	hd_sha256_end(hash, digest);
+	return memcmp(digest, header + HD_AT_DIGEST, sizeof digest) == 0;
+}
+
 /* Does the slot hold a complete package whose payload has its digest? */
 static bool slot_good(const struct hd_slots *s, uint8_t slot)
 {
 	const struct hd_flash *f = s->flash;
 	struct hd_sha256 hash;
-	uint8_t digest[HD_DIGEST_LEN];
 	const uint8_t *raw;
 
 	if (slot > 1)
@@ -70,65 +75,58 @@ static bool slot_good(const struct hd_slots *s, uint8_t slot)
 		return false;
 	hd_sha256_init(&hash);
 	hd_sha256_add(&hash, raw + HD_PACKAGE_HEADER, hd_load32(raw + HD_AT_PAYLOAD_LEN));
-	hd_sha256_end(&hash, digest);
-	return memcmp(digest, raw + HD_AT_DIGEST, sizeof digest) == 0;
+	return hd_slots_digest_ok(&hash, raw);
 }
 
-/* Append the record at the next free place.  The page with the last good record is left alone until
- * the other one holds newer ones. */
-static hd_status append(struct hd_slots *s, uint32_t record[HD_UNIT_MAX / 4])
+/* Write the record that is in `s`. */
+static hd_status append(struct hd_slots *s)
 {
 	const struct hd_flash *f = s->flash;
 	uint32_t at = s->journal_next, next;
 	hd_status rc;
 
 	if (at == 0) {
-		at = f->journal_at + (s->journal_page ? 0 : f->sector);
+		at = f->journal_at + (s->second ? 0 : f->sector);
 		if (f->erase(f->ctx, at) != 0)
 			return HD_EFLASH;
 	}
-	next = at + record_size(f);
+	next = at + HD_RECORD;
 	s->journal_next = (next & (f->sector - 1)) == 0 ? 0 : next;
-	record[SEQ] = s->seq + 1;
-	record[CHECK] = hd_crc32c(0, (const uint8_t *)record, RECORD_CRC);
-	rc = hd_flash_write(f, at, (const uint8_t *)record, record_size(f));
-	if (rc == HD_OK) {
-		s->journal_page = at - f->journal_at >= f->sector;
-		s->seq++;
-	}
+	s->seq++;
+	s->crc = hd_crc32c(0, (const uint8_t *)&s->seq, TAKEN_CRC);
+	rc = hd_flash_write(f, at, (const uint8_t *)&s->seq, HD_RECORD);
+	if (rc == HD_OK)
+		s->second = at - f->journal_at >= f->sector;
 	return rc;
 }
 
 static void present(struct hd_slots *s, uint32_t state, uint32_t floor)
 {
-	s->kind = (uint8_t)state;
-	s->active = (uint8_t)(state >> 8);
-	s->boots = (uint16_t)(state >> 16);
+	memcpy(&s->kind, &state, sizeof state);
 	s->floor = floor;
 }
 
 hd_status hd_slots_note(struct hd_slots *s, uint32_t state, uint32_t floor)
 {
-	uint32_t record[HD_UNIT_MAX / 4];
+	uint32_t old = hd_load32(&s->kind), old_floor = s->floor;
 	int tries = 2;                   /* a worn place: the next one, once */
 	bool first;
 
-	memset(record, s->flash->erased, sizeof record);
-	record[STATE] = state;
-	record[FLOOR] = floor;
+	present(s, state, floor);
 	do {
 		first = s->journal_next == 0;    /* of a page: is written twice */
-		if (append(s, record) != HD_OK) {
-			if (--tries == 0)
+		if (append(s) != HD_OK) {
+			if (--tries == 0) {
+				present(s, old, old_floor);
 				return HD_EFLASH;
+			}
 			first = true;
 		}
 	} while (first);
-	if ((uint8_t)state != HD_REC_TRIAL)
+	if (s->kind != HD_REC_TRIAL)
 		s->other = HD_SLOT_NONE;
-	else if ((uint8_t)(state >> 8) != s->active)
-		s->other = s->active;
-	present(s, state, floor);
+	else if (s->active != (uint8_t)(old >> 8))
+		s->other = (uint8_t)(old >> 8);
 	return HD_OK;
 }
 
@@ -136,42 +134,40 @@ hd_status hd_slots_note(struct hd_slots *s, uint32_t state, uint32_t floor)
 static hd_status scan(struct hd_slots *s, bool *settled)
 {
 	const struct hd_flash *f = s->flash;
-	uint32_t at, r[RECORD / 4], last[RECORD / 4] = { 0, HD_REC_EMPTY | HD_SLOT_NONE << 8, 0, 0 };
-	bool alone = true, page;
+	uint32_t at, r[TAKEN / 4];
+	bool alone = true, second;
 
-	*settled = false;
-	for (at = 0; at < 2 * f->sector; at += record_size(f)) {
+	for (at = 0; at < 2 * f->sector; at += HD_RECORD) {
 		if (f->read(f->ctx, f->journal_at + at, r, sizeof r) != 0)
 			return HD_EFLASH;
-		if (r[CHECK] != hd_crc32c(0, (const uint8_t *)r, RECORD_CRC) || r[SEQ] <= last[SEQ])
+		if (r[CHECK] != hd_crc32c(0, (const uint8_t *)r, TAKEN_CRC) || r[SEQ] <= s->seq)
 			continue;
-		page = at >= f->sector;
-		alone = page != s->journal_page || last[SEQ] == 0;
-		*settled = !alone && r[STATE] == last[STATE] && r[FLOOR] == last[FLOOR];
-		memcpy(last, r, sizeof last);
-		s->journal_page = page;
+		second = at >= f->sector;
+		alone = second != s->second || s->seq == 0;
+		*settled = !alone && memcmp(r + STATE, &s->kind, STATE_LEN) == 0;
+		memcpy(&s->seq, r, sizeof r);
+		s->second = second;
 	}
 	if (alone)                       /* its page was cut off: that one is erased next */
-		s->journal_page ^= 1;
-	s->seq = last[SEQ];              /* 0: none; the first has 1 */
-	present(s, last[STATE], last[FLOOR]);
+		s->second = !s->second;
 	return HD_OK;
 }
 
 hd_status hd_slots_boot(struct hd_slots *s, const struct hd_flash *flash)
 {
+	bool settled = false, good;
 	uint32_t state;
-	bool settled, good;
 	hd_status rc;
 
 	memset(s, 0, sizeof *s);
 	s->flash = flash;
-	s->other = HD_SLOT_NONE;
+	s->kind = HD_REC_EMPTY;
+	s->active = s->other = HD_SLOT_NONE;
 	rc = scan(s, &settled);
 	if (rc != HD_OK || s->seq == 0)
 		return rc;               /* nothing written: a new device */
 	good = slot_good(s, s->active);
-	state = s->kind | (uint32_t)s->active << 8 | (uint32_t)s->boots << 16;
+	state = hd_load32(&s->kind);
 	if (s->kind == HD_REC_TRIAL) {
 		if (slot_good(s, s->active ^ 1))
 			s->other = s->active ^ 1;

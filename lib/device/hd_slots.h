@@ -2,7 +2,7 @@
  *
  * Geometry (all from the port): two slots that never overlap, each [header unit(s)][payload], and
  * two journal sectors.  The header of a slot is programmed last, after the payload was verified.
- * Journal records are 16 bytes (or one write unit, if larger), appended, never rewritten:
+ * Journal records are 32 bytes, so whole write units, appended, never rewritten:
  *
  *   0 u32 seq    +1 a record
  *   4 u8  kind   see enum hd_record
@@ -10,6 +10,7 @@
  *   6 u16 boots  boot attempts left of the trial
  *   8 u32 floor  highest confirmed version: packages must be above it
  *  12 u32 crc    CRC-32C over bytes [0, 12)
+ *  16 zero
  *
  * The state after a reset is the last record with a right CRC (highest seq).  A record that was cut
  * off may read as good, as damaged or as still erased, and differently each time.  Therefore
@@ -24,6 +25,7 @@
 
 #include "hd_types.h"
 #include "hd_package.h"
+#include "hd_sha256.h"
 
 /* The flash driver: five functions.  Addresses are offsets into the region given to honed.
  * Each returns 0, or non-zero on failure. */
@@ -36,7 +38,7 @@ struct hd_flash {
 	const uint8_t *(*map)(void *ctx, uint32_t at);           /* memory-mapped view, 4-byte aligned */
 	void (*barrier)(void *ctx);                              /* all programs are durable */
 	bool (*busy)(void *ctx);                                 /* NULL, but see hd_ram.h */
-	uint32_t sector;         /* erase size in bytes, a power of two, at least 4 records  */
+	uint32_t sector;         /* erase size in bytes, a power of two, at least 128        */
 	uint32_t unit;           /* write size: 1, 2, 4, 8, 16 or 32 bytes                   */
 	uint32_t erase_us;       /* worst time of one erase                                  */
 	uint8_t  erased;         /* 0xff or 0x00                                             */
@@ -48,16 +50,17 @@ struct hd_flash {
 /* Permanent.  2 was the erase of a slot. */
 enum hd_record { HD_REC_EMPTY = 1, HD_REC_TRIAL = 3, HD_REC_CONFIRMED = 4, HD_REC_REVERTED = 5 };
 
-enum { HD_SLOT_NONE = 0xff, HD_UNIT_MAX = 32 };
+enum { HD_SLOT_NONE = 0xff, HD_UNIT_MAX = 32, HD_RECORD = 32 };
 
 struct hd_slots {
 	const struct hd_flash *flash;
 	uint32_t journal_next;   /* address of the next free record, 0 = the next needs an erase */
-	uint32_t seq, floor;
-	uint8_t  kind, active;   /* last record; active slot or HD_SLOT_NONE                  */
+	uint32_t seq;            /* from here to `zero` the last record as it is in flash     */
+	uint8_t  kind, active;   /* active: slot or HD_SLOT_NONE                              */
 	uint16_t boots;          /* boot attempts left of the trial                           */
+	uint32_t floor, crc, zero[4];
 	uint8_t  other;          /* on trial: the slot to go back to, or HD_SLOT_NONE         */
-	uint8_t  journal_page;   /* holds the last good record                                */
+	bool     second;         /* the last good record is in the second page                */
 	bool     fell_back;      /* this boot ended a trial                                   */
 };
 
@@ -70,9 +73,12 @@ bool hd_flash_ok(const struct hd_flash *f);
  * Errors: HD_EFLASH. */
 hd_status hd_slots_boot(struct hd_slots *s, const struct hd_flash *flash);
 
-/* Append one record that makes `state` = kind | slot << 8 | boots << 16 and `floor` the present
- * ones.  Errors: HD_EFLASH. */
+/* Append a record that makes `state` = kind | slot << 8 | boots << 16 and `floor` the present ones.
+ * Errors: HD_EFLASH (they are what they were). */
 hd_status hd_slots_note(struct hd_slots *s, uint32_t state, uint32_t floor);
+
+/* Is what `hash` has taken the payload of this header? */
+bool hd_slots_digest_ok(struct hd_sha256 *hash, const uint8_t *header);
 
 /* Header of a slot, or HD_EFORMAT when it holds no complete package. */
 hd_status hd_slots_header(const struct hd_slots *s, uint8_t slot, struct hd_package *p);

@@ -1,11 +1,14 @@
 /* Staging: admit, erase, verify, activate, confirm, revert. */
 #include "hd_stage.h"
 #include <string.h>
+#include "hd_ops.h"
+
+typedef char hd_header_is_as_hello[offsetof(struct hd_device, active_digest)
+	- offsetof(struct hd_device, report.active_version) == HD_AT_DIGEST - HD_AT_VERSION ? 1 : -1];
 
 enum {
-	GRAIN = 56, GRAIN_WIDE = 32,     /* for units up to 8, and above                       */
-	HASH_SLICE = 256,
-	ORDER_LEN = 4 + HD_TAG_LEN
+	HASH_SLICE = 256, ORDER_LEN = 4 + HD_TAG_LEN,
+	KNOWN = 16                       /* bytes of version, model version and digest in HELLO */
 };
 
 static uint8_t spare(const struct hd_device *d)
@@ -18,25 +21,15 @@ static const uint8_t *payload(const struct hd_device *d)
 	return d->spare + HD_PACKAGE_HEADER;
 }
 
-bool hd_stage_is_open(const struct hd_device *d)
+static bool is_open(const struct hd_device *d)   /* a package is on its way in */
 {
 	return d->report.state - 1u < HD_VERIFYING;
 }
 
-uint32_t hd_stage_grain(const struct hd_flash *f)
-{
-	return f->unit <= 8 ? GRAIN : GRAIN_WIDE;
-}
-
 static void enter(struct hd_device *d, uint8_t state)
 {
-	struct hd_report *r = &d->report;
-
-	r->state = state;
-	r->credits = state == HD_RECEIVING ? d->cfg.credits : 0;
-	if (!hd_stage_is_open(d))
-		r->next = r->bitmap = 0;
-	r->trial_left = state == HD_TRIAL ? d->cfg.trial_inferences : 0;
+	d->report.state = state;
+	d->report.trial_left = d->cfg->trial_inferences;
 	d->tell |= HD_TELL_STATUS;
 }
 
@@ -45,20 +38,20 @@ static void enter(struct hd_device *d, uint8_t state)
 static HD_NOINLINE void look_again(struct hd_device *d)
 {
 	const struct hd_flash *f = d->flash;
+	uint8_t *known = (uint8_t *)d + offsetof(struct hd_device, report.active_version);
 	uint8_t active = d->slots.active;
 
 	d->erase_at = d->erase_to = 0;
 	d->used = false;
 	d->spare_at = f->slot_at[spare(d)];
 	d->spare = f->map(f->ctx, d->spare_at);
-	d->active = NULL;
-	d->report.active_version = d->report.active_model = 0;
 	d->report.floor = d->slots.floor;
+	d->active = NULL;
+	memset(known, 0, KNOWN);
 	if (active == HD_SLOT_NONE)
 		return;
 	d->active = f->map(f->ctx, f->slot_at[active]);
-	d->report.active_version = hd_load32(d->active + HD_AT_VERSION);
-	d->report.active_model = hd_load32(d->active + HD_AT_MODEL);
+	memcpy(known, d->active + HD_AT_VERSION, KNOWN);
 }
 
 static void refuse(struct hd_device *d, hd_status why)
@@ -67,43 +60,25 @@ static void refuse(struct hd_device *d, hd_status why)
 	enter(d, HD_FAILED);
 }
 
-hd_status hd_stage_flash_failed(struct hd_device *d, uint32_t at)
+hd_status hd_stage_flash_failed(struct hd_device *d)
 {
-	d->fault_at = at;
-	d->tell |= HD_TELL_FLASH;
 	look_again(d);
-	if (hd_stage_is_open(d))
-		refuse(d, HD_EFLASH);
+	if (is_open(d))
+		enter(d, HD_FAILED);
+	d->report.error = HD_EFLASH;
+	d->tell |= HD_TELL_STATUS;
 	return HD_EFLASH;
-}
-
-static bool may_erase(const struct hd_device *d, uint32_t idle_us)
-{
-	return idle_us > d->flash->erase_us || (!d->cur && !d->want);
-}
-
-/* Slots in RAM: what was activated is not in flash yet. */
-static bool busy(const struct hd_device *d)
-{
-	return d->flash->busy && d->flash->busy(d->flash->ctx);
-}
-
-/* A journal record may need the erase of a journal page. */
-static bool may_note(const struct hd_device *d, uint32_t idle_us)
-{
-	return !busy(d) && (d->slots.journal_next != 0 || may_erase(d, idle_us));
 }
 
 /* Make `kind` of `slot` the state, for good. */
 static hd_status note(struct hd_device *d, uint32_t kind, uint8_t slot, uint32_t floor)
 {
-	uint32_t boots = kind == HD_REC_TRIAL ? d->cfg.trial_boots : 0;
+	uint32_t boots = kind == HD_REC_TRIAL ? d->cfg->trial_boots : 0;
 
 	if (hd_slots_note(&d->slots, kind | (uint32_t)slot << 8 | boots << 16, floor) != HD_OK)
-		return hd_stage_flash_failed(d, d->flash->journal_at);
+		return hd_stage_flash_failed(d);
 	d->want = slot == HD_SLOT_NONE ? NULL : &d->net[slot];
 	look_again(d);
-	d->report.error = 0;
 	enter(d, kind == HD_REC_TRIAL ? HD_TRIAL : HD_IDLE);
 	return HD_OK;
 }
@@ -121,43 +96,52 @@ static hd_status authentic(const struct hd_device *d, const uint8_t *raw)
 	if (rc != HD_OK)
 		return rc;
 	if ((hd_load32(raw + HD_AT_UID) | hd_load32(raw + HD_AT_UID + 4)) != 0
-	    && memcmp(raw + HD_AT_UID, d->cfg.uid, HD_UID_LEN) != 0)
+	    && memcmp(raw + HD_AT_UID, d->cfg->uid, HD_UID_LEN) != 0)
 		return HD_EDEVICE;
-	if (raw[HD_AT_KEY_ID] != d->cfg.key_id)
+	if (raw[HD_AT_KEY_ID] != d->cfg->key_id)
 		return HD_EAUTH;
-	if (d->cfg.verify)
-		return d->cfg.verify(d->cfg.ctx, raw, raw + HD_PACKAGE_HEADER, more) ? HD_OK : HD_EAUTH;
-	return more == 0 ? hd_package_auth(raw, d->cfg.key) : HD_EFORMAT;
+	if (d->cfg->verify)
+		return d->cfg->verify(d->cfg->ctx, raw, raw + HD_PACKAGE_HEADER, more) ? HD_OK : HD_EAUTH;
+	return more == 0 ? hd_package_auth(raw, d->cfg->key) : HD_EFORMAT;
 }
 
-/* Can it be used here, now? */
+/* Can this firmware run what is behind the header? */
+static HD_NOINLINE hd_status runs(const struct hd_device *d, const uint8_t *raw)
+{
+	if (d->cfg->arch != 0 && hd_load32(raw + HD_AT_ARCH) != d->cfg->arch)
+		return HD_EARCH;
+	if (hd_load32(raw + HD_AT_ARENA) > d->cfg->arena_bytes)
+		return HD_ESIZE;
+	return (hd_load32(raw + HD_AT_OPS) & ~hd_ops_mask()) != 0 ? HD_ELAYER : HD_OK;
+}
+
+/* Can it be used now? */
 static hd_status usable(const struct hd_device *d, const uint8_t *raw)
 {
-	if (d->cfg.arch != 0 && hd_load32(raw + HD_AT_ARCH) != d->cfg.arch)
-		return HD_EARCH;
 	if (hd_load32(raw + HD_AT_VERSION) <= d->slots.floor)
 		return HD_EVERSION;
 	if (d->report.state == HD_TRIAL)
 		return HD_ESTATE;        /* the spare slot is the way back */
-	if (raw[HD_AT_KIND] == HD_KIND_DELTA
-	    && (!d->want || memcmp(raw + HD_AT_BASE, d->active + HD_AT_DIGEST, HD_BASE_LEN) != 0))
+	if (hd_load32(raw + HD_AT_PATCH_LEN) != 0
+	    && (!d->active || memcmp(raw + HD_AT_BASE, d->active_digest, HD_BASE_LEN) != 0))
 		return HD_EBASE;
-	return HD_OK;
+	return runs(d, raw);
 }
 
 static void stage(struct hd_device *d, const uint8_t *raw)
 {
-	uint32_t sector = d->flash->sector, payload_len = hd_load32(raw + HD_AT_PAYLOAD_LEN);
+	uint32_t payload_len = hd_load32(raw + HD_AT_PAYLOAD_LEN);
 
 	if (d->used)
 		look_again(d);
-	d->wire_len = raw[HD_AT_KIND] ? hd_load32(raw + HD_AT_PATCH_LEN) : payload_len;
+	d->wire_len = hd_load32(raw + HD_AT_PATCH_LEN);
+	if (d->wire_len == 0)
+		d->wire_len = payload_len;
 	d->report.next = d->report.bitmap = d->solid = d->hash_at = 0;
 	d->held = 0;
 	memset(&d->delta, 0, sizeof d->delta);
-	d->erase_to = (HD_PACKAGE_HEADER + payload_len + sector - 1) & ~(sector - 1);
+	d->erase_to = HD_PACKAGE_HEADER + payload_len;
 	hd_sha256_init(&d->hash);
-	d->report.error = 0;
 	enter(d, HD_ERASING);
 }
 
@@ -165,12 +149,11 @@ int hd_stage_begin(struct hd_device *d)
 {
 	const uint8_t *raw = d->frame.body, *old = hd_staged(d);
 	uint8_t state = d->report.state;
-	bool open = hd_stage_is_open(d);
+	bool open = is_open(d);
 	hd_status rc = authentic(d, raw);
 
-	if (rc == HD_OK && d->want
+	if (rc == HD_OK && d->active
 	    && memcmp(raw + HD_AT_DIGEST, d->active + HD_AT_DIGEST, HD_DIGEST_LEN) == 0) {
-		d->report.error = 0;
 		if (state != HD_TRIAL)
 			enter(d, HD_IDLE);       /* these weights are in service already */
 		return HD_OK;
@@ -183,7 +166,7 @@ int hd_stage_begin(struct hd_device *d)
 		return (int)rc;
 	}
 	/* Go on when the same bytes are sent: digest and, of a delta, base and length of the patch. */
-	if (!open || memcmp(raw + HD_AT_BASE, old + HD_AT_BASE, HD_AT_MAC - HD_AT_BASE) != 0)
+	if (!open || memcmp(raw + HD_AT_DIGEST, old + HD_AT_DIGEST, HD_AT_IMAGE_LEN - HD_AT_DIGEST) != 0)
 		stage(d, raw);
 	if (d->report.state != HD_VERIFYING)
 		memcpy(d->header, raw, HD_PACKAGE_HEADER);
@@ -222,28 +205,31 @@ static hd_status confirm(struct hd_device *d, uint32_t version)
 	return rc;
 }
 
-int hd_stage_order(struct hd_device *d, uint32_t idle_us)
+int hd_stage_order(struct hd_device *d)
 {
 	const struct hd_frame *f = &d->frame;
 	bool trial = d->report.state == HD_TRIAL, is_active;
-	uint8_t tag[HD_TAG_LEN];
-	uint32_t version;
+	struct hd_order o;
 
 	if (f->len != ORDER_LEN)
 		return HD_EFORMAT;
-	if (trial && !may_note(d, idle_us))
+	if (trial && !d->may_note)
 		return HD_LATER;
-	version = hd_load32(f->body);
-	hd_tag(d->cfg.key, f->type, d->session, d->nonce_dev, d->nonce_gw, version, tag);
-	if (!hd_equal(tag, f->body + 4, sizeof tag))
+	o.type = f->type;
+	o.zero = 0;
+	o.session = d->session;
+	o.version = hd_load32(f->body);
+	o.nonce_gw = d->nonce_gw;
+	o.nonce_dev = d->nonce_dev;
+	if (!hd_signed(d->cfg->key, (const uint8_t *)&o, sizeof o, f->body + 4, HD_TAG_LEN))
 		return HD_EAUTH;
-	is_active = d->active && version == d->report.active_version;
+	is_active = o.version == d->report.active_version;
 	if (f->type == HD_ACTIVATE)
-		return is_active ? HD_OK : (int)activate(d, version);
+		return is_active ? HD_OK : (int)activate(d, o.version);
 	if (f->type == HD_CONFIRM) {     /* repeated when the trial has ended */
 		if (!is_active)
 			return HD_EVERSION;
-		return trial ? (int)confirm(d, version) : HD_OK;
+		return trial ? (int)confirm(d, o.version) : HD_OK;
 	}
 	if (!is_active)                  /* REVERT; the same */
 		return trial ? HD_EVERSION : HD_OK;
@@ -253,17 +239,16 @@ int hd_stage_order(struct hd_device *d, uint32_t idle_us)
 /* --- work ------------------------------------------------------------------------------------- */
 
 /* Erase one sector of the spare slot.  Not while the image in it may be in service still. */
-static bool erase_one(struct hd_device *d, uint32_t idle_us)
+static bool erase_one(struct hd_device *d)
 {
 	const struct hd_flash *f = d->flash;
 	uint32_t at = d->spare_at + d->erase_at;
 
-	if (d->erase_at >= d->erase_to || busy(d) || (!f->busy && !may_erase(d, idle_us))
-	    || d->cur == &d->net[spare(d)])
+	if (d->erase_at >= d->erase_to || !d->may_erase || d->cur == &d->net[spare(d)])
 		return false;
 	d->erase_at += f->sector;
 	if (f->erase(f->ctx, at) != 0)
-		hd_stage_flash_failed(d, at);
+		hd_stage_flash_failed(d);
 	return true;
 }
 
@@ -272,28 +257,15 @@ static HD_NOINLINE hd_status open_slot(struct hd_device *d, uint8_t slot, const 
 {
 	const struct hd_flash *f = d->flash;
 	const uint8_t *image = f->map(f->ctx, f->slot_at[slot]) + HD_PACKAGE_HEADER;
-	struct hd_net *net = &d->net[slot];
-	hd_status rc = hd_net_open(net, image, hd_load32(header + HD_AT_IMAGE_LEN));
+	hd_status rc = runs(d, header);
 
-	if (rc != HD_OK)
-		return rc;
-	if (net->arch != hd_load32(header + HD_AT_ARCH) || (d->cfg.arch != 0 && net->arch != d->cfg.arch))
-		return HD_EARCH;
-	if (net->arena + net->out_n > d->cfg.arena_bytes)
-		return HD_ESIZE;
-	return header[HD_AT_N_VECTORS] == 0
-		|| (uint32_t)net->in_len * net->in_ch + net->out_n == hd_load16(header + HD_AT_VECTOR_LEN)
-		? HD_OK : HD_EFORMAT;
+	return rc == HD_OK ? hd_net_open(&d->net[slot], image, hd_load32(header + HD_AT_IMAGE_LEN)) : rc;
 }
 
 static HD_NOINLINE hd_status open_staged(struct hd_device *d)
 {
-	uint8_t digest[HD_DIGEST_LEN];
-
-	hd_sha256_end(&d->hash, digest);
-	if (memcmp(digest, hd_staged(d) + HD_AT_DIGEST, sizeof digest) != 0)
-		return HD_EDIGEST;
-	return open_slot(d, spare(d), hd_staged(d));
+	return hd_slots_digest_ok(&d->hash, hd_staged(d)) ? open_slot(d, spare(d), hd_staged(d))
+		: HD_EDIGEST;
 }
 
 /* Vector i must come out bit for bit. */
@@ -301,9 +273,9 @@ static HD_NOINLINE hd_status self_test(struct hd_device *d, uint32_t i)
 {
 	const struct hd_net *net = &d->net[spare(d)];
 	const uint8_t *in = payload(d) + net->len + i * hd_load16(hd_staged(d) + HD_AT_VECTOR_LEN);
-	uint8_t *out = d->cfg.arena + net->arena;
+	uint8_t *out = d->cfg->arena + net->arena;
 
-	hd_net_run(net, (const int8_t *)in, d->cfg.arena, (int8_t *)out);
+	hd_net_run(net, (const int8_t *)in, d->cfg->arena, (int8_t *)out);
 	return memcmp(out, in + (uint32_t)net->in_len * net->in_ch, net->out_n) == 0
 		? HD_OK : HD_ESELFTEST;
 }
@@ -312,11 +284,11 @@ static HD_NOINLINE hd_status self_test(struct hd_device *d, uint32_t i)
 static hd_status commit(struct hd_device *d)
 {
 	if (hd_flash_write(d->flash, d->spare_at, hd_staged(d), HD_PACKAGE_HEADER) != HD_OK)
-		return hd_stage_flash_failed(d, d->spare_at);
+		return hd_stage_flash_failed(d);
 	return HD_OK;
 }
 
-static bool verify(struct hd_device *d, uint32_t idle_us)
+static bool verify(struct hd_device *d)
 {
 	uint32_t n = hd_staged(d)[HD_AT_N_VECTORS];
 	hd_status rc;
@@ -328,7 +300,7 @@ static bool verify(struct hd_device *d, uint32_t idle_us)
 	} else if (d->vector == n + 1) {
 		rc = commit(d);
 	} else {                         /* a piece of its own: it may erase a page of the journal */
-		if (!d->flash->busy && !may_note(d, idle_us))
+		if (!d->flash->busy && !d->may_note)
 			return false;
 		rc = note(d, HD_REC_TRIAL, spare(d), d->slots.floor);
 	}
@@ -338,22 +310,21 @@ static bool verify(struct hd_device *d, uint32_t idle_us)
 	return true;
 }
 
-bool hd_stage_work(struct hd_device *d, uint32_t idle_us)
+bool hd_stage_work(struct hd_device *d)
 {
 	struct hd_report *r = &d->report;
 	uint32_t n;
 
-	if (r->state == HD_TRIAL && d->cfg.trial_inferences != 0 && r->trial_left == 0
-	    && may_note(d, idle_us)) {
-		d->tell |= HD_TELL_REVERT;
+	if (r->state == HD_TRIAL && d->cfg->trial_inferences != 0 && r->trial_left == 0 && d->may_note) {
 		r->trial_left = go_back(d) != HD_OK;     /* on failure again after an inference */
+		r->error = HD_ETRIAL;
 		return true;
 	}
 	if (r->state == HD_ERASING && d->erase_at >= d->erase_to) {
 		enter(d, HD_RECEIVING);
 		return true;
 	}
-	if (erase_one(d, idle_us))
+	if (erase_one(d))
 		return true;
 	if (r->state != HD_RECEIVING && r->state != HD_VERIFYING)
 		return false;
@@ -364,7 +335,7 @@ bool hd_stage_work(struct hd_device *d, uint32_t idle_us)
 		d->hash_at += n;
 		return true;
 	}
-	return r->state == HD_VERIFYING && verify(d, idle_us);
+	return r->state == HD_VERIFYING && verify(d);
 }
 
 /* --- boot ------------------------------------------------------------------------------------- */
@@ -376,15 +347,20 @@ hd_status hd_stage_boot(struct hd_device *d)
 	hd_status rc = HD_OK;
 
 	look_again(d);
-	enter(d, trial ? HD_TRIAL : HD_IDLE);
-	if (d->active && open_slot(d, s->active, d->active) == HD_OK)
-		d->want = &d->net[s->active];
 	if (s->other != HD_SLOT_NONE && open_slot(d, s->other, d->spare) != HD_OK)
 		s->other = HD_SLOT_NONE;
+	if (d->active && open_slot(d, s->active, d->active) == HD_OK)
+		d->want = &d->net[s->active];
+	enter(d, trial ? HD_TRIAL : HD_IDLE);
 	if (trial && !d->want) {
 		s->fell_back = true;
 		rc = go_back(d);
+	} else if (!d->want) {
+		s->active = HD_SLOT_NONE;
+		look_again(d);
 	}
+	if (s->fell_back)
+		d->report.error = HD_ETRIAL;
 	d->cur = d->want;
 	return rc;
 }

@@ -12,10 +12,7 @@
 /* What became of a command: an hd_status, or one of these: call again. */
 enum { HD_MORE = 100, HD_LATER = 101 };  /* did some of it; must wait for idle time */
 
-enum hd_tell {
-	HD_TELL_HELLO = 1, HD_TELL_BOOT = 1 << HD_EVENT_BOOT, HD_TELL_REVERT = 1 << HD_EVENT_REVERT,
-	HD_TELL_FLASH = 1 << HD_EVENT_FLASH, HD_TELL_STATUS = 16
-};
+enum hd_tell { HD_TELL_HELLO = 1, HD_TELL_STATUS = 2 };
 
 /* The header of the package that is being received. */
 static inline const uint8_t *hd_staged(const struct hd_device *d)
@@ -24,21 +21,16 @@ static inline const uint8_t *hd_staged(const struct hd_device *d)
 }
 
 /* Nothing in the spare slot is to be trusted; returns HD_EFLASH. */
-hd_status hd_stage_flash_failed(struct hd_device *d, uint32_t at);
-
-/* Payload bytes that one bit of the bitmap stands for: whole write units and whole words. */
-uint32_t hd_stage_grain(const struct hd_flash *f);
+hd_status hd_stage_flash_failed(struct hd_device *d);
 
 /* Commands; the frame is d->frame. */
 int hd_stage_begin(struct hd_device *d);
 int hd_stage_chunk(struct hd_device *d);
-int hd_stage_order(struct hd_device *d, uint32_t idle_us);  /* ACTIVATE, CONFIRM, REVERT */
+int hd_stage_order(struct hd_device *d);        /* ACTIVATE, CONFIRM, REVERT */
 
 /* One bounded piece of pending work.  Returns false when there was none, or it must wait. */
-bool hd_stage_work(struct hd_device *d, uint32_t idle_us);
+bool hd_stage_work(struct hd_device *d);
 
 /* Open the image of the active slot, and on trial that of the other.  Once, at boot. */
 hd_status hd_stage_boot(struct hd_device *d);
-
-bool hd_stage_is_open(const struct hd_device *d);       /* a package is on its way in */
 #endif

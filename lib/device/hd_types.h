@@ -31,7 +31,9 @@ typedef enum {
 	HD_ESIZE     = 8,   /* larger than the slot or than the activation arena              */
 	HD_EFLASH    = 9,   /* erase or program failed, or read back differently              */
 	HD_ESTATE    = 10,  /* not possible in the present state                              */
-	HD_EBASE     = 11   /* a delta for another base than the active image                 */
+	HD_EBASE     = 11,  /* a delta for another base than the active image                 */
+	HD_ELAYER    = 12,  /* a kind of layer that this firmware does not have               */
+	HD_ETRIAL    = 13   /* the trial ended without a confirmation: back to the former     */
 } hd_status;
 
 /* Little-endian access; never an unaligned load. */

@@ -107,6 +107,8 @@ hn_status hn_package_build(const struct hn_package_spec *s, struct hn_package_ou
 	p.n_vectors = HN_VECTORS;
 	p.vector_len = (uint16_t)vector_len(&net);
 	p.payload_len = (uint32_t)need;
+	p.arena = net.arena + net.out_n;
+	p.ops = net.needs;
 	hd_sha256_init(&hash);
 	hd_sha256_add(&hash, out->payload, need);
 	hd_sha256_end(&hash, p.digest);
@@ -128,7 +130,6 @@ hn_status hn_package_delta(const struct hn_package_spec *s, const struct hn_pack
 	rc = hn_delta_write(base->payload, full->payload, full->len, out->payload, out->cap, &out->len);
 	if (rc)
 		return rc;
-	p.kind = HD_KIND_DELTA;
 	p.patch_len = (uint32_t)out->len;
 	memcpy(p.base, from.digest, sizeof p.base);
 	hd_package_write(&p, s->key, out->header);

@@ -104,9 +104,9 @@ static void begin(struct hn_peer *p)
 	if (!say(p, HD_BEGIN, p->package.header, HD_PACKAGE_HEADER))
 		return;
 	p->bytes_sent += HD_PACKAGE_HEADER;
-	if (p->asks > 0 || p->hello.state != HD_IDLE || p->hello.credits < 2)
+	if (p->asks > 0 || p->hello.report.state != HD_IDLE || p->hello.report.credits < 2)
 		return;
-	p->report.credits = (uint8_t)(p->hello.credits - 1);
+	p->report.credits = (uint8_t)(p->hello.report.credits - 1);
 	pump_chunks(p, p->now_us);
 }
 
@@ -226,9 +226,9 @@ enum hn_peer_event hn_peer_tick(struct hn_peer *p, int64_t now_us)
 /* HELLO still says what the device is: nothing was done since, and the last STATUS agrees. */
 static bool hello_holds(const struct hn_peer *p)
 {
-	return p->has_hello && p->phase == HN_PEER_READY && p->hello.state == HD_IDLE &&
-	       p->report.state == HD_IDLE && p->report.active_version == p->hello.active_version &&
-	       p->report.floor == p->hello.floor;
+	return p->has_hello && p->phase == HN_PEER_READY && p->hello.report.state == HD_IDLE &&
+	       p->report.state == HD_IDLE && p->report.active_version == p->hello.report.active_version &&
+	       p->report.floor == p->hello.report.floor;
 }
 
 void hn_peer_install(struct hn_peer *p, const struct hn_peer_package *k, int64_t now_us)

@@ -17,20 +17,20 @@ void hn_peer_resume(struct hn_peer *p)
 		hn_peer_enter(p, HN_PEER_READY);
 		return;
 	}
-	if (p->hello.active_version == p->package.version) {
+	if (p->hello.report.active_version == p->package.version) {
 		p->tried = true;
-		hn_peer_enter(p, p->hello.floor >= p->package.version ? HN_PEER_CONFIRM
+		hn_peer_enter(p, p->hello.report.floor >= p->package.version ? HN_PEER_CONFIRM
 		       : p->verdict ? p->verdict : HN_PEER_TRIAL);
 		return;
 	}
 	/* the same bytes under an older number: nothing to send */
-	if (hd_package_read(&k, p->package.header) == HD_OK && (p->hello.flags & 1) &&
-	    p->hello.state != HD_TRIAL && memcmp(k.digest, p->hello.active_digest, 8) == 0) {
-		p->package.version = p->hello.active_version;
+	if (hd_package_read(&k, p->package.header) == HD_OK && p->hello.report.active_version != 0 &&
+	    p->hello.report.state != HD_TRIAL && memcmp(k.digest, p->hello.active_digest, 8) == 0) {
+		p->package.version = p->hello.report.active_version;
 		hn_peer_enter(p, HN_PEER_CONFIRM);
 		return;
 	}
-	hn_peer_enter(p, p->hello.state == HD_TRIAL ? HN_PEER_CLEAR : HN_PEER_BEGIN);
+	hn_peer_enter(p, p->hello.report.state == HD_TRIAL ? HN_PEER_CLEAR : HN_PEER_BEGIN);
 }
 
 /* HELLO with another session: it booted, or another gateway speaks to it. */
@@ -59,8 +59,8 @@ static void learn(struct hn_peer *p, const struct hd_hello *h)
 	hn_window_begin(&p->window, p->package.len, grain, most / grain * grain);
 	p->hello = *h;
 	p->has_hello = true;
-	p->report = (struct hd_report){ .state = h->state, .active_version = h->active_version,
-		.active_model = h->active_model, .floor = h->floor };
+	p->report = (struct hd_report){ .state = h->report.state, .floor = h->report.floor,
+		.active_version = h->report.active_version, .active_model = h->report.active_model };
 }
 
 /* What the device runs is another now: let it say so (digest and floor are in HELLO only). */
@@ -114,7 +114,7 @@ static enum hn_peer_event on_hello(struct hn_peer *p, const struct hd_frame *f, 
 		p->asked_us = now_us;
 		return HN_PEER_STRANGER;
 	}
-	if (p->has_package && p->tried && h.active_version != p->package.version)
+	if (p->has_package && p->tried && h.report.active_version != p->package.version)
 		return finish(p, HN_PEER_REVERTED);
 	hn_peer_resume(p);
 	(void)hn_peer_tick(p, now_us);   /* what comes next is said at once */

@@ -39,17 +39,17 @@ static struct hn_grain *place(struct hn_window *w, uint32_t at)
 	return &w->place[at / w->grain % HN_WINDOW_PLACES];
 }
 
-/* Grain i of the window: 0 is the one at `next`. */
+/* Grain i of the window, i < HD_GRAINS_AHEAD: 0 is the one at `next`. */
 static bool has_grain(const struct hn_window *w, unsigned i)
 {
-	return i > 0 && (w->bitmap >> (i - 1) & 1);
+	return w->bitmap >> i & 1;
 }
 
 static bool has_at(const struct hn_window *w, uint32_t at)
 {
 	const uint32_t i = at < w->next ? 0 : (at - w->next) / w->grain;
 
-	return at < w->next || (i <= HD_GRAINS_AHEAD && has_grain(w, i));
+	return at < w->next || (i < HD_GRAINS_AHEAD && has_grain(w, i));
 }
 
 int64_t hn_window_rto(const struct hn_window *w)
@@ -171,8 +171,8 @@ bool hn_window_next(struct hn_window *w, unsigned credits, int64_t now_us, uint3
 	const uint32_t frames = credits * (w->most + OVERHEAD) / (chunk + OVERHEAD);
 	uint32_t i = 0, last = frames * chunk / w->grain;
 
-	if (last > HD_GRAINS_AHEAD + 1)
-		last = HD_GRAINS_AHEAD + 1;
+	if (last > HD_GRAINS_AHEAD)
+		last = HD_GRAINS_AHEAD;
 	while (i < last && !wanted(w, i, w->next + i * w->grain, now_us))
 		i++;
 	if (i == last)

@@ -1,8 +1,6 @@
 /* hn_delta.h - the patch that makes one payload from another: the other end of hd_delta.h.
  *
- * The payload is cut into segments with parameters of their own, so that weights, biases (words)
- * and what did not change each get the code that suits them; nothing about the layout of an image
- * is known here.  O(n), no allocation. */
+ * Nothing about the layout of an image is known here.  O(n), no allocation. */
 #ifndef HN_DELTA_H
 #define HN_DELTA_H
 

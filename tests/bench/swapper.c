@@ -84,7 +84,8 @@ static void make(struct swapper *s, enum swap how)
 	/* Neither the weights in service nor those that may be staged: these would resume. */
 	do
 		i = hn_rng_below(&s->rng, SWAPPER_IMAGES);
-	while (i == s->image || (s->version > 0 && i == s->peer.hello.active_model % SWAPPER_IMAGES));
+	while (i == s->image
+	       || (s->version > 0 && i == s->peer.hello.report.active_model % SWAPPER_IMAGES));
 	s->image = i;
 	*k = s->images[i];
 	k->head.version = ++s->version;
@@ -163,7 +164,7 @@ static bool runs(const struct swapper *s, const uint8_t digest[DIGEST_PART])
  * that was on its way then or at the cut before. */
 static bool tells_the_truth(struct swapper *s, enum swap how)
 {
-	bool true_on_trial = how == SWAP_CUT && s->peer.hello.state == HD_TRIAL
+	bool true_on_trial = how == SWAP_CUT && s->peer.hello.report.state == HD_TRIAL
 		&& (runs(s, s->package.head.digest) || runs(s, s->on_trial));
 
 	if (s->seen[HN_PEER_DONE] > 0)

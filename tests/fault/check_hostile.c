@@ -90,7 +90,7 @@ static int mutated_header(void)
 		bad.header[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
 	new_crc(&bad);
-	if (memcmp(bad.header, (bad.head.kind ? d3 : v3).header, HD_PACKAGE_HEADER) == 0)
+	if (memcmp(bad.header, (bad.head.patch_len ? d3 : v3).header, HD_PACKAGE_HEADER) == 0)
 		return HD_EFORMAT;       /* the flips took each other back */
 	return t_begin(&pair, &bad);
 }
@@ -99,13 +99,13 @@ static int mutated_header(void)
 static int odd_field(void)
 {
 	static const uint32_t odd[] = { 0, 1, 3, 4, 0x7fffffff, 0x80000000, 0xfffffffc, 0xffffffff };
-	static const uint8_t fields[] = { HD_AT_MAGIC, HD_AT_FORMAT, HD_AT_UID, HD_AT_ARCH, HD_AT_VERSION,
-		HD_AT_IMAGE_LEN, HD_AT_N_VECTORS, HD_AT_PAYLOAD_LEN, HD_AT_BASE, HD_AT_PATCH_LEN,
+	static const uint8_t fields[] = { HD_AT_MAGIC, HD_AT_KEY_ID, HD_AT_UID, HD_AT_ARCH, HD_AT_VERSION,
+		HD_AT_IMAGE_LEN, HD_AT_ARENA, HD_AT_OPS, HD_AT_PAYLOAD_LEN, HD_AT_BASE, HD_AT_PATCH_LEN,
 		HD_AT_DIGEST, HD_AT_MAC };
 
 	bad = below(2) ? v3 : d3;
 	hd_put32(bad.header + fields[below(sizeof fields)], odd[below(8)]);
-	if (memcmp(bad.header, (bad.head.kind ? d3 : v3).header, HD_PACKAGE_HEADER) == 0)
+	if (memcmp(bad.header, (bad.head.patch_len ? d3 : v3).header, HD_PACKAGE_HEADER) == 0)
 		return HD_EFORMAT;
 	new_crc(&bad);
 	return t_begin(&pair, &bad);
@@ -152,7 +152,7 @@ static void same_payload_after_all(void)
 {
 	const struct hd_device *d = &pair.dev;
 
-	ck_assert_uint_eq(bad.head.kind, HD_KIND_DELTA);
+	ck_assert_uint_ne(bad.head.patch_len, 0);
 	ck_assert_mem_eq(d->active, d3.header, HD_PACKAGE_HEADER);
 	ck_assert_mem_eq(d->active + HD_PACKAGE_HEADER, v3.payload, v3.len);
 	ck_assert_int_eq(t_command_order(&pair, HD_REVERT, 3), HD_OK);
@@ -166,11 +166,11 @@ static int mutated_payload(void)
 {
 	bad = below(2) ? v3 : d3;
 	for (unsigned n = 1 + below(4); n > 0; n--) {
-		uint8_t *p = bad.head.kind ? bad.patch : bad.payload;
+		uint8_t *p = bad.head.patch_len ? bad.patch : bad.payload;
 
 		p[below(t_wire_len(&bad))] ^= (uint8_t)(1 + below(255));
 	}
-	if (memcmp(t_wire(&bad), t_wire(bad.head.kind ? &d3 : &v3), t_wire_len(&bad)) == 0)
+	if (memcmp(t_wire(&bad), t_wire(bad.head.patch_len ? &d3 : &v3), t_wire_len(&bad)) == 0)
 		return HD_EDIGEST;
 	if (!t_transfer(&pair, &bad))
 		return HD_EFORMAT;

@@ -169,11 +169,11 @@ static void install(struct storm_rig *g, struct storm_gateway *w)
 		.len = w->set->len };
 	struct hd_package head = w->set->head;
 
-	if (w->peer.has_hello && head.version <= h->floor)
-		head.version = h->floor + 1;
-	if (w->peer.has_hello && head.version <= h->active_version &&
+	if (w->peer.has_hello && head.version <= h->report.floor)
+		head.version = h->report.floor + 1;
+	if (w->peer.has_hello && head.version <= h->report.active_version &&
 	    memcmp(h->active_digest, head.digest, 8) != 0)
-		head.version = h->active_version + 1;
+		head.version = h->report.active_version + 1;
 	w->set->head.version = head.version;     /* written down before it is told */
 	hd_package_write(&head, t_key, w->header);
 	k.version = k.model_version = head.version;

@@ -20,8 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)hd_package_read(&p, raw);
 	(void)hd_package_auth(raw, key);
 	hd_put32(raw, HD_PACKAGE_MAGIC); /* past the first checks */
-	hd_put16(raw + HD_AT_FORMAT, 1);
-	raw[HD_AT_KIND] = 0;
+	memset(raw + HD_AT_OPS + 4, 0, HD_AT_MAC - HD_AT_OPS - 4);
 	hd_put32(raw + HD_AT_CRC, hd_crc32c(0, raw, HD_AT_CRC));
 	if (hd_package_read(&p, raw) == HD_OK) {
 		if (p.n_vectors > HD_VECTORS_MAX || p.payload_len < p.image_len || (p.image_len & 3)

@@ -246,8 +246,7 @@ static const char *type_name(uint8_t type)
 	static const struct { uint8_t type; const char *name; } names[] = {
 		{ HD_HELLO_ASK, "HELLO_ASK" }, { HD_BEGIN, "BEGIN" }, { HD_CHUNK, "CHUNK" },
 		{ HD_ACTIVATE, "ACTIVATE" }, { HD_CONFIRM, "CONFIRM" }, { HD_REVERT, "REVERT" },
-		{ HD_STATUS_ASK, "STATUS_ASK" }, { HD_HELLO, "HELLO" }, { HD_STATUS, "STATUS" },
-		{ HD_EVENT, "EVENT" } };
+		{ HD_STATUS_ASK, "STATUS_ASK" }, { HD_HELLO, "HELLO" }, { HD_STATUS, "STATUS" } };
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (names[i].type == type)
@@ -332,7 +331,7 @@ static void write_session(FILE *out)
 	fputs("# docs/protocol.md: a new device gets the package of package.txt; nothing is lost.\n", out);
 	hd_rx_init(&g.rx);
 	must(hd_init(&g.dev, &cfg) == HD_OK, "the device does not start");
-	turn();                          /* boot: HELLO, EVENT */
+	turn();                          /* boot: HELLO */
 	hn_peer_init(&g.peer, uid, made.key);
 	g.peer.send = to_device;
 	k = (struct hn_peer_package){ .header = made.out.header, .payload = made.payload,

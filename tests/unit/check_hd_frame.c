@@ -181,14 +181,13 @@ END_TEST
 
 START_TEST(a_tag_depends_on_everything_it_covers)
 {
-	uint8_t key[HD_KEY_LEN] = { 1 }, text[20] = "honed", mac[32], tag[8], other[8];
+	uint8_t key[HD_KEY_LEN] = { 1 }, text[16] = { HD_ACTIVATE }, mac[32], tag[8], other[8];
 
 	hd_tag(key, HD_ACTIVATE, 0x1234, 5, 6, 7, tag);
-	text[5] = HD_ACTIVATE;
-	hd_put16(text + 6, 0x1234);
-	hd_put32(text + 8, 5);
-	hd_put32(text + 12, 6);
-	hd_put32(text + 16, 7);
+	hd_put16(text + 2, 0x1234);
+	hd_put32(text + 4, 7);
+	hd_put32(text + 8, 6);
+	hd_put32(text + 12, 5);
 	hd_hmac(key, text, sizeof text, mac);
 	ck_assert_mem_eq(tag, mac, sizeof tag);
 	hd_tag(key, HD_CONFIRM, 0x1234, 5, 6, 7, other);

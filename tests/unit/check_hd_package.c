@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "hd_crc32c.h"
+#include "hd_image.h"
 #include "hd_package.h"
 #include "t_hd_package.h"
 #include "t_run.h"
@@ -21,7 +22,9 @@ START_TEST(a_header_comes_back_field_by_field)
 
 	t_package_build(&package, &spec, 7, 3);
 	ck_assert_int_eq(hd_package_read(&p, package.header), HD_OK);
-	ck_assert_uint_eq(p.kind, 0);
+	ck_assert_uint_eq(p.patch_len, 0);
+	ck_assert_uint_eq(p.arena, package.head.arena);
+	ck_assert_uint_eq(p.ops, 1u << HD_OP_DENSE | HD_NEEDS_TWICE);
 	ck_assert_uint_eq(p.key_id, 1);
 	ck_assert_mem_eq(p.uid, t_uid, sizeof p.uid);
 	ck_assert_uint_eq(p.arch, package.head.arch);
@@ -32,7 +35,7 @@ START_TEST(a_header_comes_back_field_by_field)
 	ck_assert_uint_eq(p.n_vectors, 3);
 	ck_assert_uint_eq(p.vector_len, 11);
 	ck_assert_mem_eq(p.digest, package.head.digest, sizeof p.digest);
-	ck_assert_mem_eq(p.mac, package.header + 80, sizeof p.mac);
+	ck_assert_mem_eq(p.mac, package.header + HD_AT_MAC, sizeof p.mac);
 	ck_assert_int_eq(hd_package_auth(package.header, t_key), HD_OK);
 }
 END_TEST
@@ -47,7 +50,7 @@ START_TEST(a_flipped_bit_anywhere_is_refused)
 		memcpy(raw, package.header, sizeof raw);
 		raw[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		ck_assert_int_eq(hd_package_read(&p, raw), HD_EFORMAT);
-		if (bit < 8 * 112)       /* signed bytes and the MAC itself */
+		if (bit < 8 * HD_AT_CRC)       /* signed bytes and the MAC itself */
 			ck_assert_int_eq(hd_package_auth(raw, t_key), HD_EAUTH);
 	}
 }
@@ -68,12 +71,12 @@ END_TEST
 
 /* Fields that are wrong although CRC and MAC are right. */
 static const struct { const char *what; int at, size; uint32_t value; } wrong[] = {
-	{ "magic", 0, 4, 0x12345678 }, { "format", 4, 2, 2 }, { "kind", 6, 1, 1 },
-	{ "image length 0", 28, 4, 0 }, { "image length odd", 28, 4, 122 },
-	{ "image longer than the payload", 28, 4, 0xfffffffc },
-	{ "one vector more", 32, 2, 4 }, { "too many vectors", 32, 2, 17 },
-	{ "vector length", 34, 2, 12 }, { "payload longer", 36, 4, 0xffffffff },
-	{ "payload 0", 36, 4, 0 },
+	{ "magic", 0, 4, 0x12345678 },
+	{ "image length 0", 68, 4, 0 }, { "image length odd", 68, 4, 122 },
+	{ "image longer than the payload", 68, 4, 0xfffffffc },
+	{ "one vector more", 5, 1, 4 }, { "too many vectors", 5, 1, 17 },
+	{ "vector length", 6, 2, 12 }, { "payload longer", 72, 4, 0xffffffff },
+	{ "payload 0", 72, 4, 0 },
 };
 
 START_TEST(lengths_that_do_not_add_up_are_refused)
@@ -97,10 +100,10 @@ START_TEST(a_sum_that_wraps_around_is_refused)
 	struct hd_package p;
 
 	t_package_build(&package, &spec, 7, 0);
-	hd_put32(package.header + 28, 0xfffffff8);
-	hd_put16(package.header + 32, 2);
-	hd_put16(package.header + 34, 8);
-	hd_put32(package.header + 36, 8);        /* 0xfffffff8 + 16 = 8 modulo 2^32 */
+	hd_put32(package.header + 68, 0xfffffff8);
+	package.header[5] = 2;
+	hd_put16(package.header + 6, 8);
+	hd_put32(package.header + 72, 8);        /* 0xfffffff8 + 16 = 8 modulo 2^32 */
 	reseal_crc(package.header);
 	ck_assert_int_eq(hd_package_read(&p, package.header), HD_EFORMAT);
 }

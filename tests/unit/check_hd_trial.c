@@ -85,8 +85,8 @@ START_TEST(a_trial_that_nobody_confirms_ends_after_its_inferences)
 	hd_inference_done(&pair.dev, false);
 	t_pair_settle(&pair);
 	ck_assert(t_serves(&pair, &v1));
-	ck_assert_uint_eq(pair.event, HD_EVENT_REVERT);
-	ck_assert_uint_eq(pair.event_arg, 1);
+	ck_assert_uint_eq(pair.report.error, HD_ETRIAL);
+	ck_assert_uint_eq(pair.report.active_version, 1);
 	ck_assert_uint_eq(pair.report.state, HD_IDLE);
 	ck_assert_uint_eq(pair.report.due, 100);
 	ck_assert_uint_eq(pair.report.missed, 1);
@@ -116,8 +116,8 @@ START_TEST(boots_without_a_confirmation_end_a_trial)
 	ck_assert_int_eq(t_pair_boot(&pair), HD_OK);
 	t_pair_settle(&pair);
 	ck_assert(t_serves(&pair, &v1));
-	ck_assert_uint_eq(pair.event, HD_EVENT_REVERT);
-	ck_assert_uint_eq(pair.event_arg, 1);
+	ck_assert_uint_eq(pair.hello.report.error, HD_ETRIAL);
+	ck_assert_uint_eq(pair.hello.report.active_version, 1);
 }
 END_TEST
 
@@ -127,8 +127,8 @@ START_TEST(a_trial_survives_a_reset_and_can_be_confirmed_after_it)
 	ck_assert(t_install(&pair, &v2));
 	ck_assert_int_eq(t_pair_boot(&pair), HD_OK);
 	ck_assert(t_hello(&pair));
-	ck_assert_uint_eq(pair.hello.state, HD_TRIAL);
-	ck_assert_uint_eq(pair.hello.boots, 2);
+	ck_assert_uint_eq(pair.hello.report.state, HD_TRIAL);
+	ck_assert_uint_eq(pair.dev.slots.boots, 2);
 	ck_assert_int_eq(t_command_order(&pair, HD_CONFIRM, 2), HD_OK);
 	ck_assert_uint_eq(pair.report.floor, 2);
 }
@@ -171,7 +171,6 @@ START_TEST(an_erase_waits_for_idle_time_unless_nothing_is_in_service)
 	erases = flash.erases;
 	ck_assert_int_eq(t_begin(&pair, &v2), HD_OK);
 	ck_assert_uint_eq(pair.report.state, HD_ERASING);
-	ck_assert_uint_eq(pair.report.credits, 0);
 	ck_assert_uint_eq(flash.erases, erases);
 	pair.idle_us = 1000000;
 	t_pair_settle(&pair);
@@ -207,7 +206,6 @@ START_TEST(a_flash_error_fails_the_transfer_and_the_next_one_works)
 	ck_assert_uint_eq(flash.faults, 1);
 	ck_assert_uint_eq(pair.report.state, HD_FAILED);
 	ck_assert_uint_eq(pair.report.error, HD_EFLASH);
-	ck_assert_uint_eq(pair.event, HD_EVENT_FLASH);
 	ck_assert(t_serves(&pair, &v1));
 	ck_assert(t_put_in_service(&pair, &v2));
 	ck_assert(t_serves(&pair, &v2));

@@ -77,8 +77,8 @@ START_TEST(after_a_swap_the_device_is_asked_again_who_it_is)
 	t_peer_swap(1, 9);
 	memset(t_p.events, 0, sizeof t_p.events);
 	ck_assert(t_peer_run_until(HN_PEER_KNOWN, 1000000));
-	ck_assert_uint_eq(t_p.peer.hello.active_version, 1);
-	ck_assert_uint_eq(t_p.peer.hello.floor, 1);
+	ck_assert_uint_eq(t_p.peer.hello.report.active_version, 1);
+	ck_assert_uint_eq(t_p.peer.hello.report.floor, 1);
 	ck_assert_int_eq(t_p.peer.phase, HN_PEER_READY);
 }
 END_TEST

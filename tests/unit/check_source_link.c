@@ -196,7 +196,7 @@ static bool one_message(const struct t_source *x)
 
 START_TEST(a_device_says_hello_and_sends_samples_through_noise)
 {
-	struct hd_hello hello = { .proto = HD_PROTO, .grain = 14, .boots = 3, .build = 77 }, got;
+	struct hd_hello hello = { .proto = HD_PROTO, .grain = 16, .ops = 3, .build = 77 }, got;
 	uint8_t body[HD_HELLO_LEN], noise[] = { 0x55, 0xaa, 1, 2, 3, 4, 5, 6, 7, 0 };
 	int64_t event_us, late_us;
 

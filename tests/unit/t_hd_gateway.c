@@ -75,15 +75,11 @@ static void hear(struct t_pair *p, const struct hd_frame *f)
 	p->heard = f->session;
 	if (f->type == HD_HELLO && hd_hello_read(&p->hello, f->body, f->len) == HD_OK) {
 		p->n_hello++;
-		p->report.state = p->hello.state;
+		p->report.state = p->hello.report.state;
 	} else if (f->type == HD_STATUS && hd_report_read(&p->report, f->body, f->len) == HD_OK) {
 		p->n_report++;
 		if (p->report.re)
 			p->last = p->report;
-	} else if (f->type == HD_EVENT && f->len == 5) {
-		p->n_event++;
-		p->event = f->body[0];
-		p->event_arg = hd_get32(f->body + 1);
 	} else {
 		p->n_other++;
 		p->body_len = f->len;

@@ -21,9 +21,9 @@ struct t_pair {
 	struct hd_rx rx;                 /* the gateway's decoder                                */
 	struct hd_hello hello;
 	struct hd_report report, last;   /* last: the last answer to a command                   */
-	unsigned n_hello, n_report, n_event, n_other;
-	uint8_t event, seq;
-	uint32_t event_arg, clock_us, idle_us, nonce_gw, steps;
+	unsigned n_hello, n_report, n_other;
+	uint8_t seq;
+	uint32_t clock_us, idle_us, nonce_gw, steps;
 	uint16_t session, heard;         /* heard: session of the last frame                     */
 	unsigned noise;                  /* per mille of frames hurt, each way                   */
 	bool     mute;                   /* the device's send queue is full                      */

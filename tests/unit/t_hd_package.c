@@ -142,6 +142,8 @@ static void finish(struct t_package *p, uint32_t version, uint16_t n_vectors)
 	p->head.payload_len = p->len;
 	p->head.n_vectors = n_vectors;
 	p->head.vector_len = (uint16_t)(in + net.out_n);
+	p->head.arena = net.arena + net.out_n;
+	p->head.ops = net.needs;
 	t_package_seal(p);
 }
 
@@ -195,7 +197,6 @@ void t_package_delta(struct t_package *p, const struct t_package *base)
 	if (base->len != p->len
 	    || hn_delta_write(base->payload, p->payload, p->len, p->patch, sizeof p->patch, &n) != HN_OK)
 		abort();
-	p->head.kind = HD_KIND_DELTA;
 	p->head.patch_len = (uint32_t)n;
 	memcpy(p->head.base, base->head.digest, sizeof p->head.base);
 	t_package_sign(p);
@@ -203,10 +204,10 @@ void t_package_delta(struct t_package *p, const struct t_package *base)
 
 const uint8_t *t_wire(const struct t_package *p)
 {
-	return p->head.kind == HD_KIND_DELTA ? p->patch : p->payload;
+	return p->head.patch_len ? p->patch : p->payload;
 }
 
 uint32_t t_wire_len(const struct t_package *p)
 {
-	return p->head.kind == HD_KIND_DELTA ? p->head.patch_len : p->len;
+	return p->head.patch_len ? p->head.patch_len : p->len;
 }

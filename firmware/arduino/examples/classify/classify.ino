@@ -36,7 +36,7 @@ void setup() {
   Serial.begin(115200);
   pinMode(LED_BUILTIN, OUTPUT);
   ram_slots_init(&slots, memory, sizeof memory);
-  hd_config c = hd_config();
+  static hd_config c;
   const uint8_t uid[HD_UID_LEN] = {0, 0, 0, 0, 0, 0, 0, 1};  // `honectl key device` has c.key
   memcpy(c.uid, uid, sizeof uid);
   c.flash = &slots.port, c.arena = (uint8_t *)arena, c.arena_bytes = sizeof arena;

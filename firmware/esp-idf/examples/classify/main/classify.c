@@ -37,12 +37,13 @@ static void classify(uint32_t count, uint32_t last)
 
 void app_main(void)
 {
-	struct hd_config c = { .flash = &slots.port, .uid = { 0, 0, 0, 0, 0, 0, 0, 2 }, .credits = 4,
+	static struct hd_config c = { .flash = &slots.port, .uid = { [7] = 2 }, .credits = 4,
 		.arena = (uint8_t *)arena, .arena_bytes = sizeof arena, .trial_boots = 3,
-		.trial_inferences = 1000, .nonce = esp_random(), .send = send, .now_us = now };
+		.trial_inferences = 1000, .send = send, .now_us = now };
 	uint32_t next = now(NULL) + PERIOD_US, frame = 0, left;
 	uint8_t bytes[64];
 
+	c.nonce = esp_random();
 	uart_driver_install(UART_NUM_1, 2048, 4096, 0, NULL, 0);
 	if (esp_slots_init(&slots, "honed") != ESP_OK || hd_init(&device, &c) != HD_OK)
 		return;

@@ -40,11 +40,13 @@ static void classify(uint32_t count, uint32_t last)
 
 int main(void)
 {
-	struct hd_config c = { .flash = &slots.port, .uid = { 0, 0, 0, 0, 0, 0, 0, 3 }, .credits = 1,
+	static struct hd_config c = { .flash = &slots.port, .uid = { [7] = 3 }, .credits = 1,
 		.arena = (uint8_t *)arena, .arena_bytes = sizeof arena, .trial_boots = 3,
-		.trial_inferences = 1000, .nonce = sys_rand32_get(), .send = send, .now_us = now };
+		.trial_inferences = 1000, .send = send, .now_us = now };
 	uint32_t next = now(NULL) + PERIOD_US, frame = 0, left;
 	unsigned char byte;
+
+	c.nonce = sys_rand32_get();
 	if (zephyr_slots_init(&slots, HONED_PARTITION, ERASE_US) || hd_init(&device, &c) != HD_OK)
 		return 1;
 	for (;; hd_poll(&device, BUDGET_US, left)) {
