@@ -42,7 +42,6 @@ void app_main(void)
 		.trial_inferences = 1000, .send = send, .now_us = now };
 	uint32_t next = now(NULL) + PERIOD_US, frame = 0, left;
 	uint8_t bytes[64];
-
 	c.nonce = esp_random();
 	uart_driver_install(UART_NUM_1, 2048, 4096, 0, NULL, 0);
 	if (esp_slots_init(&slots, "honed") != ESP_OK || hd_init(&device, &c) != HD_OK)

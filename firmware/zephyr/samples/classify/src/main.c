@@ -45,7 +45,6 @@ int main(void)
 		.trial_inferences = 1000, .send = send, .now_us = now };
 	uint32_t next = now(NULL) + PERIOD_US, frame = 0, left;
 	unsigned char byte;
-
 	c.nonce = sys_rand32_get();
 	if (zephyr_slots_init(&slots, HONED_PARTITION, ERASE_US) || hd_init(&device, &c) != HD_OK)
 		return 1;
