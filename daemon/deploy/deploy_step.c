@@ -19,7 +19,7 @@ static bool refused_for_good(uint8_t code)
 	       || code == HD_ELAYER;
 }
 
-static const char *device_error_text(uint8_t code)
+const char *device_error_text(uint8_t code)
 {
 	static const char *const text[] = {
 		"no error", "the bytes do not parse", "built for another architecture", "made for another device",

@@ -73,4 +73,7 @@ void step_trial(struct deploy_device *v);
 void telemetry_known(struct deploy_device *v);
 void telemetry_answered(struct deploy_device *v, uint8_t re);
 void telemetry_tick(struct deploy_device *v, int64_t now_us);
+
+/* Words for the error of a STATUS. */
+const char *device_error_text(uint8_t code);
 #endif
