@@ -36,7 +36,7 @@ PKGS     := libuv sqlite3 yaml-0.1 libmosquitto libcurl libmicrohttpd jansson li
 PKG_INC  := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS_honed := $(shell pkg-config --libs libuv sqlite3 yaml-0.1 libmosquitto libmicrohttpd jansson libsodium 2>/dev/null) -lm
 LIBS_train := $(shell pkg-config --libs sqlite3 jansson 2>/dev/null) -lm
-LIBS_ctl   := $(shell pkg-config --libs libcurl jansson 2>/dev/null) -lm
+LIBS_ctl   := $(shell pkg-config --libs libcurl jansson libsodium 2>/dev/null) -lm
 LIBS_demo  := $(shell pkg-config --libs libuv jansson libcurl libsodium 2>/dev/null) -lm
 LIBS_check := $(shell pkg-config --libs check 2>/dev/null)
 
@@ -71,7 +71,7 @@ $(B)/honectl:    LIBS := $(LIBS_ctl)
 $(B)/hone-demo:  $(call obj,$(wildcard daemon/demo/*.c)) $(B)/libdaemon.a $(B)/libhone.a
 $(B)/hone-demo:  LIBS := $(LIBS_demo)
 $(B)/hone-sim:   $(call obj,$(wildcard firmware/sim/*.c firmware/common/*.c)) $(B)/libhone.a
-$(B)/hone-sim:   LIBS := -lm $(shell pkg-config --libs libmosquitto 2>/dev/null)
+$(B)/hone-sim:   LIBS := -lm $(shell pkg-config --libs libmosquitto libsodium 2>/dev/null)
 $(PROGRAMS):
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)

@@ -120,6 +120,7 @@ struct conf_device {
 	double heartbeat_s;              /* between two sketches                               */
 	int  raw_every, pull;            /* windows                                            */
 	double keep_alive_s;             /* between two questions to a device with nothing to do */
+	bool is_signed;                  /* it takes packages only with a signature            */
 };
 
 struct conf {
@@ -134,7 +135,11 @@ struct conf {
 	} status;
 	struct { int level; } log;       /* enum log_level                                     */
 	struct { char helper[CONF_TEXT_MAX]; } train;  /* path of hone-train                   */
-	struct { char master[CONF_TEXT_MAX]; } keys;   /* file with 32 bytes or 64 hex digits  */
+	struct {
+		char master[CONF_TEXT_MAX];      /* file with 32 bytes or 64 hex digits        */
+		char sign[CONF_TEXT_MAX];        /* file of the Ed25519 key, "" = none         */
+		int  sign_id;
+	} keys;
 	int n_sources, n_streams, n_models, n_devices;
 	struct conf_source sources[CONF_SOURCES_MAX];
 	struct conf_stream streams[CONF_STREAMS_MAX];

@@ -238,6 +238,12 @@ static bool device_model(const struct conf *c, int i, struct found *f)
 	return exists(conf_model_find(c, c->devices[i].model), c->devices[i].model, f);
 }
 
+static bool device_signed(const struct conf *c, int i, struct found *f)
+{
+	(void)f;
+	return !c->devices[i].is_signed || c->keys.sign[0] != '\0';
+}
+
 /* List of the items, the setting that is shown, the list whose names `value` should be among. */
 static const struct rule {
 	const char *list, *field;
@@ -268,6 +274,7 @@ static const struct rule {
 	{ "devices", "source",   device_source_once, "another device has this source", NULL },
 	{ "devices", "stream",   device_stream,      "there is no stream of this name", "streams" },
 	{ "devices", "model",    device_model,       "there is no model of this name", "models" },
+	{ "devices", "signed",   device_signed,      "nothing signs: keys.sign is not set", NULL },
 };
 
 /* Node that was read as the item at `p`, or the root. */

@@ -1,15 +1,17 @@
 /* Keys: a new master key (32 random bytes as 64 hex digits in a file that only its owner may read),
- * and the key of one device, for its firmware. */
+ * the key of one device, for its firmware, and the key that signs packages with its public half. */
 #include "ctl.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sodium.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "hn_package.h"
+#include "hn_seed.h"
 
 enum { KEY_BYTES = HD_KEY_LEN };
 
@@ -55,9 +57,9 @@ static int failed(const char *path, const char *advice)
 	return CTL_REFUSED;
 }
 
-static int key_new(const char *path)
+/* Random bytes into a new file and into key. */
+static int make_key(const char *path, unsigned char *key)
 {
-	unsigned char key[KEY_BYTES];
 	bool ok;
 	int fd;
 
@@ -65,7 +67,6 @@ static int key_new(const char *path)
 	if (fd < 0)
 		return failed(path, errno == EEXIST ? "; devices know the old key: it is not replaced" : "");
 	ok = fill(key) && write_key(fd, key);
-	explicit_bzero(key, sizeof key);
 	ok = close(fd) == 0 && ok;
 	if (!ok) {
 		const int code = failed(path, "");
@@ -73,8 +74,65 @@ static int key_new(const char *path)
 		(void)unlink(path);   /* half a key is of no use */
 		return code;
 	}
+	return CTL_OK;
+}
+
+static int key_new(const char *path)
+{
+	unsigned char key[KEY_BYTES];
+	const int code = make_key(path, key);
+
+	explicit_bzero(key, sizeof key);
+	if (code != CTL_OK)
+		return code;
 	printf("%s: new master key; let honed read it: chgrp honed %s && chmod 640 %s\n", path, path,
 	       path);
+	return CTL_OK;
+}
+
+/* Hex digits of the public key that belongs to a seed. */
+static void print_public(const unsigned char *seed)
+{
+	unsigned char public[crypto_sign_PUBLICKEYBYTES], secret[crypto_sign_SECRETKEYBYTES];
+	char text[2 * KEY_BYTES + 2];
+
+	(void)crypto_sign_seed_keypair(public, secret, seed);    /* cannot fail */
+	sodium_memzero(secret, sizeof secret);
+	key_text(public, text);
+	fputs(text, stdout);
+}
+
+static int key_sign(const char *path)
+{
+	unsigned char seed[HN_SEED_LEN];
+	const int code = make_key(path, seed);
+
+	if (code == CTL_OK)
+		print_public(seed);
+	explicit_bzero(seed, sizeof seed);
+	return code;
+}
+
+static int key_public(const char *path)
+{
+	unsigned char seed[HN_SEED_LEN];
+	char file[HN_SEED_FILE_MAX];
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+	bool good;
+
+	if (fd < 0)
+		return failed(path, errno == ENOENT ? "; make one with: honectl key sign FILE" : "");
+	n = read(fd, file, sizeof file);
+	(void)close(fd);         /* read-only: nothing to lose */
+	good = n > 0 && hn_seed_read(file, (size_t)n, seed) == HN_OK;
+	explicit_bzero(file, sizeof file);
+	if (!good) {
+		fprintf(stderr, "honectl: %s: not a key that signs: 32 bytes, 64 hex digits or a PEM are\n", path);
+		return CTL_REFUSED;
+	}
+	print_public(seed);
+	explicit_bzero(seed, sizeof seed);
 	return CTL_OK;
 }
 
@@ -114,6 +172,10 @@ int run_key(struct ctl *c, const struct command *cmd, int argc, char **argv)
 		return key_new(argv[1]);
 	if (strcmp(argv[0], "device") == 0 && argc == 3)
 		return key_device(argv[1], argv[2]);
-	fputs("usage: honectl key new FILE | key device FILE UID\n", stderr);
+	if (strcmp(argv[0], "sign") == 0 && argc == 2)
+		return key_sign(argv[1]);
+	if (strcmp(argv[0], "public") == 0 && argc == 2)
+		return key_public(argv[1]);
+	fputs("usage: honectl key new FILE | key device FILE UID | key sign FILE | key public FILE\n", stderr);
 	return CTL_USAGE;
 }

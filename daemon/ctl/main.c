@@ -75,9 +75,12 @@ static const struct command commands[] = {
   3, 4, OPT_WHO, run_label },
 { "metrics", "", "counters and gauges in the Prometheus text format",
   "Example:\n  honectl metrics | grep ^honed_jobs\n", 0, 0, 0, run_metrics },
-{ "key", "new FILE | device FILE UID", "keys: a new master key, the key of one device",
+{ "key", "new FILE | device FILE UID | sign FILE | public FILE",
+  "keys: a new master key, the key of one device, a key that signs",
   "new FILE         32 random bytes as 64 hex digits, mode 0600; a file that exists is not replaced\n"
   "device FILE UID  the device's own key, derived from the master key: for its firmware\n"
+  "sign FILE        a new Ed25519 key for keys.sign, as `new` does; prints its public key\n"
+  "public FILE      the public key of such a file, 64 hex digits: for the firmware\n"
   "Example:\n  honectl key new /etc/honed/master.key\n"
   "  honectl key device /etc/honed/master.key 00a1b2c3d4e5f607\n", 2, 3, 0, run_key },
 };

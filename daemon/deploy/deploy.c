@@ -409,6 +409,8 @@ hn_status deploy_open(struct deploy **out, uv_loop_t *loop, struct db *db, const
 	d->hooks = *hooks;
 	if (conf->n_devices > 0)
 		rc = read_master(d, err);
+	if (rc == HN_OK && conf->keys.sign[0])
+		rc = signer_open(&d->signer, conf->keys.sign, conf->keys.sign_id, err);
 	for (int i = 0; i < conf->n_devices && rc == HN_OK; i++)
 		rc = init_device(d, i, err);
 	if (rc == HN_OK)
@@ -440,6 +442,7 @@ void deploy_close(struct deploy *d)
 	for (int i = 0; i < d->conf->n_devices; i++)
 		package_free(&d->dev[i].package);
 	sodium_memzero(d->master, sizeof d->master);
+	sodium_memzero(&d->signer, sizeof d->signer);
 	free(d->dev);
 	free(d);
 }

@@ -87,6 +87,20 @@ hn_status package_delta(struct package *p, const struct hn_package_spec *s,
 	return HN_OK;
 }
 
+static void sign(struct hn_peer_package *k, uint8_t *signature, const struct signer *s)
+{
+	signer_sign(s, k->header, signature);
+	k->more = signature;
+	k->more_len = SIGNATURE_LEN;
+}
+
+void package_sign(struct package *p, const struct signer *s)
+{
+	sign(&p->full, p->signature, s);
+	if (p->patch)
+		sign(&p->delta, p->patch_signature, s);
+}
+
 const struct hn_peer_package *package_best(const struct package *p)
 {
 	return p->patch ? &p->delta : &p->full;

@@ -4,12 +4,14 @@
 #ifndef DEPLOY_PACKAGE_H
 #define DEPLOY_PACKAGE_H
 
+#include "deploy_sign.h"
 #include "hn_model.h"
 #include "hn_package.h"
 #include "hn_peer.h"
 
 struct package {
 	uint8_t  header[HD_PACKAGE_HEADER], patch_header[HD_PACKAGE_HEADER];
+	uint8_t  signature[SIGNATURE_LEN], patch_signature[SIGNATURE_LEN];
 	uint8_t *payload, *patch;        /* owned; NULL = none                                 */
 	struct hn_peer_package full, delta;      /* borrow the above                           */
 };
@@ -21,6 +23,9 @@ hn_status package_full(struct package *p, struct hn_package_spec *s, const struc
  * the delta is smaller.  Errors: HN_EINVAL (it is not, or not smaller), HN_EFORMAT, HN_ENOMEM. */
 hn_status package_delta(struct package *p, const struct hn_package_spec *s,
                         const struct hn_model *base, const uint8_t *digest);
+
+/* Sign what there is of it, for a device that wants it so. */
+void package_sign(struct package *p, const struct signer *s);
 
 /* What to send: the delta when there is one. */
 const struct hn_peer_package *package_best(const struct package *p);

@@ -23,7 +23,7 @@ const char *device_error_text(uint8_t code)
 {
 	static const char *const text[] = {
 		"no error", "the bytes do not parse", "built for another architecture", "made for another device",
-		"version not above the device's floor", "the MAC does not verify (wrong key?)",
+		"version not above the device's floor", "the MAC or the signature does not verify (wrong key?)",
 		"payload damaged", "self-test outputs differ", "larger than the device's slot or arena",
 		"flash failed", "not possible in the device's state", "delta for another base",
 		"a kind of layer that the device does not have", "the trial ended without a confirmation" };
@@ -185,8 +185,10 @@ static void act_send(struct deploy_device *v)
 	}
 	if (!fits(v, &m))
 		return;
-	spec = (struct hn_package_spec){ .key_id = 0, .version = v->step.package_version,
+	spec = (struct hn_package_spec){ .version = v->step.package_version,
 		.model_version = (uint32_t)r->number };
+	if (v->conf->is_signed)
+		spec.key_id = v->owner->signer.key_id;
 	memcpy(spec.uid, v->uid, HD_UID_LEN);
 	memcpy(spec.key, v->peer.key, HD_KEY_LEN);
 	if (package_full(&v->package, &spec, &m) != HN_OK) {
@@ -194,6 +196,8 @@ static void act_send(struct deploy_device *v)
 		return;
 	}
 	add_delta(v, &spec);             /* `m` is worthless from here on */
+	if (v->conf->is_signed)
+		package_sign(&v->package, &v->owner->signer);
 	v->trial_seen = false;
 	hn_peer_install(&v->peer, package_best(&v->package), clock_mono_us());
 }

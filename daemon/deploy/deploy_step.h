@@ -45,6 +45,7 @@ struct deploy {
 	struct deploy_hooks hooks;
 	uv_timer_t timer;
 	uint8_t master[HD_KEY_LEN];
+	struct signer signer;            /* of the devices that are `signed`                      */
 	int64_t next_rollout;
 	struct rollout target[CONF_MODELS_MAX];  /* the newest of each model; id 0 = none         */
 	struct deploy_device *dev;               /* (conf->n_devices,)                             */

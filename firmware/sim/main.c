@@ -222,6 +222,13 @@ static int open_truth(struct sim *s)
 	return 0;
 }
 
+static bool verify(void *ctx, const uint8_t *header, const uint8_t *more, size_t n)
+{
+	const struct sim *s = ctx;
+
+	return sim_verify(&s->opt.keys, header, more, n);
+}
+
 static int boot(struct sim *s)
 {
 	const struct sim_options *o = &s->opt;
@@ -237,6 +244,9 @@ static int boot(struct sim *s)
 
 	memcpy(cfg.device.uid, o->uid, HD_UID_LEN);
 	memcpy(cfg.device.key, o->key, HD_KEY_LEN);
+	memcpy(s->opt.keys.device, o->key, HD_KEY_LEN);
+	if (o->keys.n > 0)
+		cfg.device.verify = verify;
 	if (getrandom(&cfg.device.nonce, sizeof cfg.device.nonce, 0)
 	    != (ssize_t)sizeof cfg.device.nonce)
 		return sim_fail(EX_OSERR, "getrandom: %s", strerror(errno));

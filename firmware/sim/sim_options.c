@@ -28,6 +28,8 @@ static const char help[] =
 "  --key-hex HEX64            device key                              [all zero: for tests]\n"
 "  --key-file FILE            device key, 64 hex digits in a file\n"
 "  --key-id N                 number of that key                      [0]\n"
+"  --sign-key ID:HEX64        take only packages that this Ed25519 public key signed; up to 4\n"
+"                             times, with other numbers\n"
 "  --arch HEX8                accept only this architecture           [0 = any that fits]\n"
 "  --geometry SECTOR,UNIT,SLOT_BYTES,ERASE_US                         [4096,8,32768,20000]\n"
 "  --trial N                  inferences until an unconfirmed image is left   [750]\n"
@@ -46,6 +48,7 @@ static const char help[] =
 
 enum option_id {
 	OPT_HELP = 1, OPT_LINK, OPT_FLASH, OPT_DURABLE, OPT_UID, OPT_KEY_HEX, OPT_KEY_FILE, OPT_KEY_ID,
+	OPT_SIGN_KEY,
 	OPT_ARCH, OPT_GEOMETRY, OPT_TRIAL, OPT_SEED, OPT_RATE, OPT_AGE_AT, OPT_AGE_RAMP, OPT_TRUTH,
 	OPT_CLOCK, OPT_RECORD, OPT_RECORD_FROM
 };
@@ -59,6 +62,7 @@ static const struct option options[] = {
 	{ "key-hex", required_argument, NULL, OPT_KEY_HEX },
 	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
 	{ "key-id", required_argument, NULL, OPT_KEY_ID },
+	{ "sign-key", required_argument, NULL, OPT_SIGN_KEY },
 	{ "arch", required_argument, NULL, OPT_ARCH },
 	{ "geometry", required_argument, NULL, OPT_GEOMETRY },
 	{ "trial", required_argument, NULL, OPT_TRIAL },
@@ -238,6 +242,21 @@ static int take_record(struct sim_options *o, int argc, char **argv)
 /* Options whose meaning depends on --rate are kept as text until all have been read. */
 struct late { const char *age_at, *age_ramp; };
 
+static int take_sign_key(struct sim_options *o, const char *text)
+{
+	struct sim_public *k = &o->keys.key[o->keys.n];
+	const char *hex = text;
+	uint64_t id;
+
+	if (o->keys.n == SIM_KEYS_MAX)
+		return sim_fail(EX_USAGE, "--sign-key: at most %d", SIM_KEYS_MAX);
+	if (!read_uint(&hex, ':', 0, 255, &id) || !read_hex(hex, k->bytes, sizeof k->bytes))
+		return sim_fail(EX_USAGE, "--sign-key %s: give ID:HEX64", text);
+	k->id = (uint8_t)id;
+	o->keys.n++;
+	return 0;
+}
+
 static int take(struct sim_options *o, int id, struct late *late)
 {
 	uint32_t v = 0;
@@ -255,6 +274,7 @@ static int take(struct sim_options *o, int id, struct late *late)
 		rc = read_one("key-id", optarg, 0, 255, &v);
 		o->key_id = (uint8_t)v;
 		return rc;
+	case OPT_SIGN_KEY: return take_sign_key(o, optarg);
 	case OPT_ARCH: return read_arch(o, optarg);
 	case OPT_GEOMETRY: return read_geometry(o, optarg);
 	case OPT_TRIAL: return read_one("trial", optarg, 1, UINT32_MAX, &o->trial_inferences);

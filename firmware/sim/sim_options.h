@@ -6,11 +6,13 @@
 #include <stdint.h>
 #include "hd_device.h"
 #include "pump.h"
+#include "sim_verify.h"
 
 struct sim_options {
 	const char *link, *flash, *truth, *record;       /* borrowed from argv; NULL = not given */
 	uint8_t  uid[HD_UID_LEN], key[HD_KEY_LEN];
 	uint8_t  key_id;
+	struct sim_keys keys;                            /* of signatures; none: HMAC only       */
 	uint32_t seed, rate_hz, arch;
 	uint32_t sector, unit, slot_bytes, erase_us;
 	uint32_t age_at[PUMP_EPISODES], n_age;           /* frames after the start               */

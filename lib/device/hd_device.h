@@ -35,9 +35,10 @@ struct hd_config {
 	 * as lost and not sent. */
 	bool   (*send)(void *ctx, const uint8_t *bytes, size_t n);
 	uint32_t (*now_us)(void *ctx);   /* free running, wraps                                 */
-	/* NULL, or asked instead of the HMAC: did the author of packages sign bytes [0, 92) of this
-	 * header?  `more` (n,) is what BEGIN carries behind the header, such as a signature; without
-	 * a verify nothing may be there.  It may call hd_package_auth, too. */
+	/* NULL, or asked instead of key_id and HMAC: did the author of packages sign bytes [0, 92) of
+	 * this header, with the key that its key_id names?  `more` (n,) is what BEGIN carries behind
+	 * the header, such as a signature; without a verify nothing may be there.  It may call
+	 * hd_package_auth, too. */
 	bool   (*verify)(void *ctx, const uint8_t *header, const uint8_t *more, size_t n);
 	/* TELEMETRY and PULL: hd_sketch_order.  NULL: this device knows neither. */
 	hd_status (*order)(void *order_ctx, const struct hd_frame *f);

@@ -98,10 +98,10 @@ static hd_status authentic(const struct hd_device *d, const uint8_t *raw)
 	if ((hd_load32(raw + HD_AT_UID) | hd_load32(raw + HD_AT_UID + 4)) != 0
 	    && memcmp(raw + HD_AT_UID, d->cfg->uid, HD_UID_LEN) != 0)
 		return HD_EDEVICE;
-	if (raw[HD_AT_KEY_ID] != d->cfg->key_id)
-		return HD_EAUTH;
 	if (d->cfg->verify)
 		return d->cfg->verify(d->cfg->ctx, raw, raw + HD_PACKAGE_HEADER, more) ? HD_OK : HD_EAUTH;
+	if (raw[HD_AT_KEY_ID] != d->cfg->key_id)
+		return HD_EAUTH;
 	return more == 0 ? hd_package_auth(raw, d->cfg->key) : HD_EFORMAT;
 }
 

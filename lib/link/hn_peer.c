@@ -99,11 +99,17 @@ static void pump_chunks(struct hn_peer *p, int64_t now_us)
  * saves a round trip.  What comes while it still erases is refused without harm, and said again. */
 static void begin(struct hn_peer *p)
 {
+	const struct hn_peer_package *k = &p->package;
+	uint8_t b[HD_BODY_MAX];
+
 	hn_window_forget(&p->window);
 	p->ordered_us = 0;
-	if (!say(p, HD_BEGIN, p->package.header, HD_PACKAGE_HEADER))
+	memcpy(b, k->header, HD_PACKAGE_HEADER);
+	if (k->more)
+		memcpy(b + HD_PACKAGE_HEADER, k->more, k->more_len);
+	if (!say(p, HD_BEGIN, b, HD_PACKAGE_HEADER + k->more_len))
 		return;
-	p->bytes_sent += HD_PACKAGE_HEADER;
+	p->bytes_sent += HD_PACKAGE_HEADER + k->more_len;
 	if (p->asks > 0 || p->hello.report.state != HD_IDLE || p->hello.report.credits < 2)
 		return;
 	p->report.credits = (uint8_t)(p->hello.report.credits - 1);
@@ -233,6 +239,7 @@ static bool hello_holds(const struct hn_peer *p)
 
 void hn_peer_install(struct hn_peer *p, const struct hn_peer_package *k, int64_t now_us)
 {
+	assert(k->more_len <= HD_BODY_MAX - HD_PACKAGE_HEADER);
 	p->package = *k;
 	p->has_package = true;
 	p->tried = p->resent = false;

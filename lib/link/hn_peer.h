@@ -45,6 +45,8 @@ struct hn_peer_package {         /* borrowed until the work ends                
 	const uint8_t *header;   /* (HD_PACKAGE_HEADER,)                                       */
 	const uint8_t *payload;  /* (len,)                                                     */
 	uint32_t len, version, model_version;
+	const uint8_t *more;     /* (more_len,) behind the header in BEGIN: a signature; or NULL */
+	uint32_t more_len;       /* at most HD_BODY_MAX - HD_PACKAGE_HEADER                    */
 	const struct hn_peer_package *full;      /* of a delta: sent when it is refused; or NULL */
 };
 

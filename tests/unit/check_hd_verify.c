@@ -16,12 +16,13 @@ static struct t_pair pair;
 static uint8_t public_key[crypto_sign_PUBLICKEYBYTES], secret_key[crypto_sign_SECRETKEYBYTES];
 static uint8_t body[HD_PACKAGE_HEADER + crypto_sign_BYTES];
 static unsigned asked;
+static uint8_t known_id;
 
 static bool verify(void *ctx, const uint8_t *header, const uint8_t *more, size_t n)
 {
 	(void)ctx;
 	asked++;
-	return n == crypto_sign_BYTES
+	return n == crypto_sign_BYTES && header[HD_AT_KEY_ID] == known_id
 		&& crypto_sign_verify_detached(more, header, HD_PACKAGE_SIGNED, public_key) == 0;
 }
 
@@ -37,6 +38,7 @@ static void setup(void)
 	ck_assert_int_eq(t_pair_boot(&pair), HD_OK);
 	ck_assert(t_hello(&pair));
 	asked = 0;
+	known_id = v1.head.key_id;
 	memcpy(body, v1.header, HD_PACKAGE_HEADER);
 	crypto_sign_detached(body + HD_PACKAGE_HEADER, NULL, v1.header, HD_PACKAGE_SIGNED, secret_key);
 }
@@ -76,6 +78,24 @@ START_TEST(any_bit_of_what_is_signed_or_of_the_signature_counts)
 }
 END_TEST
 
+/* The number of a key is the hook's business: it may know several, or none of the MAC's. */
+START_TEST(the_hook_decides_which_numbers_of_keys_it_knows)
+{
+	v1.head.key_id = known_id = 200;
+	t_package_sign(&v1);
+	memcpy(body, v1.header, HD_PACKAGE_HEADER);
+	crypto_sign_detached(body + HD_PACKAGE_HEADER, NULL, v1.header, HD_PACKAGE_SIGNED, secret_key);
+	known_id = 201;
+	ck_assert_int_eq(t_command(&pair, HD_BEGIN, body, sizeof body), HD_EAUTH);
+	known_id = 200;
+	ck_assert_int_eq(t_command(&pair, HD_BEGIN, body, sizeof body), HD_OK);
+	pair.cfg.verify = NULL;                 /* without it the number is that of the MAC's key */
+	ck_assert_int_eq(t_pair_boot(&pair), HD_OK);
+	ck_assert(t_hello(&pair));
+	ck_assert_int_eq(t_command(&pair, HD_BEGIN, body, HD_PACKAGE_HEADER), HD_EAUTH);
+}
+END_TEST
+
 START_TEST(a_mac_alone_is_not_enough_and_a_signature_is_nothing_to_others)
 {
 	ck_assert_int_eq(t_command(&pair, HD_BEGIN, v1.header, HD_PACKAGE_HEADER), HD_EAUTH);
@@ -97,6 +117,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_signed_package_is_taken);
 	tcase_add_test(t, any_bit_of_what_is_signed_or_of_the_signature_counts);
+	tcase_add_test(t, the_hook_decides_which_numbers_of_keys_it_knows);
 	tcase_add_test(t, a_mac_alone_is_not_enough_and_a_signature_is_nothing_to_others);
 	suite_add_tcase(s, t);
 	return t_run(s);

@@ -6,6 +6,7 @@
 #include "hd_check.h"
 #include "hd_sha256.h"
 #include "hn_package.h"
+#include "hn_seed.h"
 #include "t_hd_package.h"
 #include "t_run.h"
 
@@ -131,6 +132,35 @@ START_TEST(a_key_file_is_bytes_or_digits_and_nothing_else)
 }
 END_TEST
 
+/* The key of RFC 8410, section 10.3. */
+static const char pem[] = "-----BEGIN PRIVATE KEY-----\n"
+	"MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n"
+	"-----END PRIVATE KEY-----\n";
+
+START_TEST(the_seed_of_a_pem_is_found_and_a_damaged_one_is_none)
+{
+	static const uint8_t want[HN_SEED_LEN] = { 0xd4, 0xee, 0x72, 0xdb, 0xf9, 0x13, 0x58, 0x4a, 0xd5,
+		0xb6, 0xd8, 0xf1, 0xf7, 0x69, 0xf8, 0xad, 0x3a, 0xfe, 0x7c, 0x28, 0xcb, 0xf1, 0xd4, 0xfb,
+		0xe0, 0x97, 0xa8, 0x8f, 0x44, 0x75, 0x58, 0x42 };
+	const size_t end = 28 + 64;             /* of the base64 */
+	uint8_t seed[HN_SEED_LEN];
+	char text[sizeof pem];
+
+	ck_assert_int_eq(hn_seed_read(pem, sizeof pem - 1, seed), HN_OK);
+	ck_assert_mem_eq(seed, want, sizeof want);
+	for (size_t n = 0; n < end; n++)
+		ck_assert_int_eq(hn_seed_read(pem, n, seed), HN_EFORMAT);
+	for (size_t i = 0; i < 28 + 21; i++) {  /* its head, and what says that it is Ed25519 */
+		memcpy(text, pem, sizeof pem);
+		text[i] = text[i] == '#' ? '!' : '#';
+		ck_assert_int_eq(hn_seed_read(text, sizeof pem - 1, seed), HN_EFORMAT);
+	}
+	memcpy(text, pem, sizeof pem);
+	memcpy(text + end, "AAAA", 4);          /* too long */
+	ck_assert_int_eq(hn_seed_read(text, end + 4, seed), HN_EFORMAT);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("package");
@@ -141,6 +171,7 @@ int main(void)
 	tcase_add_test(t, too_little_memory_and_a_broken_image_are_errors);
 	tcase_add_test(t, a_device_key_depends_on_master_and_uid);
 	tcase_add_test(t, a_key_file_is_bytes_or_digits_and_nothing_else);
+	tcase_add_test(t, the_seed_of_a_pem_is_found_and_a_damaged_one_is_none);
 	suite_add_tcase(s, t);
 	return t_run(s);
 }

@@ -355,6 +355,19 @@ const struct t_conf_case t_conf_items[] = {
 	  "    9 |   - {name: e, uid: 00A1B2C3D4E5F607, source: a, stream: s, model: m}\n"
 	  "      |                                              ^\n"
 	  "2 errors in t.yaml\n" },
+	{ "device that wants signatures where nothing signs",
+	  "sources:\n"
+	  "  - {name: a, type: link, path: /dev/x}\n"
+	  "streams:\n"
+	  "  - {name: s, source: a, channels: [x]}\n"
+	  "models:\n"
+	  "  - {name: m, task: regress, network: dense 2}\n"
+	  "devices:\n"
+	  "  - {name: d, uid: 00a1b2c3d4e5f607, source: a, stream: s, model: m, signed: true}\n",
+	  "t.yaml:8:78: error: devices[0] signed: nothing signs: keys.sign is not set\n"
+	  "    8 |   - {name: d, uid: 00a1b2c3d4e5f607, source: a, stream: s, model: m, signed: true}\n"
+	  "      |                                                                              ^~~~\n"
+	  "1 error in t.yaml\n" },
 	{ "device on a source that is no link",
 	  "sources:\n"
 	  "  - {name: a, type: bare}\n"
