@@ -191,12 +191,15 @@ END_TEST
 /* Steps 0.5 and 0.25 to 0.5: TFLite's numbers are 2 max = 1, so 1/2, 1/4, and 1 / (2^20 * 0.5). */
 START_TEST(add_brings_both_terms_to_one_grid)
 {
-	static const int8_t x[4] = { 10, -20, 127, -128 }, kept[4] = { 4, 5, 127, -128 };
-	static const int8_t want[4] = { 12, -18, 100, -100 };    /* 10 + 2, -20 + 2.5, bounds */
+	static const int8_t x[4] = { 13, -17, 127, -128 }, kept[4] = { -1, 0, 127, -128 };
+	static const int8_t want[4] = { 19, -11, 100, -100 };    /* 10 + 2 + 7, -20 + 2.5 + 7, bounds */
 	struct hd_layer l = valid(HD_OP_ADD);
 	int8_t y[4], at[4];
 
 	l.in_len = l.out_len = 1;
+	c[0] = 3;
+	c[1] = (uint8_t)-5;
+	c[2] = 7;
 	c[4] = (uint8_t)-100;
 	c[5] = 100;
 	for (int i = 0; i < 3; i++)
