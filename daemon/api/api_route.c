@@ -83,7 +83,7 @@ static void model(struct api_request *q, struct api_reply *r)
 	if (o)
 		reply_json(r, o);
 	else
-		reply_problem(r, MHD_HTTP_NOT_FOUND, "no model '%s'; see /api/v1/models", q->param);
+		reply_problem(r, MHD_HTTP_NOT_FOUND, "no model '%s'; see honectl models, /api/v1/models", q->param);
 }
 
 static void jobs(struct api_request *q, struct api_reply *r)
@@ -102,7 +102,7 @@ static void job(struct api_request *q, struct api_reply *r)
 	if (o)
 		reply_json(r, o);
 	else
-		reply_problem(r, MHD_HTTP_NOT_FOUND, "no job %lld; see /api/v1/jobs", (long long)id);
+		reply_problem(r, MHD_HTTP_NOT_FOUND, "no job %lld; see honectl jobs, /api/v1/jobs", (long long)id);
 }
 
 static void devices(struct api_request *q, struct api_reply *r)
@@ -122,7 +122,7 @@ static void history(struct api_request *q, struct api_reply *r)
 	if (o)
 		reply_json(r, o);
 	else
-		reply_problem(r, MHD_HTTP_NOT_FOUND, "no device '%s'; see /api/v1/devices", q->param);
+		reply_problem(r, MHD_HTTP_NOT_FOUND, "no device '%s'; see honectl devices, /api/v1/devices", q->param);
 }
 
 static void streams(struct api_request *q, struct api_reply *r)

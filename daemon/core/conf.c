@@ -127,8 +127,8 @@ hn_status conf_set(struct conf *c, const char *assignment, struct hn_err *err)
 		for (const struct conf_row *k = conf_rows; k->key; k++)
 			conf_near_try(&near, k->key);
 		return hn_fail(err, HN_ENOENT, "unknown setting '%s'%s%s%s", key,
-		               near.best ? ", did you mean '" : "", near.best ? near.best : "",
-		               near.best ? "'?" : "");
+		               near.best ? ", did you mean '" : ", see honed --help-config",
+		               near.best ? near.best : "", near.best ? "'?" : "");
 	}
 	if (r->type == CONF_LIST)
 		return hn_fail(err, HN_EINVAL, "'%s' is a list: it can only be set in the file", key);

@@ -81,8 +81,8 @@ static hn_status lock_take(struct db_file *f, const char *path, bool *seen, bool
 	if (n != 0) {
 		n = pread(f->lock_fd, text, sizeof text - 1, 0);
 		text[strcspn(text, "\n")] = 0;
-		return hn_fail(err, HN_EBUSY, "database %s is in use by process %s", path,
-		               n > 0 ? text : "(unknown)");
+		return hn_fail(err, HN_EBUSY, "database %s is in use by process %s: stop it, or change "
+		               "store.path", path, n > 0 ? text : "(unknown)");
 	}
 	*unclean = pread(f->lock_fd, text, sizeof text - 1, 0) > 0;
 	n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
@@ -184,6 +184,19 @@ static int quick_check(sqlite3 *conn)
 	return rc;
 }
 
+/* What the operator can do about it. */
+static const char *open_advice(int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_NOTADB: case SQLITE_CORRUPT:
+		return ": it was never honed's; move it away, or change store.path";
+	case SQLITE_FULL:
+		return ": make room there, or change store.path";
+	default:
+		return "";
+	}
+}
+
 /* Open, check when asked to, bring to the present schema.  Returns an SQLite code; on failure the
  * connection is closed and `err` may have a text. */
 static int conn_open(sqlite3 **out, const char *path, bool check, struct hn_err *err)
@@ -205,8 +218,8 @@ static int conn_open(sqlite3 **out, const char *path, bool check, struct hn_err 
 		return rc;
 	}
 	if ((rc & 0xff) != SQLITE_CORRUPT && (rc & 0xff) != SQLITE_NOTADB)
-		(void)hn_fail(err, HN_EIO, "database %s: %s", path,
-		              conn ? sqlite3_errmsg(conn) : sqlite3_errstr(rc));
+		(void)hn_fail(err, HN_EIO, "database %s: %s%s", path,
+		              conn ? sqlite3_errmsg(conn) : sqlite3_errstr(rc), open_advice(rc));
 	(void)sqlite3_close(conn);       /* it never worked */
 	return rc;
 }
@@ -282,7 +295,7 @@ hn_status db_file_open(struct db_file *f, const char *path, struct hn_err *err)
 	else
 		rc = hn_fail(err, (code & 0xff) == SQLITE_MISMATCH ||
 		             (code & 0xff) == SQLITE_NOTADB ? HN_EFORMAT : HN_EIO,
-		             "database %s: %s", path, sqlite3_errstr(code));
+		             "database %s: %s%s", path, sqlite3_errstr(code), open_advice(code));
 	if (rc && !seen)
 		lock_remove(path);
 	if (rc)

@@ -95,6 +95,9 @@ void print_clean(FILE *out, const char *text);
 
 /* --- commands ----------------------------------------------------------------------------------- */
 
+/* Say on stderr how the command is called; CTL_USAGE. */
+int ctl_usage(const struct command *cmd);
+
 int run_status(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_list(struct ctl *c, const struct command *cmd, int argc, char **argv);
 int run_model(struct ctl *c, const struct command *cmd, int argc, char **argv);

@@ -61,7 +61,7 @@ static int find_format(const struct ctl *c, enum hn_format *format)
 
 	if (hn_format_find(name, format) == HN_OK)
 		return CTL_OK;
-	fprintf(stderr, "honectl: '%s' is no format: --format onnx or tflite\n", name);
+	fprintf(stderr, "honectl: %s: '%s' is no format: --format onnx or tflite\n", c->out, name);
 	return CTL_USAGE;
 }
 
@@ -142,10 +142,6 @@ int run_export(struct ctl *c, char **argv)
 	char path[120];
 	int code;
 
-	if (!c->out) {
-		fputs("honectl: model export VERSION -o FILE\n", stderr);
-		return CTL_USAGE;
-	}
 	code = find_format(c, &format);
 	if (code == CTL_OK)
 		code = find_version(c, argv[0], &id);

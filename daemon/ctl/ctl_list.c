@@ -210,15 +210,12 @@ int run_model(struct ctl *c, const struct command *cmd, int argc, char **argv)
 	char path[400];
 	int code;
 
-	(void)cmd;
-	if (argc == 2 && strcmp(argv[0], "export") == 0)
+	if (argc == 2 && strcmp(argv[0], "export") == 0 && c->out)
 		return run_export(c, argv + 1);
-	if (argc == 2 && strcmp(argv[0], "import") == 0)
+	if (argc == 2 && strcmp(argv[0], "import") == 0 && c->name)
 		return run_import(c, argv + 1);
-	if (argc == 2) {
-		fputs("honectl: model NAME, model export VERSION or model import FILE\n", stderr);
-		return CTL_USAGE;
-	}
+	if (argc == 2 || strcmp(argv[0], "export") == 0 || strcmp(argv[0], "import") == 0)
+		return ctl_usage(cmd);
 	ctl_path(c, "models", argv[0], "", path, sizeof path);
 	code = ask_one(c, path, &o);
 	if (!o)

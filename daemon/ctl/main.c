@@ -200,11 +200,18 @@ static int parse(struct ctl *c, int argc, char **argv, bool *help)
 		if (k == 'h')
 			*help = true;
 		else if (!take(c, k)) {
-			fprintf(stderr, "honectl: '%s' is not a number in range\n", optarg);
+			fprintf(stderr, "honectl: '%s' is no whole number for %s\n", optarg, k == 'n' ? "-n: 1 to 1000"
+			        : k == 'p' ? "--patience: 0 to 3600 s" : "--after: 0 or more");
 			return CTL_USAGE;
 		}
 	}
 	return -1;
+}
+
+int ctl_usage(const struct command *cmd)
+{
+	fprintf(stderr, "usage: honectl %s%s%s\n", cmd->name, *cmd->args ? " " : "", cmd->args);
+	return CTL_USAGE;
 }
 
 static bool fits(const struct ctl *c, const struct command *cmd, int n)
@@ -217,7 +224,7 @@ static bool fits(const struct ctl *c, const struct command *cmd, int n)
 		}
 	if (n >= cmd->n_min && n <= cmd->n_max)
 		return true;
-	fprintf(stderr, "usage: honectl %s %s\n", cmd->name, cmd->args);
+	(void)ctl_usage(cmd);
 	return false;
 }
 

@@ -153,13 +153,22 @@ static hn_status run(const struct trainer_job *job, struct trainer_data *d,
 	return rc;
 }
 
-static int usage(void)
+/* What was asked for goes to stdout; all else is a wrong use. */
+static int usage(const char *asked)
 {
+	const bool help = strcmp(asked, "--help") == 0 || strcmp(asked, "-h") == 0;
+
+	if (strcmp(asked, "--version") == 0) {
+		puts("hone-train " HONED_VERSION);
+		return EX_OK;
+	}
 	fputs("usage: hone-train < JOB\n"
 	      "Runs one training job for honed: a JSON object on stdin (see docs/jobs.md), framed\n"
-	      "messages on stdout.  It is started by honed; there is nothing to configure here.\n",
-	      stderr);
-	return EX_USAGE;
+	      "messages on stdout.  It is started by honed; there is nothing to configure here.\n"
+	      "Exit: 0 a candidate or a plan, 64 usage, 65 the job failed (the last message says why),\n"
+	      "      74 nobody reads the messages.\n",
+	      help ? stdout : stderr);
+	return help ? EX_OK : EX_USAGE;
 }
 
 int main(int argc, char **argv)
@@ -170,9 +179,8 @@ int main(int argc, char **argv)
 	struct trainer_champion champion = { NULL, 0 };
 	hn_status rc;
 
-	(void)argv;
 	if (argc > 1 || isatty(STDIN_FILENO))
-		return usage();
+		return usage(argc > 1 ? argv[1] : "");
 	proc_apply_limits();
 	rc = trainer_job_read(&job, stdin, &err);
 	if (rc == HN_OK)

@@ -44,10 +44,13 @@ static const char help[] =
 "  --record-from US           time of the first recorded frame        [0]\n"
 "\n"
 "states: 0 off, 1 normal, 2 cavitation, 3 bearing.  4096 counts = 1 g.\n"
-"SIGUSR1 begins the next ageing episode, SIGTERM ends the program.\n";
+"SIGUSR1 begins the next ageing episode, SIGTERM ends the program.\n"
+"Exit: 0 ended, 64 usage, 65 damaged data, 66 no key file, 69 in use or no peer, 71 system,\n"
+"      73 cannot create, 74 input/output.\n";
 
 enum option_id {
-	OPT_HELP = 1, OPT_LINK, OPT_FLASH, OPT_DURABLE, OPT_UID, OPT_KEY_HEX, OPT_KEY_FILE, OPT_KEY_ID,
+	OPT_HELP = 1, OPT_VERSION,
+	OPT_LINK, OPT_FLASH, OPT_DURABLE, OPT_UID, OPT_KEY_HEX, OPT_KEY_FILE, OPT_KEY_ID,
 	OPT_SIGN_KEY,
 	OPT_ARCH, OPT_GEOMETRY, OPT_TRIAL, OPT_SEED, OPT_RATE, OPT_AGE_AT, OPT_AGE_RAMP, OPT_TRUTH,
 	OPT_CLOCK, OPT_RECORD, OPT_RECORD_FROM
@@ -55,6 +58,7 @@ enum option_id {
 
 static const struct option options[] = {
 	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "link", required_argument, NULL, OPT_LINK },
 	{ "flash", required_argument, NULL, OPT_FLASH },
 	{ "durable", no_argument, NULL, OPT_DURABLE },
@@ -321,6 +325,8 @@ int sim_options_parse(struct sim_options *o, int argc, char **argv)
 	     id = getopt_long(argc, argv, ":", options, NULL)) {
 		if (id == OPT_HELP)
 			return fputs(help, stdout) == EOF ? EX_IOERR : -1;
+		if (id == OPT_VERSION)
+			return puts("hone-sim " HONED_VERSION) == EOF ? EX_IOERR : -1;
 		if (id == '?' || id == ':')
 			return sim_fail(EX_USAGE, "%s: %s; see --help", argv[optind - 1],
 			                id == ':' ? "a value is missing" : "no such option");

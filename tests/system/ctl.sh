@@ -35,6 +35,9 @@ expect 0 '2 models, 0 with an open drift episode' status
 expect 0 'pump-state' models
 expect 0 'dense 16, relu, dense 3' model pump-state
 expect 3 "no model 'nope'" model nope
+expect 2 'usage: honectl model NAME | export' model import
+expect 2 'usage: honectl model NAME | export' model export pump-state
+expect 2 "'abc' is no whole number for -n: 1 to 1000" events -n abc
 expect 3 'no job' job 1
 expect 0 'no job yet' jobs
 expect 0 '979 parameters' retrain pump-state --dry-run --wait
@@ -64,7 +67,7 @@ expect 0 'honed_build_info{' metrics
 expect 2 'takes no --wait' models --wait
 expect 2 'usage: honectl label' label vibration 1
 expect 2 "no command 'nope'" nope
-expect 2 'not a number' events -n 0
+expect 2 'no whole number' events -n 0
 expect 4 'no such socket; is honed running?' status --socket "$dir/none.sock"
 expect 4 'is honed running' status --url http://127.0.0.1:1
 

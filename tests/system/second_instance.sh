@@ -7,7 +7,7 @@ start
 rc=0
 timeout 10 "$build/honed" --config "$conf" >"$dir/second" 2>&1 || rc=$?
 expect_equal "exit code of the second one" $rc 75
-expect_text "$dir/second" "in use by process $pid"
+expect_text "$dir/second" "in use by process $pid: stop it"
 expect_equal "lines that it says" "$(wc -l <"$dir/second")" 1
 expect_equal "lock" "$(cat "$db.lock")" "$pid"
 ctl status >/dev/null || fail "the first one does not answer any more"
