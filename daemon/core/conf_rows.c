@@ -141,8 +141,8 @@ INT  ("train.windows_max",  train.windows_max, "4096", 16, 200000, "windows", CO
 INT  ("train.scaler_frames", train.scaler_frames, "256", 0, 100000, "frames", CONF_RELOAD,
      "newest frames of the new regime, labelled or not, that shape the input scaler"),
 SIZE ("train.memory_max",   train.memory_max, "64MB", MB, 64 * GB, CONF_RELOAD,
-     "memory of a job; a plan that needs more takes smaller parts of a batch at once, and a job "
-     "that does not fit even so does not start"),
+     "memory of a job; a plan that needs more takes smaller parts of a batch at once, then "
+     "computes outputs of layers twice, and a job that does not fit even so does not start"),
 TIME ("train.time_max",     train.time_max_s, "30min", 1, 30 * DAY, CONF_RELOAD,
      "a job that runs longer is killed"),
 TIME ("train.checkpoint",   train.checkpoint_s, "10s", 0, DAY, CONF_RELOAD,

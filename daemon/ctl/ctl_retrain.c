@@ -21,6 +21,10 @@ static void print_plan_more(FILE *out, const json_t *plan)
 	if (micro < batch)
 		fprintf(out, "memory       %lld of %lld windows of a batch at once, to fit train.memory_max\n",
 		        (long long)micro, (long long)batch);
+	if (json_is_true(json_object_get(plan, "recompute")))
+		fprintf(out, "memory       outputs of layers are computed twice, to fit train.memory_max: "
+		        "%.0f %% more time a step\n",
+		        100 * json_number_value(json_object_get(plan, "recompute_share")));
 	if (why)
 		fprintf(out, "update       full: %s\n", why);
 	if (seconds)

@@ -83,18 +83,36 @@ static hn_status plan_once(struct fit *f, struct hn_err *err)
 	return rc;
 }
 
-/* The largest part of a batch whose plan is within memory_max; else the smallest part. */
+/* The first choice whose plan is within memory_max; else the smallest. */
 static hn_status make_plan(struct fit *f, struct hn_err *err)
 {
-	uint32_t next = f->cfg.batch;
+	struct hn_train_cfg least;
+	size_t bytes = SIZE_MAX;
 	hn_status rc;
 
+	f->cfg.micro = f->cfg.batch;
 	do {
-		f->cfg.micro = next;
 		rc = plan_once(f, err);
-		next = hn_train_smaller(next);
-	} while (rc == HN_OK && next > 0 && !fits(f));
-	return rc;
+		if (rc != HN_OK || fits(f))
+			return rc;
+		if (f->plan < bytes) {
+			bytes = f->plan;
+			least = f->cfg;
+		}
+	} while (hn_train_smaller(&f->cfg));
+	f->cfg = least;
+	return plan_once(f, err);
+}
+
+/* Time that recomputing adds, as a share of a step: a step is three times forward. */
+static double again_share(struct fit *f)
+{
+	const struct hn_data data = { set_of(f, HN_TRAIN), set_of(f, HN_VALID) };
+	struct hn_plan plan;
+
+	if (!f->cfg.recompute || hn_train_plan(&f->cfg, &data, &plan, NULL) != HN_OK)
+		return 0;
+	return (double)plan.again_macs / (3.0 * (double)hn_net_macs(&f->net));
 }
 
 static hn_status say_plan(struct fit *f, double seconds, struct hn_err *err)
@@ -102,14 +120,15 @@ static hn_status say_plan(struct fit *f, double seconds, struct hn_err *err)
 	const size_t data = data_bytes(f), total = f->plan + data;
 	const uint64_t work = 3 * hn_net_macs(&f->net) * f->n[HN_TRAIN] * (uint64_t)f->job->epochs;
 
-	trainer_say_json(JOB_PLAN, json_pack("{sI sI sI ss si s{si si si} si sI ss ss* si si so*}",
+	trainer_say_json(JOB_PLAN, json_pack("{sI sI sI ss si s{si si si} si sI ss ss* si si sb sf so*}",
 		"bytes", (json_int_t)total, "arena_bytes", (json_int_t)f->plan, "data_bytes", (json_int_t)data,
 		"network", f->job->net, "params", (int)f->net.n_weights,
 		"windows", "train", (int)f->n[HN_TRAIN], "valid", (int)f->n[HN_VALID],
 		"holdout", (int)f->n[HN_HOLDOUT], "labels", (int)f->d->labels,
 		"multiply_adds", (json_int_t)work, "update", hn_update_name(f->cfg.update),
 		"not_updated", f->not_updated, "batch", (int)f->cfg.batch,
-		"micro_batch", (int)f->cfg.micro,
+		"micro_batch", (int)f->cfg.micro, "recompute", (int)f->cfg.recompute,
+		"recompute_share", again_share(f),
 		"seconds", isfinite(seconds) ? json_real(seconds) : NULL));
 	if (!fits(f))
 		return hn_fail(err, HN_ENOMEM, "the plan needs %zu bytes at least, train.memory_max allows "

@@ -38,23 +38,95 @@ static bool can_share(const struct hn_net *net, unsigned i, unsigned flags)
 	return !net->layer[before].type->keeps_y && !read_behind(net, i, before + 1);
 }
 
-/* The layer's own buffer; true when it needs one and gets none. */
-static bool take_keep(struct hn_run *r, unsigned i, struct hn_arena *arena)
+static size_t keep_floats(const struct hn_run *r, unsigned i)
 {
 	const struct hn_layer *l = &r->net->layer[i];
-	const size_t n = l->type->keep ? l->type->keep(l, r->lanes, r->flags & HN_RUN_TRAIN) : 0;
 
-	r->keep[i] = n ? take(arena, n) : NULL;
-	return n && !r->keep[i];
+	return l->type->keep ? l->type->keep(l, r->lanes, r->flags & HN_RUN_TRAIN) : 0;
 }
 
-/* A gradient that skips layers waits until backward comes to layer i; true as take_keep. */
+/* What hn_run_track reads afterwards stays, too. */
+static bool keep_stays(const struct hn_run *r, unsigned i)
+{
+	return !(r->flags & HN_RUN_AGAIN) || r->net->layer[i].type->track;
+}
+
+static bool y_stays(const struct hn_run *r, unsigned i)
+{
+	return !(r->flags & HN_RUN_AGAIN) || r->again.stays[i];
+}
+
+/* Output and own buffer of layer i, as far as they stay (or do not); true when the arena is full. */
+static bool take_layer(struct hn_run *r, unsigned i, bool staying, struct hn_arena *arena)
+{
+	const size_t n = keep_floats(r, i), y = hn_size(r->net->layer[i].out) * r->lanes;
+	bool full = false;
+
+	if (y_stays(r, i) == staying) {
+		r->y[i] = can_share(r->net, i, r->flags) ? r->y[i - 1] : take(arena, y);
+		full |= !r->y[i];
+	}
+	if (keep_stays(r, i) == staying) {
+		r->keep[i] = n ? take(arena, n) : NULL;
+		full |= n && !r->keep[i];
+	}
+	return full;
+}
+
+/* A gradient that skips layers waits until backward comes to layer i; true as take_layer. */
 static bool take_side(struct hn_run *r, unsigned i, struct hn_arena *arena)
 {
 	const bool wanted = r->flags & HN_RUN_TRAIN && read_behind(r->net, i, i + 1);
 
 	r->side[i] = wanted ? take(arena, hn_size(r->net->layer[i].out) * r->lanes) : NULL;
 	return wanted && !r->side[i];
+}
+
+static size_t bytes(size_t floats)
+{
+	return (floats * sizeof(float) + HN_ARENA_ALIGN - 1) / HN_ARENA_ALIGN * HN_ARENA_ALIGN;
+}
+
+static void choose_segments(struct hn_run *r)
+{
+	struct hn_again_layer l[HN_NET_LAYERS_MAX];
+
+	for (unsigned i = 0; i < r->net->n_layers; i++) {
+		const bool shares = can_share(r->net, i, r->flags);
+
+		l[i] = (struct hn_again_layer){
+			.y = shares ? 0 : bytes(hn_size(r->net->layer[i].out) * r->lanes),
+			.keep = keep_stays(r, i) ? 0 : bytes(keep_floats(r, i)), .in_place = shares,
+			.stays = read_behind(r->net, i, i + 1) };
+		for (unsigned k = i; l[i].stays; k--) {
+			l[k].y = 0;
+			if (!l[k].in_place)
+				break;
+		}
+	}
+	hn_again_choose(l, r->net->n_layers, &r->again);
+}
+
+/* Buffers of the layers; what does not stay lies in one piece for all segments. */
+static bool take_layers(struct hn_run *r, struct hn_arena *arena)
+{
+	size_t mark, top;
+	bool full = false;
+
+	if (r->flags & HN_RUN_AGAIN)
+		choose_segments(r);
+	for (unsigned i = 0; i < r->net->n_layers; i++) {
+		full |= take_layer(r, i, true, arena);
+		full |= take_side(r, i, arena);
+	}
+	mark = top = arena->used;
+	for (unsigned i = 0; i < r->net->n_layers && r->flags & HN_RUN_AGAIN; i++) {
+		full |= take_layer(r, i, false, arena);
+		top = arena->used > top ? arena->used : top;
+		if (r->again.ends[i])
+			hn_arena_reset(arena, mark);
+	}
+	return !hn_arena_take(arena, top - mark) || full;
 }
 
 static size_t widest(const struct hn_net *net)
@@ -100,13 +172,7 @@ hn_status hn_run_init(struct hn_run *run, const struct hn_net *net, uint32_t bat
 	r.x_rows = take(arena, row_stride(hn_size(net->in)) * lanes + SLACK);
 	r.rows = take(arena, row_stride(widest_rows(net)) * lanes + SLACK);
 	full = !r.x || !r.x_rows || !r.rows;
-	for (unsigned i = 0; i < net->n_layers; i++) {
-		r.y[i] = can_share(net, i, flags) ? r.y[i - 1]
-		                                  : take(arena, hn_size(net->layer[i].out) * lanes);
-		full |= !r.y[i];
-		full |= take_keep(&r, i, arena);
-		full |= take_side(&r, i, arena);
-	}
+	full |= take_layers(&r, arena);
 	if (flags & HN_RUN_FAKE) {
 		r.rounded = take(arena, net->n_weights);
 		full |= !r.rounded;
@@ -187,16 +253,63 @@ static struct hn_pass pass_of(const struct hn_run *run, unsigned i, const float 
 		.first = run->first };
 }
 
+/* Layer i; `weights` as the layers see them. */
+static void pass_layer(struct hn_run *run, unsigned i, const float *weights)
+{
+	const struct hn_pass p = pass_of(run, i, weights);
+
+	p.l->type->forward(&p);
+	if (run->fake && run->fake->grid[i + 1].scale > 0)
+		hn_fake_round(&run->fake->grid[i + 1], run->y[i], hn_size(p.l->out) * run->lanes);
+}
+
 void hn_run_forward(struct hn_run *run, const float *weights)
 {
 	weights = seen(run, weights, true);
 	for (unsigned i = 0; i < run->net->n_layers; i++) {
-		const struct hn_pass p = pass_of(run, i, weights);
-
-		p.l->type->forward(&p);
-		if (run->fake && run->fake->grid[i + 1].scale > 0)
-			hn_fake_round(&run->fake->grid[i + 1], run->y[i], hn_size(p.l->out) * run->lanes);
+		pass_layer(run, i, weights);
+		if (run->seen)
+			run->seen(run->seen_ctx, i);
 	}
+}
+
+/* --- once more -------------------------------------------------------------------------------- */
+
+/* The last segment still stands from the forward pass. */
+static bool is_repeated(const struct hn_run *run, unsigned i)
+{
+	unsigned k = i;
+
+	while (run->flags & HN_RUN_AGAIN && k < run->net->n_layers && !run->again.ends[k])
+		k++;
+	return run->flags & HN_RUN_AGAIN && k + 1 < run->net->n_layers &&
+	       !(run->again.ends[i] && !can_share(run->net, i, run->flags) &&
+	         (keep_stays(run, i) || keep_floats(run, i) == 0));
+}
+
+uint64_t hn_run_again_macs(const struct hn_run *run)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < run->net->n_layers; i++) {
+		const struct hn_layer *l = &run->net->layer[i];
+
+		if (l->type->macs && is_repeated(run, i))
+			n += l->type->macs(l);
+	}
+	return n;
+}
+
+/* Backward comes to the end of the segment of layer `end`. */
+static void repeat(struct hn_run *run, unsigned end, const float *weights)
+{
+	unsigned i = end;
+
+	while (i > 0 && !run->again.ends[i - 1])
+		i--;
+	for (; i <= end; i++)
+		if (is_repeated(run, i))
+			pass_layer(run, i, weights);
 }
 
 void hn_run_track(const struct hn_run *run, float *weights)
@@ -240,6 +353,8 @@ void hn_run_backward(struct hn_run *run, const float *weights, float *grad)
 		p.g = grad + l->w_at;
 		p.rows = i ? run->rows : run->x_rows;
 		p.ld_rows = row_stride(hn_size(l->in));
+		if (run->flags & HN_RUN_AGAIN && run->again.ends[i])
+			repeat(run, i, weights);
 		if (run->side[i])
 			run->kern->add(dy, run->side[i], dy, hn_size(l->out) * run->lanes);
 		if (i && l->type->want_rows)

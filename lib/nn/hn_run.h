@@ -7,6 +7,7 @@
 #define HN_RUN_H
 
 #include <stdbool.h>
+#include "hn_again.h"
 #include "hn_arena.h"
 #include "hn_fake.h"
 #include "hn_kernel.h"
@@ -15,7 +16,8 @@
 enum {
 	HN_RUN_TRAIN = 1,                /* buffers for backward                               */
 	HN_RUN_KEEP = 2,                 /* every layer keeps its output: none works in place  */
-	HN_RUN_FAKE = 4                  /* buffer for rounded weights; set run->fake          */
+	HN_RUN_FAKE = 4,                 /* buffer for rounded weights; set run->fake          */
+	HN_RUN_AGAIN = 8                 /* with TRAIN: backward computes outputs again, to the same bits */
 };
 
 struct hn_run {
@@ -39,6 +41,10 @@ struct hn_run {
 	float   *rounded;                /* (n_weights,) what backward sees, too               */
 	float   *side[HN_NET_LAYERS_MAX];/* (out, lanes) gradient of y[i] from a later add, or NULL */
 	float   *keep[HN_NET_LAYERS_MAX];/* what each layer keeps for itself: hn_layer.h, `keep` */
+	struct hn_again again;           /* segments, HN_RUN_AGAIN only                       */
+	/* After each layer of a forward pass, when its output is sure to be there; or NULL. */
+	void   (*seen)(void *ctx, unsigned layer);
+	void    *seen_ctx;
 };
 
 /* Take all buffers from `arena` (which may be dry).  batch 1..1024.  Kernels: the best of this
@@ -60,6 +66,9 @@ void hn_run_track(const struct hn_run *run, float *weights);
 
 /* From run->dy back through all layers; gradients of all weights overwrite grad (n_weights,). */
 void hn_run_backward(struct hn_run *run, const float *weights, float *grad);
+
+/* Multiply-adds of one sample that backward repeats. */
+uint64_t hn_run_again_macs(const struct hn_run *run);
 
 /* Outputs of the net (lanes apart); valid until the next pass. */
 const float *hn_run_out(const struct hn_run *run);

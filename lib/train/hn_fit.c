@@ -137,7 +137,6 @@ static double pass(struct hn_fit *f, const uint32_t *order, uint32_t n, double s
 	load(f, set, order, n);
 	load_shares(f, set, order, sum);
 	hn_run_forward(&f->run, f->w);
-	hn_fit_watch_units(f);
 	loss = batch_loss(f, f->run.dy);
 	hn_run_backward(&f->run, f->w, g);
 	if (f->cfg->update != HN_SPARSE) /* its statistics would move every folded weight */
@@ -202,21 +201,48 @@ static double largest(const float *v, size_t n)
 	return top;
 }
 
-hn_status hn_fit_blame(const struct hn_fit *f, struct hn_err *err)
+enum { NOWHERE = HN_NET_LAYERS_MAX };
+
+/* First layer whose outputs are not finite; layers behind it are not looked at. */
+struct search { const struct hn_run *run; unsigned layer; };
+
+static void look(void *ctx, unsigned layer)
+{
+	struct search *s = ctx;
+	const struct hn_run *run = s->run;
+
+	if (s->layer == NOWHERE &&
+	    isinf(largest(run->y[layer], hn_size(run->net->layer[layer].out) * run->lanes)))
+		s->layer = layer;
+}
+
+/* The batch passes once more, because a run need not keep its outputs. */
+static unsigned find_layer(struct hn_fit *f)
+{
+	struct search s = { &f->run, NOWHERE };
+
+	if (isinf(largest(f->w, f->n_w)))
+		return NOWHERE;
+	f->run.seen = look;
+	f->run.seen_ctx = &s;
+	hn_run_forward(&f->run, f->w);
+	f->run.seen = hn_fit_watch_units;
+	f->run.seen_ctx = f;
+	return s.layer;
+}
+
+hn_status hn_fit_blame(struct hn_fit *f, struct hn_err *err)
 {
 	const struct hn_net *net = f->cfg->net;
-	unsigned i, worst = 0;
+	unsigned worst = find_layer(f);
 	double top = 0;
 
-	for (i = 0; i < net->n_layers; i++) {
-		const struct hn_layer *l = &net->layer[i];
-
-		if (isinf(largest(f->run.y[i], hn_size(l->out) * f->run.lanes)))
-			return hn_fail(err, HN_ENUMERIC, "layer %u '%s': outputs are not finite after %d tries "
-			               "at falling rates; the rate is now %g", l->number, l->text,
-			               HN_TRAIN_TRIES_MAX, f->s.lr);
-	}
-	for (i = 0; i < net->n_layers; i++) {
+	if (worst != NOWHERE)
+		return hn_fail(err, HN_ENUMERIC, "layer %u '%s': outputs are not finite after %d tries "
+		               "at falling rates; the rate is now %g", net->layer[worst].number,
+		               net->layer[worst].text, HN_TRAIN_TRIES_MAX, f->s.lr);
+	worst = 0;
+	for (unsigned i = 0; i < net->n_layers; i++) {
 		const double m = largest(f->g + net->layer[i].w_at, net->layer[i].n_w);
 
 		if (m > top) {

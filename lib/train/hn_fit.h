@@ -40,7 +40,7 @@ struct hn_fit {
 	float    *ema, *safe_ema;        /* (n_w,) average of w, at the epoch's start; or NULL */
 	float    *part;                  /* (n_w,) gradient of a micro-batch, or NULL          */
 	float    *alive;                 /* (units,) 1: it answered in this epoch              */
-	bool      silent;                /* some units may not have answered in this epoch     */
+	size_t    silent;                /* units that have not answered in this epoch         */
 	struct hn_optim_part part_of[HN_NET_LAYERS_MAX];         /* weights that are trained   */
 	uint8_t   layer_of[HN_NET_LAYERS_MAX];   /* of each part                               */
 	double    grad_sq[HN_NET_LAYERS_MAX];    /* of each part, this step                    */
@@ -95,12 +95,13 @@ void hn_fit_watch_plateau(struct hn_fit *f, double loss);
 
 /* Units that may die; what batch and step showed; the verdict of an epoch into f->health. */
 size_t hn_fit_units(const struct hn_net *net);
-void hn_fit_watch_units(struct hn_fit *f);
+void hn_fit_watch_units(void *fit, unsigned layer);
+void hn_fit_count_silent(struct hn_fit *f);
 void hn_fit_watch_step(struct hn_fit *f);
 void hn_fit_judge(struct hn_fit *f);
 
 /* Name the layer whose outputs or gradients are not finite. */
-hn_status hn_fit_blame(const struct hn_fit *f, struct hn_err *err);
+hn_status hn_fit_blame(struct hn_fit *f, struct hn_err *err);
 
 /* SHA-256 over config and data into f->digest. */
 void hn_fit_digest(struct hn_fit *f);

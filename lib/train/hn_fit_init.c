@@ -45,12 +45,15 @@ static void take_weights(struct hn_fit *f, struct hn_arena *a)
 static hn_status take_batch(struct hn_fit *f, struct hn_arena *a)
 {
 	const struct hn_train_cfg *c = f->cfg;
-	const unsigned flags = HN_RUN_TRAIN | (c->fake ? HN_RUN_FAKE : 0u);
+	const unsigned flags = HN_RUN_TRAIN | (c->fake ? HN_RUN_FAKE : 0u) |
+	                       (c->recompute ? HN_RUN_AGAIN : 0u);
 	const hn_status rc = hn_run_init(&f->run, c->net, f->micro, flags, a);
 
 	if (rc)
 		return rc;
 	f->run.fake = c->fake;
+	f->run.seen = hn_fit_watch_units;
+	f->run.seen_ctx = f;
 	if (c->kern)
 		f->run.kern = c->kern;
 	f->share = take_floats(f, a, f->run.lanes);
@@ -98,7 +101,7 @@ hn_status hn_fit_init(struct hn_fit *f, const struct hn_train_cfg *cfg, const st
 {
 	struct marks m = { 0, 0, 0 };
 
-	*f = (struct hn_fit){ .cfg = cfg, .data = data, .silent = true };
+	*f = (struct hn_fit){ .cfg = cfg, .data = data };
 	return init(f, arena, &m, err);
 }
 
@@ -116,13 +119,23 @@ hn_status hn_fit_plan(const struct hn_train_cfg *cfg, const struct hn_data *data
 		return rc;
 	*plan = (struct hn_plan){ .weights = m.weights, .moments = m.moments - m.weights,
 	                          .activations = m.activations - m.moments,
-	                          .order = dry.peak - m.activations, .total = dry.peak };
+	                          .order = dry.peak - m.activations, .total = dry.peak,
+	                          .again_macs = hn_run_again_macs(&f.run) };
 	return HN_OK;
 }
 
-uint32_t hn_train_smaller(uint32_t micro)
+bool hn_train_smaller(struct hn_train_cfg *c)
 {
-	return micro <= HN_LANES ? 0 : (micro / 2 + HN_LANES - 1) / HN_LANES * HN_LANES;
+	const uint32_t micro = c->micro && c->micro < c->batch ? c->micro : c->batch;
+
+	if (micro > HN_LANES)
+		c->micro = (micro / 2 + HN_LANES - 1) / HN_LANES * HN_LANES;
+	else if (!c->recompute)
+		c->micro = c->batch;
+	else
+		return false;
+	c->recompute |= micro <= HN_LANES;
+	return true;
 }
 
 hn_status hn_train_shrink(struct hn_train_cfg *cfg, const struct hn_data *data, size_t budget,
@@ -131,18 +144,20 @@ hn_status hn_train_shrink(struct hn_train_cfg *cfg, const struct hn_data *data, 
 	struct hn_train_cfg c = *cfg;
 	size_t smallest = SIZE_MAX;
 
-	for (c.micro = c.batch; c.micro > 0; c.micro = hn_train_smaller(c.micro)) {
+	c.micro = c.batch;
+	c.recompute = false;
+	do {
 		struct hn_plan plan;
 		const hn_status rc = hn_fit_plan(&c, data, &plan, err);
 
 		if (rc)
 			return rc;
 		if (plan.total <= budget) {
-			cfg->micro = c.micro;
+			*cfg = c;
 			return HN_OK;
 		}
 		smallest = plan.total < smallest ? plan.total : smallest;
-	}
+	} while (hn_train_smaller(&c));
 	*least = smallest;
 	return hn_fail(err, HN_ENOMEM, "training needs %zu bytes at least, %zu are allowed", smallest,
 	               budget);

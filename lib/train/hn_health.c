@@ -45,23 +45,30 @@ static bool lives(const struct hn_run *run, unsigned layer, size_t c)
 }
 
 /* Only units that have been silent so far are looked at: soon there are few or none. */
-void hn_fit_watch_units(struct hn_fit *f)
+void hn_fit_watch_units(void *ctx, unsigned layer)
 {
-	const struct hn_net *net = f->cfg->net;
+	struct hn_fit *f = ctx;
+	const struct hn_layer *l = f->cfg->net->layer;
 	float *alive = f->alive;
-	bool silent = false;
 
-	for (unsigned i = 0; f->silent && i < net->n_layers; i++) {
-		const size_t n = has_units(&net->layer[i]) ? net->layer[i].out.ch : 0;
-
-		for (size_t c = 0; c < n; c++) {
-			if (alive[c] == 0 && lives(&f->run, i, c))
-				alive[c] = 1;
-			silent |= alive[c] == 0;
+	if (f->silent == 0 || !f->run.learning || !has_units(&l[layer]))
+		return;
+	for (unsigned i = 0; i < layer; i++)
+		alive += has_units(&l[i]) ? l[i].out.ch : 0;
+	for (size_t c = 0; c < l[layer].out.ch; c++)
+		if (alive[c] == 0 && lives(&f->run, layer, c)) {
+			alive[c] = 1;
+			f->silent--;
 		}
-		alive += n;
-	}
-	f->silent = silent;
+}
+
+void hn_fit_count_silent(struct hn_fit *f)
+{
+	const size_t n = hn_fit_units(f->cfg->net);
+
+	f->silent = 0;
+	for (size_t i = 0; i < n; i++)
+		f->silent += f->alive[i] == 0;
 }
 
 void hn_fit_watch_step(struct hn_fit *f)

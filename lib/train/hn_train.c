@@ -71,8 +71,8 @@ static void rewind_epoch(struct hn_fit *f)
 	f->s.watched = 0;
 	memset(f->s.grad_sum, 0, sizeof f->s.grad_sum);
 	memset(f->s.ratio_sum, 0, sizeof f->s.ratio_sum);
-	f->silent = true;
 	memset(f->alive, 0, hn_fit_units(f->cfg->net) * sizeof *f->alive);
+	hn_fit_count_silent(f);
 }
 
 static void roll_back(struct hn_fit *f)
@@ -173,6 +173,7 @@ static void begin_or_resume(struct hn_fit *f)
 		shuffle(f);
 	else
 		begin(f);
+	hn_fit_count_silent(f);
 	if (job->resume && job->resumed)
 		job->resumed(job->ctx, &(struct hn_resume){ rc, f->s.step, f->s.epoch, err.text });
 }

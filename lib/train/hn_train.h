@@ -68,6 +68,7 @@ struct hn_train_cfg {
 	float    min_delta;      /* improvement of the held-back loss that counts; 1e-4       */
 	uint32_t batch;          /* 32                                                        */
 	uint32_t micro;          /* samples that pass at once, their gradients added up; 0 = batch */
+	bool     recompute;      /* keep few outputs, compute the others again in backward    */
 	uint32_t epochs;         /* 100                                                       */
 	uint32_t patience;       /* epochs without improvement before the end, 0 = never; 10  */
 	const struct hn_fake *fake;      /* train for int8: what rounds (hn_quant.h); NULL = float */
@@ -115,16 +116,19 @@ struct hn_plan {
 	size_t activations;      /* buffers of one (micro-)batch                              */
 	size_t order;            /* order of the samples                                      */
 	size_t total;
+	uint64_t again_macs;     /* multiply-adds of a sample that recomputing adds to 3 x forward */
 };
 hn_status hn_train_plan(const struct hn_train_cfg *cfg, const struct hn_data *data,
                         struct hn_plan *plan, struct hn_err *err);
 
-/* The next smaller micro-batch, half of it in whole HN_LANES; 0: there is none. */
-uint32_t hn_train_smaller(uint32_t micro);
+/* The next choice that may need less memory: half of the micro-batch in whole HN_LANES, down to
+ * HN_LANES; then the same once more from the batch on with `recompute`.  false: there is none. */
+bool hn_train_smaller(struct hn_train_cfg *cfg);
 
-/* Largest cfg->micro whose plan fits into `budget` bytes: the batch itself, else half of it as
- * often as needed, down to HN_LANES.  The gradient stays that of the batch up to rounding, except
- * for layers that look at the batch as a whole (batch_norm sees the micro-batch).
+/* The first of these choices whose plan fits into `budget` bytes, into cfg->micro and
+ * cfg->recompute.  The gradient of micro-batches is that of the batch up to rounding, except for
+ * layers that look at the batch as a whole (batch_norm sees the micro-batch); that of recomputed
+ * outputs has the same bits.
  * Errors: HN_ENOMEM, *least is then the smallest budget that would do; as hn_train_plan. */
 hn_status hn_train_shrink(struct hn_train_cfg *cfg, const struct hn_data *data, size_t budget,
                           size_t *least, struct hn_err *err);

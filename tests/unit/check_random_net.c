@@ -190,8 +190,12 @@ END_TEST
 /* Dry and real take the same code; every byte of every run is in the plan. */
 START_TEST(the_plan_of_a_run_is_its_peak)
 {
+	static const unsigned some[] = { 0, HN_RUN_TRAIN, HN_RUN_KEEP, HN_RUN_TRAIN | HN_RUN_KEEP,
+		HN_RUN_TRAIN | HN_RUN_AGAIN };
+
 	for (uint64_t seed = 1; seed <= nets; seed++)
-		for (unsigned flags = 0; flags < 4; flags++) {
+		for (size_t k = 0; k < sizeof some / sizeof *some; k++) {
+			const unsigned flags = some[k];
 			struct hn_arena dry;
 			struct hn_run run;
 
@@ -259,6 +263,39 @@ START_TEST(levels_with_fused_multiply_add_give_the_same_bits)
 }
 END_TEST
 
+/* Weights follow the batch, too: statistics of batch_norm, once. */
+START_TEST(outputs_that_are_computed_again_give_the_same_bits_in_less_memory)
+{
+	static float g[2][W_MAX], tracked[2][W_MAX];
+	size_t less = 0;
+
+	for (uint64_t seed = 1; seed <= nets; seed++) {
+		size_t bytes[2];
+
+		make(seed);
+		for (size_t k = 0; k < 2; k++) {
+			const size_t mark = arena.used;
+			struct hn_run run;
+
+			forward(&run, hn_kernels_best(), HN_RUN_TRAIN | (k ? HN_RUN_AGAIN : 0), true);
+			backward(&run, g[k]);
+			memcpy(tracked[k], w, r.net.n_weights * sizeof *w);
+			hn_run_track(&run, tracked[k]);
+			bytes[k] = arena.used - mark;
+		}
+		hn_arena_reset(&arena, 0);
+		T_MUST(memcmp(g[0], g[1], r.net.n_weights * sizeof *g[0]) == 0, "seed %d: %s", (int)seed,
+		       r.text);
+		T_MUST(memcmp(tracked[0], tracked[1], r.net.n_weights * sizeof *w) == 0, "seed %d: %s",
+		       (int)seed, r.text);
+		T_MUST(bytes[1] <= bytes[0], "seed %d: %s: %zu, %zu bytes", (int)seed, r.text, bytes[1],
+		       bytes[0]);
+		less += bytes[1] < bytes[0];
+	}
+	ck_assert_uint_gt(less, nets / 2);
+}
+END_TEST
+
 START_TEST(the_folded_net_gives_the_same_outputs)
 {
 	static float a[OUT_MAX * T_REF_N], b[OUT_MAX * T_REF_N];
@@ -296,6 +333,7 @@ static Suite *suite(void)
 	tcase_add_test(t, the_plan_of_a_run_is_its_peak);
 	tcase_add_test(t, outputs_depend_on_nothing_but_weights_and_input);
 	tcase_add_test(t, levels_with_fused_multiply_add_give_the_same_bits);
+	tcase_add_test(t, outputs_that_are_computed_again_give_the_same_bits_in_less_memory);
 	tcase_add_test(t, the_folded_net_gives_the_same_outputs);
 	suite_add_tcase(s, t);
 	return s;

@@ -1,6 +1,7 @@
 /* Schedules, averaging, what an update may change, micro-batches. */
 #include <check.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "t_fit.h"
@@ -249,6 +250,78 @@ START_TEST(a_budget_shrinks_the_micro_batch_and_below_the_smallest_is_refused)
 }
 END_TEST
 
+/* Layers that drop, look at the batch, follow it, are rounded and skip others. */
+static const char *const deep[] = {
+	"dense 64, relu, dense 48, tanh, dense 64, sigmoid, dense 2",
+	"dense 48, batch_norm, relu, dropout 0.3, dense 48, batch_norm, relu, dropout 0.3, dense 48, relu, "
+	"dense 2",
+	"dense 32, relu, dense 32, relu, add 2, dense 32, batch_norm, tanh, add 3, dense 64, relu, dense 2",
+	"gru 24, gru 24, gru 24, dropout 0.2, dense 2",
+};
+
+START_TEST(outputs_computed_again_change_no_bit_of_a_fit_and_need_less_memory)
+{
+	static struct t_outcome whole, again;
+	struct hn_plan plan;
+
+	t_fit_use(deep[_i]);
+	t_fit.cfg.batch = 48;
+	t_fit.cfg.epochs = 3;
+	t_fit.cfg.clip_norm = 1;
+	t_fit_run(&whole);
+	ck_assert_msg(whole.rc == HN_OK, "%s", whole.err.text);
+	t_fit.cfg.recompute = true;
+	t_fit_run(&again);
+	ck_assert_msg(again.rc == HN_OK, "%s", again.err.text);
+	ck_assert_uint_eq(again.need, again.peak);
+	ck_assert_uint_lt(again.need, whole.need);
+	ck_assert_mem_eq(again.weights, whole.weights, t_fit.net.n_weights * sizeof(float));
+	ck_assert_mem_eq(again.loss, whole.loss, sizeof whole.loss);
+	ck_assert_mem_eq(&again.res.health, &whole.res.health, sizeof whole.res.health);
+	ck_assert_int_eq(hn_train_plan(&t_fit.cfg, &t_fit.data, &plan, NULL), HN_OK);
+	ck_assert_uint_gt(plan.again_macs, 0);
+	ck_assert_uint_lt(plan.again_macs, hn_net_macs(&t_fit.net));
+	printf("%s: %zu bytes instead of %zu, %.0f %% more arithmetic\n", deep[_i], again.need, whole.need,
+	       100.0 / 3 * (double)plan.again_macs / (double)hn_net_macs(&t_fit.net));
+}
+END_TEST
+
+START_TEST(a_divergence_is_blamed_on_the_same_layer_when_outputs_are_computed_again)
+{
+	static struct t_outcome whole, again;
+
+	t_fit_use(deep[0]);
+	t_fit.cfg.optim = hn_optim_find("sgd");
+	t_fit.cfg.lr = 1e30f;
+	t_fit_run(&whole);
+	t_fit.cfg.recompute = true;
+	t_fit_run(&again);
+	ck_assert_int_eq(whole.rc, HN_ENUMERIC);
+	ck_assert_str_eq(whole.err.text, again.err.text);
+}
+END_TEST
+
+START_TEST(what_does_not_fit_in_parts_of_a_batch_is_computed_again)
+{
+	struct hn_train_cfg parts;
+	size_t least = 0, floor;
+
+	t_fit_use(deep[1]);
+	t_fit.cfg.batch = 16;            /* parts cannot be smaller */
+	parts = t_fit.cfg;
+	ck_assert_int_eq(hn_train_need(&parts, &t_fit.data, &floor, NULL), HN_OK);
+	ck_assert_int_eq(hn_train_shrink(&t_fit.cfg, &t_fit.data, floor, &least, NULL), HN_OK);
+	ck_assert(!t_fit.cfg.recompute);
+	ck_assert_int_eq(hn_train_shrink(&t_fit.cfg, &t_fit.data, floor - 1, &least, NULL), HN_OK);
+	ck_assert(t_fit.cfg.recompute);
+	ck_assert_int_eq(hn_train_shrink(&t_fit.cfg, &t_fit.data, 1, &least, NULL), HN_ENOMEM);
+	ck_assert_uint_lt(least, floor);
+	ck_assert_int_eq(hn_train_shrink(&t_fit.cfg, &t_fit.data, least, &least, NULL), HN_OK);
+	ck_assert_int_eq(hn_train_shrink(&t_fit.cfg, &t_fit.data, least - 1, &floor, NULL), HN_ENOMEM);
+	ck_assert_uint_eq(floor, least);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("train_kinds");
@@ -256,6 +329,10 @@ static Suite *suite(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, t_fit_make, NULL);
+	tcase_add_loop_test(t, outputs_computed_again_change_no_bit_of_a_fit_and_need_less_memory, 0,
+	                    sizeof deep / sizeof *deep);
+	tcase_add_test(t, a_divergence_is_blamed_on_the_same_layer_when_outputs_are_computed_again);
+	tcase_add_test(t, what_does_not_fit_in_parts_of_a_batch_is_computed_again);
 	tcase_add_loop_test(t, every_schedule_begins_at_the_rate_and_never_rises_after_warm_up, 0,
 	                    HN_SCHEDULES);
 	tcase_add_test(t, steps_and_plateaus_halve_the_rate_when_they_say);
