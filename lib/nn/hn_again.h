@@ -1,7 +1,7 @@
 /* hn_again.h - which outputs a run keeps when backward computes the others again.
  *
  * The net is cut into segments.  The last output of each stays; the others of all segments share
- * one piece of memory, and backward passes a segment forward once more before it goes through it. */
+ * one piece of memory.  Backward passes a segment forward once more before it goes through it. */
 #ifndef HN_AGAIN_H
 #define HN_AGAIN_H
 
@@ -13,8 +13,8 @@ struct hn_again {
 	bool stays[HN_NET_LAYERS_MAX];   /* its output has memory of its own                  */
 };
 
-/* What one layer takes: bytes of its own output, 0 when it works in place or the output stays in any
- * case, because a later add reads it; bytes of what it keeps for itself. */
+/* What one layer takes: bytes of its own output, 0 when it works in place or the output stays
+ * anyway, because a later add reads it; bytes of what it keeps for itself. */
 struct hn_again_layer { size_t y, keep; bool in_place, stays; };
 
 /* The cuts with the smallest sum of what stays and the largest segment. */

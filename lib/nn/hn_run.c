@@ -56,7 +56,7 @@ static bool y_stays(const struct hn_run *r, unsigned i)
 	return !(r->flags & HN_RUN_AGAIN) || r->again.stays[i];
 }
 
-/* Output and own buffer of layer i, as far as they stay (or do not); true when the arena is full. */
+/* Output and own buffer of layer i, as far as they stay (or do not); true: the arena is full. */
 static bool take_layer(struct hn_run *r, unsigned i, bool staying, struct hn_arena *arena)
 {
 	const size_t n = keep_floats(r, i), y = hn_size(r->net->layer[i].out) * r->lanes;

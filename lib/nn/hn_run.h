@@ -17,7 +17,7 @@ enum {
 	HN_RUN_TRAIN = 1,                /* buffers for backward                               */
 	HN_RUN_KEEP = 2,                 /* every layer keeps its output: none works in place  */
 	HN_RUN_FAKE = 4,                 /* buffer for rounded weights; set run->fake          */
-	HN_RUN_AGAIN = 8                 /* with TRAIN: backward computes outputs again, to the same bits */
+	HN_RUN_AGAIN = 8                 /* with TRAIN: backward computes outputs again       */
 };
 
 struct hn_run {

@@ -253,9 +253,10 @@ END_TEST
 /* Layers that drop, look at the batch, follow it, are rounded and skip others. */
 static const char *const deep[] = {
 	"dense 64, relu, dense 48, tanh, dense 64, sigmoid, dense 2",
-	"dense 48, batch_norm, relu, dropout 0.3, dense 48, batch_norm, relu, dropout 0.3, dense 48, relu, "
+	"dense 48, batch_norm, relu, dropout 0.3, dense 48, batch_norm, relu, dropout 0.3, dense 48, "
+	"relu, dense 2",
+	"dense 32, relu, dense 32, relu, add 2, dense 32, batch_norm, tanh, add 3, dense 64, relu, "
 	"dense 2",
-	"dense 32, relu, dense 32, relu, add 2, dense 32, batch_norm, tanh, add 3, dense 64, relu, dense 2",
 	"gru 24, gru 24, gru 24, dropout 0.2, dense 2",
 };
 
