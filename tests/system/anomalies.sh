@@ -49,6 +49,13 @@ same="FROM prediction a JOIN prediction b ON a.stream = b.stream AND a.t = b.t A
 expect_at_least "windows answered by both" "$(sql "SELECT count(*) $same")" 300
 expect_equal "different answers" "$(sql "SELECT count(*) $same WHERE a.class <> b.class OR a.margin <> b.margin")" 0
 
+# out and in again: the same net is not better than itself
+ctl model export pump:1 -o "$dir/net.onnx" >"$dir/export.out" 2>&1 || { cat "$dir/export.out"; fail "export"; }
+rc=0
+ctl model import "$dir/net.onnx" --name pump --wait >"$dir/import.out" 2>&1 || rc=$?
+expect_equal "exit code of an import that is not better" $rc 5
+expect_text "$dir/import.out" "skill"
+
 # names of the answers are labels
 t=$(sql "SELECT max(t) FROM prediction WHERE device = 1")
 ctl label vib-1 "$t" anomaly >"$dir/label.out" 2>&1 || { cat "$dir/label.out"; fail "label anomaly"; }
@@ -73,4 +80,7 @@ until_event 30 "$mark" '.kind == "rollout_done"'
 expect_equal "questions to a person" "$(count 0 '.kind == "labels_wanted"')" 0
 [ "$(ctl_json model pump | jq '.loop.labels_asked')" = 0 ] || fail "labels were asked for"
 for n in 1 2; do expect_equal "missed inferences of pump-$n" "$(device $n missed)" 0; done
+stop
+start
+wait_for 20 "answers after a restart" sh -c '[ "$('"$build"'/honectl --socket '"$sock"' --json model pump | jq .anomalies.windows)" -ge 20 ]'
 stop

@@ -8,6 +8,7 @@
 #include "hd_check.h"
 #include "hn_model.h"
 #include "t_job.h"
+#include "t_run.h"
 
 enum { WINDOWS = 400, PERIOD_US = 10000, VALUES = T_JOB_WINDOW * T_JOB_CHANNELS };
 static const int64_t begin_us = 1700000000000000;
@@ -256,6 +257,49 @@ START_TEST(every_kind_of_update_works_and_keeps_both_ends_on_one_grid)
 }
 END_TEST
 
+/* The spec of a job that takes long enough to be killed, with checkpoints all the time. */
+static void make_long(void)
+{
+	(void)json_object_set_new(t.spec, "checkpoint", json_string(t.checkpoint));
+	(void)json_object_set_new(t_job_train(&t), "checkpoint_s", json_real(0.01));
+	(void)json_object_set_new(t_job_train(&t), "epochs", json_integer(600));
+}
+
+START_TEST(a_job_that_is_killed_goes_on_to_the_same_bits_though_answers_came)
+{
+	uint8_t *first;
+	const uint8_t *p;
+	size_t n = 0, len = 0;
+	json_t *o;
+
+	make_long();
+	(void)json_object_set_new(t.spec, "now_us", json_integer(2));
+	(void)json_object_set_new(t.spec, "checkpoint", json_string(""));
+	t_job_run(&t);
+	json_decref(report());
+	p = t_job_message(&t, JOB_CANDIDATE, &len);
+	first = malloc(len);
+	ck_assert_ptr_nonnull(first);
+	memcpy(first, p, len);
+	(void)json_object_set_new(t.spec, "checkpoint", json_string(t.checkpoint));
+	t_job_start(&t);
+	t_job_end(&t, 200000);
+	ck_assert_msg(WIFSIGNALED(t.status), "it was too fast to be killed");
+	answered(50, 60);
+	t_job_sql(&t, "UPDATE prediction SET made = 3");
+	t_job_run(&t);
+	json_decref(report());
+	o = t_job_json(&t, JOB_RESUMED);
+	ck_assert_ptr_nonnull(o);
+	ck_assert_ptr_null(json_object_get(o, "refused"));
+	json_decref(o);
+	p = t_job_message(&t, JOB_CANDIDATE, &n);
+	ck_assert_uint_eq(n, len);
+	ck_assert_mem_eq(p, first, len);
+	free(first);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("trainer_anomaly");
@@ -272,17 +316,12 @@ static Suite *suite(void)
 	                    (int)(sizeof bads / sizeof *bads));
 	tcase_add_loop_test(c, every_kind_of_update_works_and_keeps_both_ends_on_one_grid, 0,
 	                    (int)(sizeof kinds / sizeof *kinds));
+	tcase_add_test(c, a_job_that_is_killed_goes_on_to_the_same_bits_though_answers_came);
 	suite_add_tcase(s, c);
 	return s;
 }
 
 int main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return t_run(suite());
 }
