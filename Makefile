@@ -21,7 +21,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wstri
 # -ffp-contract=off: no fused multiply-add that the source does not write, so that results do not
 # depend on the compiler; kernels that want FMA say so.  Never -ffast-math.
 # 64-bit times and file sizes also on 32-bit ARM: its clock would end in 2038.
-BASE := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DHONED_VERSION='"$(VERSION)"' -ffp-contract=off -pthread $(WARN) -MMD -MP
+BASE := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DHONED_VERSION='"$(VERSION)"' -ffp-contract=off -DHD_RQ_MODES=3 -pthread $(WARN) -MMD -MP
 OPT_debug   := -O1 -g
 OPT_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -244,21 +244,14 @@ $(B)/bench_train: $(BENCH_C) tests/bench/bench_peak.h $(B)/libhone.a
 	$(Q)$(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(LDFLAGS) -Itests/bench $(if $(BENCH_FANN),-DWITH_FANN) -o $@ $(BENCH_C) \
 		$(B)/libhone.a $(if $(BENCH_FANN),-lfloatfann) -lm
 
-# Our nets in other runtimes.  parity_once is lib/device with hd_rq replaced: one rounding instead of two.
-PARITY_O := $(patsubst lib/device/%.c,$(B)/parity/%.o,$(wildcard lib/device/*.c))
-$(B)/parity/%.o: lib/device/%.c
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
-	$(Q)objcopy --weaken-symbol=hd_rq $@
-$(B)/parity_once: $(B)/tests/parity/parity_once.o $(PARITY_O)
+# Our nets in other runtimes.
 $(B)/parity_make $(B)/parity_import: $(B)/parity_%: $(B)/tests/parity/parity_%.o $(B)/libhone.a
-$(B)/parity_once $(B)/parity_make $(B)/parity_import:
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lm
 .PHONY: parity parity-run
 parity:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release parity-run
-parity-run: $(B)/parity_once $(B)/parity_make $(B)/parity_import
+parity-run: $(B)/parity_make $(B)/parity_import
 	$(Q)scripts/parity $(B) build/parity
 
 # What lib/device costs on five cores: code, RAM, stack; and that it calls nothing but mem* and libgcc.
@@ -321,7 +314,7 @@ tool   = $(or $(TOOL_$(1)),$(CROSS))
 specs  = $(or $(SPECS_$(1)),-specs=nano.specs)
 has    = $(shell command -v $(call tool,$(1))gcc 2>/dev/null)
 QEMU_COMMON := $(addprefix firmware/qemu/,uart.c option.c)
-MCU_FLAGS   := -std=c11 -Os -g -ffreestanding -ffunction-sections -fdata-sections $(WARN) \
+MCU_FLAGS   := -std=c11 -Os -g -ffreestanding -ffunction-sections -fdata-sections -DHD_RQ_MODES=3 $(WARN) \
                -MMD -MP -Ilib/device -Ifirmware/common -Ifirmware/qemu
 FIRMWARE    := $(foreach b,$(BOARDS),$(if $(call has,$(b)),build/firmware/$(b)/pump.elf))
 SKIPPED     := $(strip $(foreach b,$(BOARDS),$(if $(call has,$(b)),,$(b))))

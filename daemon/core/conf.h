@@ -62,6 +62,7 @@ struct conf_model {
 		double anchor;           /* pull towards the champion                          */
 		double wire_max;         /* sparse: bytes of the delta                         */
 		int    quantise;         /* 0 round after the fit, 1 train on for int8         */
+		int    rounding;         /* of int8 sums: 0 double, 1 single                   */
 		double rate, weight_decay, smoothing;
 		double holdout;          /* share of labelled windows held back for the gate   */
 		double holdout_recent;   /* the same for windows of the new regime; 0: all train */

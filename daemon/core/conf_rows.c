@@ -17,6 +17,7 @@ static const char *const loss_names[] = { "auto", "cross_entropy", "mse", "huber
 	"binary_cross_entropy", NULL };
 static const char *const optimiser_names[] = { "adam", "adamw", "sgd", NULL };
 static const char *const quantise_names[] = { "ptq", "qat", NULL };
+static const char *const rounding_names[] = { "double", "single", NULL };
 static const char *const telemetry_names[] = { "raw", "sketch", "exception", NULL };
 static const char *const ask_names[] = { "episode", "stream", NULL };
 
@@ -128,6 +129,9 @@ REAL ("train.smoothing",    train.smoothing, "0", 0, 0.5, "", CONF_RELOAD,
 ENUM ("train.quantise",     train.quantise, "ptq", quantise_names, CONF_RELOAD,
      "ptq: round the weights after the fit; qat: train on for half as many epochs, rounding as the "
      "device will"),
+ENUM ("train.rounding",     train.rounding, "double", rounding_names, CONF_RELOAD,
+     "how int8 sums are scaled. double: as TensorFlow Lite Micro; single: as TensorFlow Lite, "
+     "XNNPACK and Arm NN, for firmware that is built with it"),
 REAL ("train.holdout",      train.holdout, "0.2", 0.05, 0.9, "", CONF_RELOAD,
      "share of the labelled windows that only the gate sees"),
 REAL ("train.holdout_recent", train.holdout_recent, "0.2", 0, 0.9, "", CONF_RELOAD,

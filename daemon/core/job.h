@@ -10,7 +10,7 @@
  *   train      { epochs, batch, patience, seed, rate, weight_decay, smoothing, holdout,
  *                holdout_recent, recent_share, scaler_frames, schedule (0 constant, 1 cosine),
  *                memory_max, checkpoint_s (seconds between two checkpoints),
- *                quantise (0 after the fit, 1 train on for int8) }
+ *                quantise (0 after the fit, 1 train on for int8), rounding (0 double, 1 single) }
  *   dry_run    true: only the plan
  *   import     { path, scale [], offset [] }: a net from this file instead of a fit; what the
  *              channels' counts mean (optional)

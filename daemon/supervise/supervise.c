@@ -206,7 +206,7 @@ static const char *loss_name(const struct conf_model *m)
 static json_t *train_spec(const struct conf_model *m)
 {
 	return json_pack("{ss ss sf sf sf si si sf sf si si sf sI "
-		"si si si sI sf sf sf sf sf sf si si sI sf si si sf}",
+		"si si si sI sf sf sf sf sf sf si si sI sf si si sf si}",
 		"loss", loss_name(m), "optimiser", hn_optims[m->train.optimiser]->name,
 		"momentum", m->train.momentum, "delta", m->train.delta, "decay", m->train.decay,
 		"decay_epochs", m->train.decay_epochs, "warmup", m->train.warmup, "ema", m->train.ema,
@@ -219,7 +219,7 @@ static json_t *train_spec(const struct conf_model *m)
 		"scaler_frames", m->train.scaler_frames, "schedule", m->train.schedule,
 		"memory_max", (json_int_t)m->train.memory_max, "checkpoint_s", m->train.checkpoint_s,
 		"quantise", m->train.quantise, "windows_max", m->train.windows_max,
-		"quantile", m->anomaly.quantile);
+		"quantile", m->anomaly.quantile, "rounding", m->train.rounding);
 }
 
 /* The labels end when the job was first started: one that is started again sees the same. */

@@ -26,6 +26,7 @@ struct trainer_job {
 	uint64_t seed;
 	int epochs, batch, patience, scaler_frames, schedule;
 	int quantise;                    /* enum trainer_quantise                                 */
+	int rounding;                    /* rq_mode of the image                                  */
 	bool dry_run;
 	/* a net from a file instead of a fit: path, "" = none; value = raw * scale + offset */
 	char import[CONF_TEXT_MAX + 32];

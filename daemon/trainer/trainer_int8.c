@@ -14,7 +14,8 @@ static struct hn_quant_cfg quant_cfg(const struct fit *f)
 	return (struct hn_quant_cfg){ .net = &f->folded, .weights = f->folded_w, .scaler = &f->scaler,
 	                              .tail = 1e-4, .compare_max = COMPARE_MAX,
 	                              .frozen = frozen ? frozen->image : NULL,
-	                              .frozen_len = frozen ? frozen->image_len : 0 };
+	                              .frozen_len = frozen ? frozen->image_len : 0,
+	                              .rq_mode = (uint8_t)f->job->rounding };
 }
 
 static bool tunes(const struct fit *f)

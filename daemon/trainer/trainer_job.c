@@ -55,7 +55,8 @@ static bool fit_in_range(const struct trainer_job *job)
 	       job->schedule < HN_SCHEDULES && job->decay > 0 && job->decay <= 1 &&
 	       job->decay_epochs >= 1 && job->warmup >= 0 && job->ema >= 0 && job->ema < 1 &&
 	       job->clip >= 0 && job->update >= 0 && job->update < HN_UPDATES &&
-	       job->last_layers >= 1 && job->anchor >= 0 && job->wire_max >= 0;
+	       job->last_layers >= 1 && job->anchor >= 0 && job->wire_max >= 0 &&
+	       (job->rounding & ~1) == 0;
 }
 
 static bool data_in_range(const struct trainer_job *job)
@@ -84,7 +85,7 @@ static hn_status read_train(struct trainer_job *job, json_t *o, struct hn_err *e
 	job->windows_max = 4096;
 	job->quantile = 0.995;
 	if (json_unpack_ex(o, &je, 0, "{si si si sI sF sF sF sF s?F s?F s?i s?i sI s?F s?i "
-		"s?s s?s s?F s?F s?F s?i s?i s?F s?F s?i s?i s?F s?I s?i s?F}",
+		"s?s s?s s?F s?F s?F s?i s?i s?F s?F s?i s?i s?F s?I s?i s?F s?i}",
 		"epochs", &job->epochs, "batch", &job->batch, "patience", &job->patience, "seed", &seed,
 		"rate", &job->rate, "weight_decay", &job->weight_decay, "smoothing", &job->smoothing,
 		"holdout", &job->holdout, "holdout_recent", &job->holdout_recent, "recent_share",
@@ -94,7 +95,8 @@ static hn_status read_train(struct trainer_job *job, json_t *o, struct hn_err *e
 		"decay", &job->decay, "decay_epochs", &job->decay_epochs, "warmup", &job->warmup,
 		"ema", &job->ema, "clip", &job->clip, "update", &job->update,
 		"last_layers", &job->last_layers, "anchor", &job->anchor, "wire_max", &wire,
-		"windows_max", &job->windows_max, "quantile", &job->quantile) != 0)
+		"windows_max", &job->windows_max, "quantile", &job->quantile, "rounding",
+		&job->rounding) != 0)
 		return hn_fail(err, HN_EFORMAT, "job: train: %s", je.text);
 	job->seed = (uint64_t)seed;
 	job->memory_max = memory;

@@ -15,7 +15,7 @@
 /* The ways of rounding that a firmware takes: 1 = twice (rq_mode 0), 2 = once (rq_mode 1), 3 =
  * both; images with another are refused.  Gru and softmax divide with two roundings in all. */
 #ifndef HD_RQ_MODES
-#define HD_RQ_MODES 3
+#define HD_RQ_MODES 1
 #endif
 
 /* Run one layer: x (in_len, in_ch) to y (out_len, out_ch).

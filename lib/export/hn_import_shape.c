@@ -221,6 +221,13 @@ static hn_status op_pad(struct walk *w)
 	return rc ? rc : op_same(w);
 }
 
+/* A value that has a grid is read on a coarser or finer one: for the layer behind, as before a mean
+ * (hn_onnx_layers.c).  Its own grid stays. */
+static bool read_otherwise(const struct walk *w, const struct val *v, float scale)
+{
+	return w->has_grid[v->layer + 1] && w->grid[v->layer + 1].scale != scale;
+}
+
 /* The grid of a value is the int8 side's: the output's of a QUANTIZE, the input's of the other. */
 static hn_status op_grid(struct walk *w)
 {
@@ -241,7 +248,7 @@ static hn_status op_grid(struct walk *w)
 	}
 	if (rc)
 		return rc;
-	if (has)
+	if (has && (quantise || !read_otherwise(w, &v, scale)))
 		walk_grid(w, &v, scale, zp);
 	walk_result(w, &v);
 	return HN_OK;

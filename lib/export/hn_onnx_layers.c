@@ -132,6 +132,21 @@ static hn_status put_dwconv1d(struct onx *t, unsigned i)
 
 /* --- other layers --------------------------------------------------------------------------- */
 
+/* The device rounds halves of a mean away from zero, in its own numbers; ONNX to even ones.  So
+ * they are read without their zero point and a little too large: by less than what lies between a
+ * half and the next mean, 1 / n. */
+static void put_mean(struct onx *t, struct onx_node *n, struct hn_grid g, int32_t frames)
+{
+	const struct hn_grid plain = { g.scale, 0 };
+	const struct hn_grid larger = { g.scale * (1.0f + 1.0f / (512.0f * (float)frames)), 0 };
+
+	onx_grid(t, g, false);
+	onx_grid(t, larger, true);
+	onx_step(t, n);
+	onx_grid(t, plain, false);
+	onx_grid(t, g, true);
+}
+
 static hn_status put_pool(struct onx *t, unsigned i)
 {
 	const struct hn_layer *l = &t->x->net->layer[i];
@@ -139,15 +154,19 @@ static hn_status put_pool(struct onx *t, unsigned i)
 	struct onx_node n = { .op = "AveragePool", .name = l->text, .n_attrs = 2, .attr = {
 		{ .name = "kernel_shape", .v = { g.kernel }, .n = 1, .list = true },
 		{ .name = "strides", .v = { g.stride }, .n = 1, .list = true } } };
+	const bool largest = strcmp(l->type->name, "maxpool") == 0;
 
 	onx_turn(t, CHANNELS_FIRST);
-	if (strcmp(l->type->name, "maxpool") == 0)
+	if (largest)
 		n.op = "MaxPool";
 	if (l->n_args == 0) {
 		n.op = "GlobalAveragePool";
 		n.n_attrs = 0;
 	}
-	onx_step(t, &n);
+	if (largest || !t->int8)
+		onx_step(t, &n);
+	else
+		put_mean(t, &n, t->x->calib->grid[i], g.kernel);
 	return HN_OK;
 }
 

@@ -130,16 +130,21 @@ void onx_turn(struct onx *t, enum onx_layout to)
 
 /* --- int8 ----------------------------------------------------------------------------------- */
 
-static void quantise(struct onx *t, unsigned g, bool back)
+void onx_grid(struct onx *t, struct hn_grid g, bool back)
 {
 	static const char *const ops[] = { "QuantizeLinear", "DequantizeLinear" };
 	char scale[ONX_TEXT_MAX], zp[ONX_TEXT_MAX];
 
 	if (!t->int8)
 		return;
-	onx_put_f32(t, t->x->calib->grid[g].scale, scale);
-	put_i8(t, t->x->calib->grid[g].zp, zp);
+	onx_put_f32(t, g.scale, scale);
+	put_i8(t, g.zp, zp);
 	onx_step(t, &(struct onx_node){ .op = ops[back], .in = { NULL, scale, zp }, .n_in = 3 });
+}
+
+static void quantise(struct onx *t, unsigned g, bool back)
+{
+	onx_grid(t, t->int8 ? t->x->calib->grid[g] : (struct hn_grid){ 1, 0 }, back);
 }
 
 void onx_round_to(struct onx *t, unsigned g)

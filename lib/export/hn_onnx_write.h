@@ -58,6 +58,9 @@ void onx_turn(struct onx *t, enum onx_layout to);
 /* Value g of the calibration, as the device rounds it. */
 void onx_round_to(struct onx *t, unsigned g);
 
+/* To int8 numbers on a grid, or back; nothing in a float file. */
+void onx_grid(struct onx *t, struct hn_grid g, bool back);
+
 /* --- hn_onnx_layers.c ----------------------------------------------------------------------- */
 
 hn_status onx_put_layer(struct onx *t, unsigned i);

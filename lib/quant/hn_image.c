@@ -50,14 +50,17 @@ void hn_image_limit(uint8_t *image, uint8_t limit)
 	image[25] = limit;
 }
 
-static void put_head(const struct hn_net *net, int8_t in_zp, uint8_t *out, size_t len)
+static void put_head(const struct hn_quant_cfg *cfg, int8_t in_zp, uint8_t *out, size_t len)
 {
+	const struct hn_net *net = cfg->net;
+
 	hd_put32(out, HD_IMAGE_MAGIC);
 	hd_put32(out + 4, (uint32_t)len);
 	hd_put16(out + 16, net->in.len);
 	hd_put16(out + 18, net->in.ch);
 	hd_put16(out + 20, net->out_n);
 	out[22] = (uint8_t)emitted(net);
+	out[23] = cfg->frozen ? cfg->frozen[23] : cfg->rq_mode;
 	out[24] = (uint8_t)in_zp;
 	if (net->task == HN_AUTOENCODE)
 		hn_image_limit(out, UINT8_MAX);
@@ -238,13 +241,13 @@ static bool put_table(const struct hn_net *net, uint8_t *out)
 }
 
 /* The frozen image must be one of this net: then its constants lie where the new ones do. */
-static hn_status check_frozen(const struct hn_quant_cfg *cfg, uint32_t arch, size_t need)
+static hn_status check_frozen(const struct hn_quant_cfg *cfg, uint32_t arch)
 {
 	struct hd_net net;
 
 	if (!cfg->frozen)
 		return HN_OK;
-	if (cfg->frozen_len != need || hd_net_check(&net, cfg->frozen, cfg->frozen_len) != HD_OK)
+	if (hd_net_check(&net, cfg->frozen, cfg->frozen_len) != HD_OK)
 		return HN_EINVAL;
 	return net.arch == arch ? HN_OK : HN_EINVAL;
 }
@@ -259,12 +262,14 @@ hn_status hn_image_write(const struct hn_quant_cfg *cfg, const struct hn_calib *
 
 	if (rc)
 		return rc;
+	if (cfg->frozen && cfg->frozen_len != need)
+		return hn_fail(err, HN_EINVAL, "int8: the image whose grid is to be kept is of another net");
 	memset(out.p, 0, need);
-	put_head(net, calib->grid[0].zp, out.p, need);
+	put_head(cfg, calib->grid[0].zp, out.p, need);
 	put_scaler(cfg->scaler, (double)calib->grid[0].scale, out.p + HD_IMAGE_HEADER);
 	if (!put_table(net, out.p))
 		return hn_fail(err, HN_EINVAL, "int8: this net does not fit the device's image");
-	rc = check_frozen(cfg, hd_get32(out.p + 8), need);
+	rc = check_frozen(cfg, hd_get32(out.p + 8));
 	if (rc)
 		return hn_fail(err, rc, "int8: the image whose grid is to be kept is of another net");
 	rc = put_constants(cfg, calib, out.p, err);

@@ -39,6 +39,8 @@ struct hn_quant_cfg {
 	                                    evenly; 0 = all                                     */
 	const uint8_t *frozen;           /* image whose weight scales are used again, or NULL  */
 	uint32_t frozen_len;
+	uint8_t rq_mode;                 /* how the device rounds, see hd_image.h; with `frozen`
+	                                    that of it                                          */
 };
 
 /* Samples of one calibration or comparison: x (n, in), scaled. */

@@ -47,14 +47,17 @@ static const struct row rows_gru[] = {
 };
 
 /* Seeds apart, so that a new image changes none of the others. */
-static const struct { const char *what; const struct row *rows; uint64_t seed; } images[] = {
+static const struct { const char *what; const struct row *rows; uint64_t seed; uint8_t rq_mode; }
+images[] = {
 	{ "conv1d (kernel 3, pad 1, stride 2), max pool 2,\n"
 	  "# conv1d (kernel 2, pad 1, dilation 2), average pool 2, dense on 16 frames of 2 channels.\n",
-	  rows_conv, 2026 },
+	  rows_conv, 2026, 0 },
 	{ "conv1d (kernel 3, pad 1, stride 2) that is kept,\n"
 	  "# depthwise conv1d (kernel 3, pad 2, dilation 2), table, add, dense, softmax.\n",
-	  rows_residual, 2027 },
-	{ "gru of 5 units (all states), gru of 3 (the last), dense.\n", rows_gru, 2028 },
+	  rows_residual, 2027, 0 },
+	{ "gru of 5 units (all states), gru of 3 (the last), dense.\n", rows_gru, 2028, 0 },
+	{ "the second image, rounding once.\n", rows_residual, 2027, 1 },
+	{ "the third image, rounding once.\n", rows_gru, 2028, 1 },
 };
 enum { N_IMAGES = sizeof images / sizeof images[0] };
 
@@ -163,7 +166,7 @@ static uint8_t *put_layer(struct hn_rng *rng, const struct row *r, uint8_t *entr
 	}
 }
 
-static uint32_t make_image(struct hn_rng *rng, const struct row *rows)
+static uint32_t make_image(struct hn_rng *rng, const struct row *rows, uint8_t rq_mode)
 {
 	uint8_t *entry = image + HD_IMAGE_HEADER + HD_SCALER_ENTRY * CH, *p;
 	uint8_t n = 0;
@@ -180,6 +183,7 @@ static uint32_t make_image(struct hn_rng *rng, const struct row *rows)
 	hd_put16(image + 18, CH);
 	hd_put16(image + 20, OUT);
 	image[22] = n;
+	image[23] = rq_mode;
 	for (int c = 0; c < CH; c++) {   /* scale 1 / 16 */
 		uint8_t *e = image + HD_IMAGE_HEADER + HD_SCALER_ENTRY * c;
 
@@ -207,7 +211,7 @@ static void write_image(FILE *out, int at)
 	uint32_t len;
 
 	hn_rng_seed(&rng, images[at].seed);
-	len = make_image(&rng, images[at].rows);
+	len = make_image(&rng, images[at].rows, images[at].rq_mode);
 	must(hd_net_check(&net, image, len) == HD_OK, "the image is not valid");
 	must(net.arena <= sizeof arena, "the arena is too large");
 	fprintf(out, "%s# docs/package-format.md: %s# Bytes are hexadecimal.\n", at ? "\n" : "",

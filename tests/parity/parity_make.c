@@ -2,8 +2,9 @@
  * Usage: parity_make FOLDER
  *
  * For net K it writes K.txt (the net), K_int8.tflite, K_float.tflite, K_qdq.onnx, K_float.onnx,
- * inputs and outputs as the bytes that a runtime sees: K.in8 (SAMPLES, in) and K.out8 of the int8
- * image (K.image), K.in (SAMPLES, in) float and K.out of the float net.  All seeds are fixed. */
+ * inputs and outputs as the bytes that a runtime sees: K.in8 (SAMPLES, in), K.twice8 and K.once8
+ * of the int8 images that round twice and once (and the files again, K_once.tflite and
+ * K_once_qdq.onnx), K.in (SAMPLES, in) float and K.out of the float net.  All seeds are fixed. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -176,7 +177,7 @@ static void save_form(const char *folder, unsigned k, const struct hn_export *e,
 	save(folder, k, end, file, len);
 }
 
-static void save_int8(const char *folder, unsigned k, const struct hn_export *e)
+static void save_int8(const char *folder, unsigned k, const struct hn_export *e, uint8_t rq_mode)
 {
 	const size_t in = hn_size(e->net->in), out = e->net->out_n;
 	const struct hn_grid g = e->calib->grid[0];
@@ -193,12 +194,29 @@ static void save_int8(const char *folder, unsigned k, const struct hn_export *e)
 		q[i] = (int8_t)fmax(-128, fmin(127, round((double)x[i] / (double)g.scale) + g.zp));
 	for (size_t j = 0; j < SAMPLES; j++)
 		hd_net_run(&net, q + j * in, work, r + j * out);
-	save(folder, k, ".image", e->image, e->image_len);
 	save(folder, k, ".in8", q, SAMPLES * in);
-	save(folder, k, ".out8", r, SAMPLES * out);
+	save(folder, k, rq_mode ? ".once8" : ".twice8", r, SAMPLES * out);
 	free(q);
 	free(r);
 	free(work);
+}
+
+/* The image and the files of one way of rounding: the files must not differ. */
+static void make_int8(const char *folder, unsigned k, struct hn_export *e,
+                      const struct hn_quant_cfg *cfg)
+{
+	struct hn_err err = { HN_OK, "" };
+	size_t len = 0;
+
+	if (hn_image_write(cfg, e->calib, (struct hn_bytes){ image, FILE_MAX }, &len, &err) != HN_OK)
+		die("parity: net %u: %s", k, err.text);
+	e->image = image;
+	e->image_len = (uint32_t)len;
+	save_int8(folder, k, e, cfg->rq_mode);
+	e->format = HN_FORMAT_ONNX;
+	save_form(folder, k, e, cfg->rq_mode ? "_once_qdq.onnx" : "_qdq.onnx");
+	e->format = HN_FORMAT_TFLITE;
+	save_form(folder, k, e, cfg->rq_mode ? "_once.tflite" : "_int8.tflite");
 }
 
 static void make(const char *folder, unsigned k, const struct hn_net *net, const char *text,
@@ -211,7 +229,6 @@ static void make(const char *folder, unsigned k, const struct hn_net *net, const
 	struct hn_err err = { HN_OK, "" };
 	struct hn_calib calib;
 	struct hn_export e = { .net = net, .weights = w, .scaler = &s };
-	size_t len = 0;
 
 	for (unsigned c = 0; c < s.n_ch; c++)
 		s.std[c] = 100;
@@ -230,17 +247,12 @@ static void make(const char *folder, unsigned k, const struct hn_net *net, const
 	save_form(folder, k, &e, "_float.tflite");
 	if (hn_image_need(net) == 0)
 		return;
-	if (hn_calibrate(&cfg, (struct hn_samples){ x, CALIB }, &arena, &calib, &err) != HN_OK ||
-	    hn_image_write(&cfg, &calib, (struct hn_bytes){ image, FILE_MAX }, &len, &err) != HN_OK)
+	if (hn_calibrate(&cfg, (struct hn_samples){ x, CALIB }, &arena, &calib, &err) != HN_OK)
 		die("parity: net %u '%s': %s", k, text, err.text);
-	e.format = HN_FORMAT_ONNX;
 	e.calib = &calib;
-	e.image = image;
-	e.image_len = (uint32_t)len;
-	save_form(folder, k, &e, "_qdq.onnx");
-	e.format = HN_FORMAT_TFLITE;
-	save_form(folder, k, &e, "_int8.tflite");
-	save_int8(folder, k, &e);
+	make_int8(folder, k, &e, &cfg);
+	cfg.rq_mode = 1;
+	make_int8(folder, k, &e, &cfg);
 }
 
 int main(int argc, char **argv)

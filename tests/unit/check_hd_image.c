@@ -5,6 +5,7 @@
 #include <string.h>
 #include "hd_check.h"
 #include "hd_ops.h"
+#include "hn_place.h"
 #include "t_hd_net.h"
 #include "t_hd_package.h"
 #include "t_run.h"
@@ -31,6 +32,8 @@ static void check_rq(int32_t x, int32_t m, int s)
 {
 	if (hd_rq(x, m, s) != t_rq(x, m, s))
 		ck_abort_msg("x %d mult %d shift %d", x, m, s);
+	if (hd_rq_once(x, m, s) != t_rq_once(x, m, s))
+		ck_abort_msg("once: x %d mult %d shift %d", x, m, s);
 }
 
 START_TEST(requantisation_equals_the_definition_on_a_grid_of_edges)
@@ -109,8 +112,10 @@ START_TEST(the_input_scaler_equals_its_formula_and_saturates)
 		hd_put32(image + 28 + 16, (uint32_t)mult);
 		hd_put32(image + 28 + 20, (uint32_t)shift);
 		image[24] = (uint8_t)zp;
+		image[23] = (uint8_t)(i & 1);
+		(void)hn_image_place(image);
 		if (hd_net_check(&net, image, len) != HD_OK || hd_net_scale(&net, 1, raw)
-		    != t_clamp((int64_t)t_rq(raw - offset, mult, shift) + zp, -128, 127))
+		    != t_clamp((int64_t)(i & 1 ? t_rq_once : t_rq)(raw - offset, mult, shift) + zp, -128, 127))
 			ck_abort_msg("raw %d offset %d mult %d shift %d zp %d", raw, offset, mult, shift, zp);
 	}
 	hd_put32(image + 28 + 12, (uint32_t)INT32_MIN);  /* raw - offset wraps: any value, no crash */
@@ -181,6 +186,7 @@ static const struct { const char *what; int at, size; uint32_t value; hd_status 
 	{ "too many layers", 22, 1, 25, HD_EFORMAT },
 	{ "more layers than bytes", 22, 1, 20, HD_EFORMAT },
 	{ "requantisation mode", 23, 1, 2, HD_EFORMAT },
+	{ "requantisation mode of the layers differs", 23, 1, 1, HD_EFORMAT },
 	{ "a limit that is not needed", 25, 1, 1, HD_EFORMAT },
 	{ "a limit and fewer outputs than inputs", 25, 3, 1 | 0x4003 << 8, HD_EFORMAT },
 	{ "a need of a limit without one", 26, 2, 0x4003, HD_EFORMAT },

@@ -68,8 +68,12 @@ START_TEST(trained_nets_agree_with_their_int8_image)
 	t_quant_train(&whole, &net, 60);
 	for (int rule = 0; rule < HN_CALIB_RULES; rule++) {
 		cfg.rule = (enum hn_calib_rule)rule;
+		cfg.rq_mode = (uint8_t)(rule & 1);
 		len = t_quant_image(&whole, &cfg, &calib);
 		ck_assert_int_eq(hd_net_check(&opened, image, (uint32_t)len), HD_OK);
+		ck_assert_uint_eq(opened.rq_mode, cfg.rq_mode);
+		ck_assert_uint_eq(opened.needs & (HD_NEEDS_ONCE | HD_NEEDS_TWICE),
+		                  cfg.rq_mode ? HD_NEEDS_ONCE : HD_NEEDS_TWICE);
 		ck_assert_int_eq(hn_agree(&(struct hn_agree_job){ &cfg, &calib, image, (uint32_t)len,
 		                 { x, N } }, &arena, &a), HN_OK);
 		ck_assert_msg(a.same_argmax >= 0.98 * N, "%s: %u of %d", texts[_i], a.same_argmax, N);

@@ -112,6 +112,30 @@ START_TEST(a_version_that_was_trained_for_int8_is_the_same_each_time)
 }
 END_TEST
 
+START_TEST(the_image_rounds_as_the_job_says)
+{
+	for (int rounding = 0; rounding < 2; rounding++) {
+		struct hn_model m;
+		const uint8_t *p;
+		uint8_t *blob;
+		size_t n;
+
+		(void)json_object_set_new(t_job_train(&t), "rounding", json_integer(rounding));
+		json_decref(run(0));
+		p = t_job_message(&t, JOB_CANDIDATE, &n);
+		ck_assert_ptr_nonnull(p);
+		blob = aligned_alloc(8, (n + 7) / 8 * 8);
+		memcpy(blob, p, n);
+		ck_assert_int_eq(hn_model_read(&m, blob, n, NULL), HN_OK);
+		ck_assert_int_eq(m.image[23], rounding);
+		free(blob);
+	}
+	(void)json_object_set_new(t_job_train(&t), "rounding", json_integer(2));
+	t_job_run(&t);
+	ck_assert(!WIFEXITED(t.status) || WEXITSTATUS(t.status) != 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("trainer_int8");
@@ -121,6 +145,7 @@ int main(void)
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_loop_test(c, the_report_says_what_int8_costs_layer_by_layer, 0, 2);
 	tcase_add_test(c, a_version_that_was_trained_for_int8_is_the_same_each_time);
+	tcase_add_test(c, the_image_rounds_as_the_job_says);
 	suite_add_tcase(s, c);
 	return t_run(s);
 }

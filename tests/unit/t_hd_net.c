@@ -5,6 +5,14 @@
 #include <string.h>
 #include "hd_check.h"
 
+/* A row of the table, its constants, and what an add takes. */
+struct layer {
+	uint8_t op, rq_mode;
+	int in_len, in_ch, out_len, out_ch, p, q;
+	const uint8_t *c;
+	const int8_t *kept;
+};
+
 /* --- reference ------------------------------------------------------------------------------- */
 
 int32_t t_rq(int32_t x, int32_t mult, int shift)
@@ -23,6 +31,19 @@ int32_t t_rq(int32_t x, int32_t mult, int shift)
 	return (int32_t)q;
 }
 
+int32_t t_rq_once(int32_t x, int32_t mult, int shift)
+{
+	const int64_t whole = (int64_t)1 << (31 - shift), sum = (int64_t)x * mult + whole / 2;
+	const int64_t v = sum / whole - (sum % whole < 0);       /* rounds down */
+
+	return (int32_t)(v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : v);
+}
+
+static int32_t rescale(const struct layer *l, int32_t x, const uint8_t *mult, uint8_t shift)
+{
+	return (l->rq_mode ? t_rq_once : t_rq)(x, (int32_t)hd_get32(mult), (int8_t)shift);
+}
+
 int t_clamp(int64_t v, int low, int high)
 {
 	return (int)(v < low ? low : v > high ? high : v);
@@ -32,14 +53,6 @@ static int pad4(int n)
 {
 	return (n + 3) / 4 * 4;
 }
-
-/* A row of the table, its constants, and what an add takes. */
-struct layer {
-	uint8_t op;
-	int in_len, in_ch, out_len, out_ch, p, q;
-	const uint8_t *c;
-	const int8_t *kept;
-};
 
 /* out_len rows of w[out][kernel][ch]; dense is one row with a kernel as long as the window.
  * Depthwise: w[ch][kernel]. */
@@ -63,7 +76,7 @@ static void product(const struct layer *l, struct window g, const int8_t *x, int
 
 				sum += w[o * row + i] * (v - (int8_t)c[0]);
 			}
-			sum = t_rq((int32_t)sum, (int32_t)hd_get32(mult + 4 * o), (int8_t)shift[o]);
+			sum = rescale(l, (int32_t)sum, mult + 4 * o, shift[o]);
 			y[t * out + o] = (int8_t)t_clamp(sum + (int8_t)c[1], (int8_t)c[2], (int8_t)c[3]);
 		}
 }
@@ -89,27 +102,26 @@ static void add(const struct layer *l, const int8_t *x, int8_t *y)
 	const uint8_t *c = l->c;
 
 	for (int i = 0; i < l->in_len * l->in_ch; i++) {
-		int32_t a = t_rq((x[i] - (int8_t)c[0]) * 1048576, (int32_t)hd_get32(c + 8), (int8_t)c[20]);
-		int32_t b = t_rq((l->kept[i] - (int8_t)c[1]) * 1048576, (int32_t)hd_get32(c + 12),
-		                 (int8_t)c[21]);
+		int32_t a = rescale(l, (x[i] - (int8_t)c[0]) * 1048576, c + 8, c[20]);
+		int32_t b = rescale(l, (l->kept[i] - (int8_t)c[1]) * 1048576, c + 12, c[21]);
 		int64_t sum = (int64_t)a + b;
 
 		ck_assert(sum >= INT32_MIN && sum <= INT32_MAX);
-		sum = t_rq((int32_t)sum, (int32_t)hd_get32(c + 16), (int8_t)c[22]);
+		sum = rescale(l, (int32_t)sum, c + 16, c[22]);
 		y[i] = (int8_t)t_clamp(sum + (int8_t)c[2], (int8_t)c[4], (int8_t)c[5]);
 	}
 }
 
 /* Row o of 3 * units rows of n weights behind `c`, scaled. */
-static int64_t gru_row(const uint8_t *c, int rows, int o, const int32_t *v, int n)
+static int64_t gru_row(const struct layer *l, const uint8_t *c, int o, const int32_t *v, int n)
 {
+	const int rows = 3 * l->out_ch;
 	const int8_t *w = (const int8_t *)c + 4 + 8 * rows + pad4(rows) + o * n;
 	int64_t sum = (int32_t)hd_get32(c + 4 + 4 * o);
 
 	for (int i = 0; i < n; i++)
 		sum += (int64_t)w[i] * v[i];
-	return t_rq((int32_t)sum, (int32_t)hd_get32(c + 4 + 4 * rows + 4 * o),
-	            (int8_t)c[4 + 8 * rows + o]);
+	return rescale(l, (int32_t)sum, c + 4 + 4 * rows + 4 * o, c[4 + 8 * rows + o]);
 }
 
 static int64_t gru_tanh(const uint8_t *table, int64_t v)
@@ -143,13 +155,13 @@ static void gru(const struct layer *l, const int8_t *x, int8_t *y)
 		for (int i = 0; i < n; i++)
 			in[i] = x[t * n + i] - (int8_t)c[0];
 		for (int o = 0; o < u; o++) {
-			int64_t z = gru_tanh(table, gru_row(c, rows, o, in, n) + gru_row(d, rows, o, h, u));
-			int64_t r = gru_tanh(table, gru_row(c, rows, u + o, in, n) + gru_row(d, rows, u + o, h, u));
-			int64_t cand = gru_row(d, rows, 2 * u + o, h, u);
+			int64_t z = gru_tanh(table, gru_row(l, c, o, in, n) + gru_row(l, d, o, h, u));
+			int64_t r = gru_tanh(table, gru_row(l, c, u + o, in, n) + gru_row(l, d, u + o, h, u));
+			int64_t cand = gru_row(l, d, 2 * u + o, h, u);
 
 			z = (z + 32768) / 2;
 			r = (r + 32768) / 2;
-			cand = gru_tanh(table, gru_row(c, rows, 2 * u + o, in, n) + gru_part(cand, r));
+			cand = gru_tanh(table, gru_row(l, c, 2 * u + o, in, n) + gru_part(cand, r));
 			fresh[o] = (int32_t)(cand + gru_part(h[o] - cand, z));
 		}
 		memcpy(h, fresh, sizeof h);
@@ -238,7 +250,8 @@ static const uint8_t *row_of(const uint8_t *image, unsigned i)
 
 static struct layer decode(const uint8_t *image, const uint8_t *row)
 {
-	return (struct layer){ .op = row[0], .in_len = hd_get16(row + 4), .in_ch = hd_get16(row + 6),
+	return (struct layer){ .op = row[0], .rq_mode = row[18],
+		.in_len = hd_get16(row + 4), .in_ch = hd_get16(row + 6),
 		.out_len = hd_get16(row + 8), .out_ch = hd_get16(row + 10), .p = hd_get16(row + 12),
 		.q = hd_get16(row + 14), .c = image + hd_get32(row + 20) };
 }

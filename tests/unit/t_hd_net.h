@@ -7,6 +7,8 @@
 
 /* gemmlowp fixedpoint.h: SaturatingRoundingDoublingHighMul, then RoundingDivideByPOT. */
 int32_t t_rq(int32_t x, int32_t mult, int shift);
+/* TFLite with one rounding: floor(x * mult * 2^(shift - 31) + 1/2), held. */
+int32_t t_rq_once(int32_t x, int32_t mult, int shift);
 int t_clamp(int64_t v, int low, int high);
 
 /* An opened image by the formulas of hd_image.h, in 64-bit integers and with real padding:

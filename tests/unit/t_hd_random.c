@@ -224,6 +224,7 @@ uint32_t t_net_random(struct hn_rng *rng, uint8_t *out)
 	b.len = pick(&b, 1, 40);
 	b.ch = pick(&b, 1, 8);
 	put_head(out, b.len, b.ch);
+	out[23] = (uint8_t)pick(&b, 0, 1);
 	b.row = out + HD_IMAGE_HEADER + HD_SCALER_ENTRY * b.ch;
 	b.at = b.row + HD_LAYER_ENTRY * (n + 1);
 	for (int i = 0; i < n; i++) {
