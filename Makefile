@@ -139,6 +139,11 @@ $(B)/tests/fault/check_linkstorm: $(STORM_RIG)
 $(B)/tests/fault/linkproxy: $(B)/tests/fault/linkproxy.o $(B)/tests/fault/storm_wire.o $(B)/libhone.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lm
+# A full disk for one process.
+$(B)/tests/fault/nospace.so: tests/fault/nospace.c
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(filter-out -MMD -MP,$(BASE)) -fPIC -shared -o $@ $< -ldl
 # Simulated first; then real processes through a bad line, the daemon killed STORM_KILLS times in a transfer.
 STORM_RUNS  ?= 5000
 STORM_KILLS ?= 30
@@ -191,7 +196,7 @@ check: unit generated layers banned system
 	@echo "check: all passed"
 unit: $(CHECKS) $(PROGRAMS)
 	$(Q)scripts/run-checks $(B) $(CHECKS)
-system: $(PROGRAMS) $(B)/tests/fault/linkproxy $(B)/tests/unit/check_api firmware
+system: $(PROGRAMS) $(B)/tests/fault/linkproxy $(B)/tests/fault/nospace.so $(B)/tests/unit/check_api firmware
 	$(Q)scripts/run-system $(B)
 
 # The service under a real systemd in a container: HONED_ROOT=a Debian to boot; tests/system/systemd_boot.sh says how.

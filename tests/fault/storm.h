@@ -33,6 +33,7 @@ enum storm_fault {
 	STORM_CLOCK,             /* the gateway's clock jumps, either way                      */
 	STORM_REPLAY,            /* recorded bytes come again                                  */
 	STORM_RETAINED,          /* a chunk of an old session comes first                      */
+	STORM_BAUD,              /* an end at another rate for a while: noise, both ways       */
 	STORM_FAULTS
 };
 extern const char *const storm_fault_names[STORM_FAULTS];

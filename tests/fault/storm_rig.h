@@ -43,7 +43,7 @@ struct storm_rig {
 	struct wire down, up;
 	struct hn_rng rng, world;        /* of the line; of what happens                       */
 	jmp_buf  power;
-	int64_t  now_us, telemetry_us, stop_us, hush_us[2], swapped_us, rival_us, dark_us;
+	int64_t  now_us, telemetry_us, stop_us, baud_us, hush_us[2], swapped_us, rival_us, dark_us;
 	uint32_t down_bytes, up_bytes;   /* by now                                             */
 	uint32_t cut_at;                 /* byte of spec->cut; UINT32_MAX = not (any more)     */
 	int      at;                     /* which device is at the line                        */

@@ -6,7 +6,7 @@ const char *const storm_fault_names[STORM_FAULTS] = {
 	"bits", "burst", "byte_lost", "byte_more", "byte_twice", "frame_lost", "frame_twice",
 	"disorder", "truncate", "zero_more", "zero_lost", "boot_noise", "echo", "half_open", "jitter",
 	"starve", "reset", "power_cut", "kill", "replug", "rival", "swapped", "clock", "replay",
-	"retained"
+	"retained", "baud"
 };
 
 enum { JITTER_US = 2000000, DISORDER_US = 120000, BURST_BITS = 62 };
@@ -63,8 +63,21 @@ static void starve(struct packet *p)
 	}
 }
 
+/* What a receiver at half to twice the rate makes of it: other bytes, and another number of them. */
+static void garble(struct wire *w, struct packet *p)
+{
+	p->n = p->n / 2 + hn_rng_below(w->rng, (uint32_t)(p->n + p->n / 2) + 1);
+	p->n = p->n > sizeof p->bytes ? sizeof p->bytes : p->n;
+	for (size_t i = 0; i < p->n; i++)
+		p->bytes[i] = (uint8_t)hn_rng_u64(w->rng);
+}
+
 static void hurt_bytes(struct wire *w, struct packet *p)
 {
+	if (w->garbled) {
+		garble(w, p);
+		return;
+	}
 	if (luck(w, STORM_STARVE))
 		starve(p);
 	if (luck(w, STORM_BITS))

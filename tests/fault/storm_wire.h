@@ -19,6 +19,7 @@ struct wire {
 	uint32_t faults;                 /* those that act now                                 */
 	unsigned level;
 	struct hn_rng *rng;
+	bool     garbled;                /* another rate at the other end                      */
 	uint32_t hurt, lost;
 	struct packet tape[WIRE_TAPE];   /* of the past, for replays                           */
 	unsigned taped;

@@ -98,6 +98,9 @@ static void line_suffers(struct storm_rig *g)
 		if (g->hush_us[i] > g->now_us)
 			wire_clear(i ? &g->up : &g->down);
 	}
+	if (g->baud_us <= g->now_us && happens(g, STORM_BAUD))
+		g->baud_us = while_us(g, 2000000);
+	g->down.garbled = g->up.garbled = g->baud_us > g->now_us;
 	if (acts(g, STORM_REPLAY) && hn_rng_below(&g->world, 1000) < g->spec->level)
 		wire_replay(hn_rng_below(&g->world, 2) ? &g->up : &g->down, g->now_us);
 }
