@@ -439,7 +439,7 @@ help:
 	@echo "hostile     mutated, replayed, older and foreign packages and frames (HOSTILE_CASES=10000 of each kind)"
 	@echo "constant-time  keys, MACs and tags under clang's memory sanitizer: nothing may branch on them"
 	@echo "firmware    every emulated board whose compiler is installed; firmware-packages: Arduino, ESP-IDF, Zephyr"
-	@echo "bench-link  a transfer beside the limit of the wire, in simulated time"
+	@echo "bench-link  a transfer beside the limit of the wire: simulated, and over a paced pty (a minute)"
 	@echo "system-boot the service under a real systemd, in a container (HONED_ROOT=a Debian to boot)"
 	@echo "layers lint include rules, banned calls; clang-tidy, cppcheck, shellcheck"
 	@echo "fuzz        every parser against random input, FUZZ_S=20 seconds each (clang)"

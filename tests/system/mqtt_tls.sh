@@ -107,7 +107,7 @@ refused() { # WORD SETTINGS
 	with "$named" "$2"
 	code=0
 	timeout 10 "$build/honed" --config "$conf" >>"$log" 2>&1 || code=$?
-	[ $code -ne 0 ] && [ $code -ne 124 ] || fail "honed began with: $2"
+	case $code in 0 | 124) fail "honed began with: $2" ;; esac
 	expect_text "$log" "$1"
 }
 refused "No such file" "ca_file: $dir/nothing.pem"
