@@ -82,5 +82,6 @@ expect_equal "questions to a person" "$(count 0 '.kind == "labels_wanted"')" 0
 for n in 1 2; do expect_equal "missed inferences of pump-$n" "$(device $n missed)" 0; done
 stop
 start
-wait_for 20 "answers after a restart" sh -c '[ "$('"$build"'/honectl --socket '"$sock"' --json model pump | jq .anomalies.windows)" -ge 20 ]'
+restarted() { [ "$(ctl_json model pump | jq .anomalies.windows)" -ge 20 ]; }
+wait_for 20 "answers after a restart" restarted
 stop

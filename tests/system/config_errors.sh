@@ -28,6 +28,24 @@ for option in --check --config; do
 done
 [ ! -e "$db" ] || fail "a database was made"
 
+# tasks that cannot be trained yet, and an autoencoder that cannot be compared with its input
+model() {
+	conf_line "unix:$run/in"
+	echo "models:"
+	echo "  - {name: m, streams: [t], window: 4, task: $1, network: \"$2\"}"
+}
+for case in "regress|dense 1|cannot train regress yet" "forecast|dense 2|cannot train forecast yet" \
+	"autoencode|dense 3, relu, dense 7|autoencode needs 8 outputs" "autoencode|dense 8, tanh|grid of its own"; do
+	rest=${case#*|}
+	model "${case%%|*}" "${rest%%|*}" >"$dir/task.yaml"
+	rc=0
+	"$build/honed" --check "$dir/task.yaml" >"$dir/errors" 2>&1 || rc=$?
+	expect_equal "exit code of $case" $rc 78
+	expect_text "$dir/errors" "${case##*|}"
+done
+model autoencode "dense 3, relu, dense 8" >"$dir/task.yaml"
+"$build/honed" --check "$dir/task.yaml" >"$dir/check" || { cat "$dir/check"; fail "--check of an autoencoder"; }
+
 # a reload of it: refused, and the old one stays
 conf_line "unix:$run/in" >"$conf"
 "$build/honed" --check "$conf" >"$dir/check" || fail "--check of a good file"
