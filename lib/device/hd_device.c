@@ -132,10 +132,11 @@ static int obey(struct hd_device *d)
 static void look(struct hd_device *d, uint32_t idle_us)
 {
 	const struct hd_flash *f = d->flash;
-	bool quiet = idle_us > f->erase_us || (!d->cur && !d->want), busy = f->busy && f->busy(f->ctx);
+	bool quiet = idle_us > f->erase_us || ((uintptr_t)d->cur | (uintptr_t)d->want) == 0;
+	bool ram = f->busy != NULL, ready = !ram || !f->busy(f->ctx);
 
-	d->may_erase = !busy && (quiet || f->busy);
-	d->may_note = !busy && (quiet || d->slots.journal_next != 0);
+	d->may_erase = ready & (quiet | ram);
+	d->may_note = ready & (quiet | (d->slots.journal_next != 0));
 }
 
 static bool work(struct hd_device *d, uint32_t idle_us)

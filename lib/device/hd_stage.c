@@ -79,7 +79,12 @@ static hd_status note(struct hd_device *d, uint32_t kind, uint8_t slot, uint32_t
 		return hd_stage_flash_failed(d);
 	d->want = slot == HD_SLOT_NONE ? NULL : &d->net[slot];
 	look_again(d);
-	enter(d, kind == HD_REC_TRIAL ? HD_TRIAL : HD_IDLE);
+	if (kind == HD_REC_TRIAL) {
+		enter(d, HD_TRIAL);
+	} else {
+		enter(d, HD_IDLE);
+		d->erase_to = d->flash->slot_bytes;      /* now, when nobody waits for it */
+	}
 	return HD_OK;
 }
 
@@ -100,9 +105,12 @@ static hd_status authentic(const struct hd_device *d, const uint8_t *raw)
 		return HD_EDEVICE;
 	if (d->cfg->verify)
 		return d->cfg->verify(d->cfg->ctx, raw, raw + HD_PACKAGE_HEADER, more) ? HD_OK : HD_EAUTH;
+	if (more != 0)
+		return HD_EFORMAT;
 	if (raw[HD_AT_KEY_ID] != d->cfg->key_id)
 		return HD_EAUTH;
-	return more == 0 ? hd_package_auth(raw, d->cfg->key) : HD_EFORMAT;
+	return hd_signed(d->cfg->key, raw, HD_PACKAGE_SIGNED, raw + HD_AT_MAC, HD_DIGEST_LEN)
+		? HD_OK : HD_EAUTH;
 }
 
 /* Can this firmware run what is behind the header? */
@@ -196,15 +204,6 @@ static hd_status activate(struct hd_device *d, uint32_t version)
 	return HD_OK;
 }
 
-static hd_status confirm(struct hd_device *d, uint32_t version)
-{
-	hd_status rc = note(d, HD_REC_CONFIRMED, d->slots.active, version);
-
-	if (rc == HD_OK)
-		d->erase_to = d->flash->slot_bytes;      /* now, when nobody waits for it */
-	return rc;
-}
-
 int hd_stage_order(struct hd_device *d)
 {
 	const struct hd_frame *f = &d->frame;
@@ -226,12 +225,12 @@ int hd_stage_order(struct hd_device *d)
 	is_active = o.version == d->report.active_version;
 	if (f->type == HD_ACTIVATE)
 		return is_active ? HD_OK : (int)activate(d, o.version);
-	if (f->type == HD_CONFIRM) {     /* repeated when the trial has ended */
+	if (f->type == HD_CONFIRM) {
 		if (!is_active)
 			return HD_EVERSION;
-		return trial ? (int)confirm(d, o.version) : HD_OK;
+		return trial ? (int)note(d, HD_REC_CONFIRMED, d->slots.active, o.version) : HD_OK;
 	}
-	if (!is_active)                  /* REVERT; the same */
+	if (!is_active)                  /* REVERT, repeated when the trial has ended */
 		return trial ? HD_EVERSION : HD_OK;
 	return trial ? (int)go_back(d) : HD_ESTATE;
 }
@@ -316,8 +315,10 @@ bool hd_stage_work(struct hd_device *d)
 	uint32_t n;
 
 	if (r->state == HD_TRIAL && d->cfg->trial_inferences != 0 && r->trial_left == 0 && d->may_note) {
-		r->trial_left = go_back(d) != HD_OK;     /* on failure again after an inference */
-		r->error = HD_ETRIAL;
+		if (go_back(d) == HD_OK)
+			r->error = HD_ETRIAL;
+		else
+			r->trial_left = 1;       /* again after an inference */
 		return true;
 	}
 	if (r->state == HD_ERASING && d->erase_at >= d->erase_to) {

@@ -1,2 +1,2 @@
 # hd_slots.c: the last record by place counts, not by number
-s/|| r\[SEQ\] <= last\[SEQ\])/|| r[SEQ] == 0)/
+s/|| r\[SEQ\] <= s->seq)/|| r[SEQ] == 0)/

@@ -1,2 +1,3 @@
-# hd_slots.c: a record is 16 bytes whatever the write unit
-s/return f->unit > RECORD ? f->unit : RECORD;/return f->unit ? RECORD : 0;/
+# hd_slots.c: records lie closer than they are long
+s/next = at + HD_RECORD;/next = at + HD_RECORD \/ 2;/
+s/at += HD_RECORD/at += HD_RECORD \/ 2/

@@ -1,2 +1,2 @@
 # hd_stage.c: one sector too few of the spare slot is erased
-s/(HD_PACKAGE_HEADER + payload_len + sector - 1)/(HD_PACKAGE_HEADER + payload_len - 1)/
+s/^\td->erase_to = HD_PACKAGE_HEADER + payload_len;/\td->erase_to = HD_PACKAGE_HEADER + payload_len - d->flash->sector;/
