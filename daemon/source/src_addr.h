@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include "conf.h"
 
-enum addr_kind { ADDR_PATH, ADDR_TCP, ADDR_UDP, ADDR_UNIX, ADDR_MQTT, ADDR_KINDS };
+enum addr_kind { ADDR_PATH, ADDR_TCP, ADDR_UDP, ADDR_UNIX, ADDR_MQTT };
 
 struct addr {
 	enum addr_kind kind;

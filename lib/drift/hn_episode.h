@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include "hn_frame.h"
 
-enum hn_verdict_kind { HN_STEADY, HN_SENSOR_FAULT, HN_DATA_DRIFT, HN_CONCEPT_DRIFT, HN_VERDICTS };
+enum hn_verdict_kind { HN_STEADY, HN_SENSOR_FAULT, HN_DATA_DRIFT, HN_CONCEPT_DRIFT };
 extern const char *const hn_verdict_names[];     /* "steady", "sensor fault", ...               */
 
 enum hn_fault { HN_FAULT_NONE, HN_FAULT_RANGE, HN_FAULT_STUCK, HN_FAULT_MISSING, HN_FAULTS };

@@ -4,8 +4,6 @@
 #include <string.h>
 #include "hd_types.h"
 
-enum { FIELDS_MAX = 16 };
-
 /* --- writing -------------------------------------------------------------------------------- */
 
 /* `n` bytes, the byte `lead` further on a multiple of `align`; their position. */
