@@ -155,14 +155,14 @@ START_TEST(the_account_counts_the_bytes_of_the_wire)
 	struct hn_account a = { .frames = { { 0 } } };
 	uint64_t bytes = 0;
 
-	for (size_t i = 0; i < HD_BODY_MAX; i++) {
+	for (size_t i = 0; i <= HD_BODY_MAX; i++) {
 		memset(body, (int)i, sizeof body);
 		bytes += hd_frame_write(types[i % sizeof types], 0, 1, body, i, wire);
 		hn_account_add(&a, HN_UP, types[i % sizeof types], i);
 	}
 	ck_assert_uint_eq(hn_account_bytes(&a, HN_UP), bytes);
 	ck_assert_uint_eq(hn_account_bytes(&a, HN_DOWN), 0);
-	ck_assert_uint_eq(a.frames[HN_UP][HN_KIND_PACKAGE], HD_BODY_MAX / sizeof types);
+	ck_assert_uint_eq(a.frames[HN_UP][HN_KIND_PACKAGE], (HD_BODY_MAX + 1) / sizeof types);
 	for (int i = 0; i < HN_KINDS; i++)
 		ck_assert_ptr_nonnull(hn_kind_names[i]);
 }
