@@ -69,6 +69,20 @@ static void job_of_a_second(void)
 	                          json_string("dense 64, relu, dense 32, relu, dense 3"));
 }
 
+/* A whole run, then checkpoints for those to come.  Its microseconds. */
+static int64_t undisturbed(struct version *whole)
+{
+	int64_t us;
+
+	job_of_a_second();
+	us = clock_mono_us();
+	t_job_run(&t);
+	us = clock_mono_us() - us;
+	take(whole);
+	(void)json_object_set_new(t.spec, "checkpoint", json_string(t.checkpoint));
+	return us;
+}
+
 START_TEST(a_killed_trainer_goes_on_and_makes_the_version_of_an_undisturbed_run)
 {
 	static struct version whole, v;
@@ -79,12 +93,7 @@ START_TEST(a_killed_trainer_goes_on_and_makes_the_version_of_an_undisturbed_run)
 	int64_t whole_us;
 
 	hn_rng_seed(&rng, SEED);
-	job_of_a_second();
-	whole_us = clock_mono_us();
-	t_job_run(&t);
-	whole_us = clock_mono_us() - whole_us;
-	take(&whole);
-	(void)json_object_set_new(t.spec, "checkpoint", json_string(t.checkpoint));
+	whole_us = undisturbed(&whole);
 	while (kills < want) {
 		harass(&rng, whole_us, &kills, &resumed, &steps);
 		ck_assert_msg(WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0, "status %d", t.status);
@@ -142,12 +151,7 @@ START_TEST(a_damaged_or_foreign_checkpoint_is_refused_and_the_job_begins_anew)
 	int64_t whole_us;
 	json_t *o;
 
-	job_of_a_second();
-	whole_us = clock_mono_us();
-	t_job_run(&t);
-	whole_us = clock_mono_us() - whole_us;
-	take(&whole);
-	(void)json_object_set_new(t.spec, "checkpoint", json_string(t.checkpoint));
+	whole_us = undisturbed(&whole);
 	leave_checkpoint(whole_us);
 	spoil(damages[_i].at);
 	t_job_run(&t);

@@ -286,8 +286,8 @@ serves() {
 		ctl_json rollouts | jq -e '.[0].state == "done"' >/dev/null
 }
 
-# first_version: commissioning data, two pumps, honed; version 1 on both
-first_version() {
+# commission: labelled data, two pumps, honed; no version yet
+commission() {
 	echo "$master" >"$dir/master.key"
 	record 240
 	sim 1
@@ -295,6 +295,11 @@ first_version() {
 	conf_pump "$(bench_file)" >"$conf"
 	start
 	until_event 20 0 '.kind == "source_end"'
+}
+
+# first_version: commissioning data, two pumps, honed; version 1 on both
+first_version() {
+	commission
 	ctl retrain pump --wait --reason "first version" >"$dir/retrain.out" 2>&1 ||
 		{ cat "$dir/retrain.out"; fail "no first version"; }
 	wait_for 30 "version 1 on both pumps" serves 1

@@ -4,13 +4,7 @@
 . "$(dirname "$0")/lib_honed.sh"
 model_more='    policy: {mode: manual}
     rollout: {trial_inferences: 40, probation: 0s}'
-echo "$master" >"$dir/master.key"
-record 240
-sim 1
-sim 2
-conf_pump "$(bench_file)" >"$conf"
-start
-until_event 20 0 '.kind == "source_end"'
+commission
 ctl retrain pump --wait >"$dir/out" 2>&1 || { cat "$dir/out"; fail "no version"; }
 until_event 10 0 '.kind == "trial_started"'
 first=$(echo "$event" | jq -r .device)

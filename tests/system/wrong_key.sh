@@ -3,13 +3,7 @@
 # shellcheck source=tests/system/lib_honed.sh
 . "$(dirname "$0")/lib_honed.sh"
 printf '%064d\n' 8 >"$dir/pump-1.key"
-echo "$master" >"$dir/master.key"
-record 240
-sim 1
-sim 2
-conf_pump "$(bench_file)" >"$conf"
-start
-until_event 20 0 '.kind == "source_end"'
+commission
 wait_for 10 "both pumps" online 2
 wait_for 10 "both pumps" online 1
 ctl retrain pump --wait >"$dir/out" 2>&1 || { cat "$dir/out"; fail "no version"; }

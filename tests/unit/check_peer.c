@@ -6,6 +6,15 @@
 #include "t_peer.h"
 #include "t_run.h"
 
+/* Version 1 of that seed is installed, and the device has said what it runs now. */
+static void swap_and_know(unsigned seed)
+{
+	hn_peer_up(&t_p.peer, 5, 42, t_p.now_us);
+	t_peer_swap(1, seed);
+	memset(t_p.events, 0, sizeof t_p.events);
+	ck_assert(t_peer_run_until(HN_PEER_KNOWN, 1000000));
+}
+
 START_TEST(a_clean_wire_swaps_five_times_without_a_repeat)
 {
 	hn_peer_up(&t_p.peer, 5, 42, t_p.now_us);
@@ -55,10 +64,7 @@ END_TEST
 /* It booted, the HELLO that says so was lost, and then it is sent a package. */
 START_TEST(a_boot_that_nobody_heard_of_is_found_before_the_silence_is)
 {
-	hn_peer_up(&t_p.peer, 5, 42, t_p.now_us);
-	t_peer_swap(1, 1);
-	memset(t_p.events, 0, sizeof t_p.events);
-	ck_assert(t_peer_run_until(HN_PEER_KNOWN, 1000000));
+	swap_and_know(1);
 	t_peer_boot();
 	hd_poll(&t_p.dev, 1000, 1000000);
 	t_p.up.n = 0;
@@ -73,10 +79,7 @@ END_TEST
 /* Who asks for the digest after a swap gets that of what runs now. */
 START_TEST(after_a_swap_the_device_is_asked_again_who_it_is)
 {
-	hn_peer_up(&t_p.peer, 5, 42, t_p.now_us);
-	t_peer_swap(1, 9);
-	memset(t_p.events, 0, sizeof t_p.events);
-	ck_assert(t_peer_run_until(HN_PEER_KNOWN, 1000000));
+	swap_and_know(9);
 	ck_assert_uint_eq(t_p.peer.hello.report.active_version, 1);
 	ck_assert_uint_eq(t_p.peer.hello.report.floor, 1);
 	ck_assert_int_eq(t_p.peer.phase, HN_PEER_READY);

@@ -5,6 +5,16 @@
 #include "t_peer.h"
 #include "t_run.h"
 
+/* A device is up, its first package is on the way. */
+static void until_it_sends(void)
+{
+	hn_peer_up(&t_p.peer, 5, 42, t_p.now_us);
+	t_peer_make_package(1, 1);
+	hn_peer_install(&t_p.peer, &t_p.k, t_p.now_us);
+	for (int i = 0; i < 20000 && t_p.peer.phase != HN_PEER_SEND; i++)
+		t_peer_step();
+}
+
 /* A line that reorders: the answer to the early ACTIVATE comes when all chunks are counted. */
 START_TEST(a_late_refusal_of_the_early_activation_ends_nothing)
 {
@@ -13,11 +23,7 @@ START_TEST(a_late_refusal_of_the_early_activation_ends_nothing)
 		.error = HD_ESTATE };
 	uint8_t body[HD_REPORT_LEN];
 
-	hn_peer_up(&t_p.peer, 5, 42, t_p.now_us);
-	t_peer_make_package(1, 1);
-	hn_peer_install(&t_p.peer, &t_p.k, t_p.now_us);
-	for (int i = 0; i < 20000 && t_p.peer.phase != HN_PEER_SEND; i++)
-		t_peer_step();
+	until_it_sends();
 	all.next = r.next = t_p.k.len;
 	hd_report_write(&all, body);
 	(void)t_peer_forge(HD_STATUS, t_p.peer.session, body, sizeof body);
@@ -35,11 +41,7 @@ START_TEST(a_status_that_comes_late_or_twice_is_ignored)
 	uint8_t body[HD_REPORT_LEN];
 	struct hd_frame f = { .type = HD_STATUS, .body = body, .len = sizeof body };
 
-	hn_peer_up(&t_p.peer, 5, 42, t_p.now_us);
-	t_peer_make_package(1, 1);
-	hn_peer_install(&t_p.peer, &t_p.k, t_p.now_us);
-	for (int i = 0; i < 20000 && t_p.peer.phase != HN_PEER_SEND; i++)
-		t_peer_step();
+	until_it_sends();
 	hd_report_write(&r, body);
 	f.session = t_p.peer.session;
 	for (uint8_t behind = 0; behind < 60; behind++) {
@@ -122,11 +124,7 @@ START_TEST(an_activation_that_is_not_possible_ends_the_attempt)
 	struct hd_report all = { .state = HD_RECEIVING, .credits = 4, .re = HD_CHUNK };
 	uint8_t body[HD_REPORT_LEN];
 
-	hn_peer_up(&t_p.peer, 5, 42, t_p.now_us);
-	t_peer_make_package(1, 1);
-	hn_peer_install(&t_p.peer, &t_p.k, t_p.now_us);
-	for (int i = 0; i < 20000 && t_p.peer.phase != HN_PEER_SEND; i++)
-		t_peer_step();
+	until_it_sends();
 	all.next = r.next = t_p.k.len;
 	hd_report_write(&all, body);     /* as if the ACTIVATE behind the last chunk were lost */
 	(void)t_peer_forge(HD_STATUS, t_p.peer.session, body, sizeof body);
