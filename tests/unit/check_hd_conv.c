@@ -224,6 +224,22 @@ START_TEST(pools_refuse_bounds_that_cross_and_bytes_that_are_not_zero)
 }
 END_TEST
 
+START_TEST(products_refuse_bounds_that_cross)
+{
+	static const uint8_t kinds[] = { HD_OP_DENSE, HD_OP_CONV1D, HD_OP_DWCONV1D };
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		uint8_t c[32] __attribute__((aligned(4))) = { 0, 0, 5, 5 };
+		const struct hd_layer l = LAYER(kinds[i], 1, 1, 1, 1, 1, 0x101);
+
+		ck_assert_uint_le(hd_kind_find(l.op)->bytes(&l), sizeof c);
+		ck_assert(hd_kind_find(l.op)->ok(&l, c));
+		c[2] = 6;
+		ck_assert(!hd_kind_find(l.op)->ok(&l, c));
+	}
+}
+END_TEST
+
 /* The parameters decide what is computed: they are part of the architecture. */
 START_TEST(the_architecture_hash_covers_every_byte_of_the_layer_table)
 {
@@ -314,6 +330,7 @@ int main(void)
 	tcase_add_test(t, the_same_with_parameters_at_their_limits_is_taken);
 	tcase_add_test(t, the_most_weights_are_counted_right);
 	tcase_add_test(t, pools_refuse_bounds_that_cross_and_bytes_that_are_not_zero);
+	tcase_add_test(t, products_refuse_bounds_that_cross);
 	tcase_add_test(t, the_architecture_hash_covers_every_byte_of_the_layer_table);
 	tcase_add_test(t, damaged_nets_never_read_outside);
 	suite_add_tcase(s, t);
