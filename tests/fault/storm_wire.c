@@ -63,7 +63,7 @@ static void starve(struct packet *p)
 	}
 }
 
-/* What a receiver at half to twice the rate makes of it: other bytes, and not as many. */
+/* What a receiver at half to twice the rate makes of it: other bytes, in another number. */
 static void garble(struct wire *w, struct packet *p)
 {
 	p->n = p->n / 2 + hn_rng_below(w->rng, (uint32_t)(p->n + p->n / 2) + 1);
