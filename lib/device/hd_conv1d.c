@@ -43,42 +43,49 @@ static inline uint32_t dot(const uint8_t *w, const int8_t *x, uint32_t n, int zp
 	return sum;
 }
 
-/* Each channel has a row of its own. */
-static bool depthwise(const struct hd_layer *l)
-{
-	return ((HD_OPS) & HD_HAS(DWCONV1D)) != 0 && l->op == HD_OP_DWCONV1D;
-}
-
-/* One row of weights with the taps from `frame` on. */
+/* The sum over the taps that lie inside the window. */
 HD_NOINLINE static uint32_t taps(const struct hd_layer *l, const uint8_t *w, const int8_t *x,
                                  uint32_t frame, int zp)
 {
-	uint32_t n = depthwise(l) ? 1 : l->in_ch, sum = 0, k;
+	uint32_t n = l->in_ch, k = l->p & 255, sum = 0, wide = n;
 
-	for (k = l->p & 255; k > 0; k--, frame += l->q >> 8, w += n) {
+	if (((HD_OPS) & HD_HAS(DWCONV1D)) != 0 && l->op == HD_OP_DWCONV1D)
+		wide = 1;
+#if FAST
+	if (l->q >> 8 == 1 && wide == n) {       /* neighbours: one run of all */
+		uint32_t skip = (int32_t)frame < 0 ? 0u - frame : 0, last = frame + k;
+
+		last = (int32_t)last > l->in_len ? l->in_len : last;
+		return dot(w + skip * n, x + (frame + skip) * n, (last - frame - skip) * n, zp, 0);
+	}
+#endif
+	for (; k > 0; k--, frame += l->q >> 8, w += wide) {
 		if (frame < l->in_len)
-			sum = dot(w, x + frame * l->in_ch, n, zp, sum);
+			sum = dot(w, x + frame * n, wide, zp, sum);
 	}
 	return sum;
 }
 
-void hd_conv1d_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y,
-                   void *more)
+/* Channel o of frame t. */
+static int8_t conv1d(const struct hd_layer *l, const uint8_t *c, const int8_t *x, uint32_t t,
+                     uint32_t o)
 {
-	uint32_t out = l->out_ch, row = (l->p & 255u) * (depthwise(l) ? 1 : l->in_ch), o, t;
-	uint32_t frame = 0u - (l->p >> 8);
+	const uint8_t *bias = c + ZERO_POINTS + 4 * o, *mult = bias + 4 * l->out_ch;
+	const uint8_t *shift = c + ZERO_POINTS + 8 * l->out_ch, *w = shift + ((l->out_ch + 3) & ~3);
+	uint32_t row = l->p & 255, frame = t * (l->q & 255) - (l->p >> 8), sum = hd_load32(bias);
 
-	(void)more;
-	for (t = 0; t < l->out_len; t++, frame += l->q & 255) {
-		const uint8_t *bias = c + ZERO_POINTS, *shift = bias + 8 * out;
-		const uint8_t *w = shift + ((out + 3) & ~3u);
+	if (((HD_OPS) & HD_HAS(DWCONV1D)) != 0 && l->op == HD_OP_DWCONV1D)
+		x += o;
+	else
+		row *= l->in_ch;
+	sum += taps(l, w + o * row, x, frame, (int8_t)c[0]);
+	return hd_clamp(hd_rescale((int32_t)sum, (int32_t)hd_load32(mult), (int8_t)shift[o], l->rq_mode)
+	                + (int8_t)c[1], c + 2);
+}
 
-		for (o = 0; o < out; o++, bias += 4, w += row) {
-			uint32_t sum = hd_load32(bias) + taps(l, w, x + (depthwise(l) ? o : 0), frame, (int8_t)c[0]);
-			int32_t v = hd_rescale((int32_t)sum, (int32_t)hd_load32(bias + 4 * out),
-			                       (int8_t)shift[o], l->rq_mode);
-
-			*y++ = hd_clamp(v + (int8_t)c[1], c + 2);
-		}
-	}
+void hd_conv1d_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y,
+                   void *arena)
+{
+	(void)arena;
+	hd_each(l, c, x, y, conv1d);
 }

@@ -69,10 +69,10 @@ static int32_t unit(const struct cell *c, uint32_t u)
 	return a + hd_rq(h - a, gate[0], 0);
 }
 
-void hd_gru_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y, void *more)
+void hd_gru_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y, void *arena)
 {
 	uint32_t units = l->out_ch, t, u;
-	int16_t *h = more, *fresh = h + units;
+	int16_t *h = (int16_t *)arena + 2 * l->more_at, *fresh = h + units;
 	struct cell cell;
 
 	cell.units = units;

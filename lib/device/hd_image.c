@@ -53,13 +53,21 @@ hd_status hd_net_open(struct hd_net *net, const uint8_t *image, uint32_t len)
 
 int8_t hd_net_scale(const struct hd_net *net, uint16_t ch, int32_t raw)
 {
-	static const uint8_t all[2] = { (uint8_t)-128, 127 };
 	const uint8_t *e = net->image + HD_IMAGE_HEADER + (uint32_t)ch * HD_SCALER_ENTRY;
-	int32_t x = (int32_t)((uint32_t)raw - hd_load32(e)), low = INT32_MIN + 128;
+	int32_t x = (int32_t)((uint32_t)raw - hd_load32(e)), zp = net->in_zp;
 
 	x = hd_rescale(x, (int32_t)hd_load32(e + 4), (int32_t)hd_load32(e + 8), net->rq_mode);
-	x = x < low ? low : x > -low ? -low : x;
-	return hd_clamp(x + net->in_zp, all);
+	return (int8_t)(held(x, -128 - zp, 127 - zp) + zp);
+}
+
+void hd_each(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y, hd_one one)
+{
+	uint32_t t, o;
+
+	for (t = 0; t < l->out_len; t++) {
+		for (o = 0; o < l->out_ch; o++)
+			*y++ = one(l, c, x, t, o);
+	}
 }
 
 void hd_net_run(const struct hd_net *net, const int8_t *in, uint8_t *arena, int8_t *out)
@@ -70,7 +78,7 @@ void hd_net_run(const struct hd_net *net, const int8_t *in, uint8_t *arena, int8
 
 	for (; left > 0; left--, l++, in = y) {
 		y = left > 1 ? (int8_t *)arena + 4 * l->at : out;
-		hd_ops[l->op](l, net->image + l->constants, in, y, arena + 4 * l->more_at);
+		hd_ops[l->op](l, net->image + l->constants, in, y, arena);
 	}
 }
 

@@ -20,18 +20,29 @@
 
 /* Run one layer: x (in_len, in_ch) to y (out_len, out_ch).
  *   c      its constants, 4-byte aligned
- *   more   add: the kept output, which may be where y is; gru: (2, out_ch) int16 of work */
+ *   arena  where the kept output of an add lies, which may be y, and the work of a gru:
+ *          (2, out_ch) int16; both at l->more_at */
 typedef void (*hd_run)(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y,
-                       void *more);
+                       void *arena);
 void hd_conv1d_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y,
-                   void *more);          /* and dense, and depthwise                       */
+                   void *arena);         /* and dense, and depthwise                       */
 void hd_pool_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y,
-                 void *more);            /* largest and mean                               */
-void hd_lut_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y, void *more);
-void hd_add_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y, void *more);
-void hd_gru_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y, void *more);
+                 void *arena);           /* largest and mean                               */
+void hd_lut_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y,
+                void *arena);
+void hd_add_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y,
+                void *arena);
+void hd_gru_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y,
+                void *arena);
 void hd_softmax_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y,
-                    void *more);
+                    void *arena);
+
+/* One number of an output: channel o of frame t. */
+typedef int8_t (*hd_one)(const struct hd_layer *l, const uint8_t *c, const int8_t *x, uint32_t t,
+                         uint32_t o);
+
+/* All numbers of an output. */
+void hd_each(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y, hd_one one);
 
 /* By op number; NULL for those that this firmware has not. */
 extern const hd_run hd_ops[HD_OP_END];

@@ -36,11 +36,11 @@ static void softmax_frame(const uint8_t *exps, const int8_t *x, int8_t *y, uint3
 }
 
 void hd_softmax_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y,
-                    void *more)
+                    void *arena)
 {
 	uint32_t t;
 
-	(void)more;
+	(void)arena;
 	for (t = 0; t < l->in_len; t++, x += l->in_ch, y += l->in_ch)
 		softmax_frame(c, x, y, l->in_ch);
 }

@@ -43,7 +43,7 @@ static const int8_t *run_layer(const struct compare *c, unsigned i, const int8_t
 	const struct hd_layer *l = hd_net_layer(&c->image, i);
 	int8_t *y = i + 1u < c->image.n_layers ? (int8_t *)c->arena + 4 * l->at : c->out;
 
-	hd_ops[l->op](l, c->image.image + l->constants, x, y, c->arena + 4 * l->more_at);
+	hd_ops[l->op](l, c->image.image + l->constants, x, y, c->arena);
 	return y;
 }
 
