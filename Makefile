@@ -152,7 +152,7 @@ linkstorm:
 	$(Q)$(MAKE) --no-print-directory FLAVOUR=release all build/release/tests/fault/linkstorm build/release/tests/fault/linkproxy
 	$(Q)mkdir -p build/report
 	$(Q)build/release/tests/fault/linkstorm build/report/linkstorm.json $(STORM_RUNS)
-	$(Q)STORM_KILLS=$(STORM_KILLS) scripts/run-system build/release tests/system/linkstorm.sh
+	$(Q)SYSTEM_LIMIT_S=900 STORM_KILLS=$(STORM_KILLS) scripts/run-system build/release tests/system/linkstorm.sh
 	$(Q)grep '^round\|^kills' build/release/system/linkstorm/log
 	$(Q)jq -c --argjson k "$$(cat build/release/system/linkstorm/kills.json)" '. + $$k' build/report/linkstorm.json \
 		> build/report/linkstorm.tmp && mv build/report/linkstorm.tmp build/report/linkstorm.json && cat build/report/linkstorm.json
