@@ -79,13 +79,23 @@ void trainer_data_done(struct trainer_data *d);
 void trainer_say(uint8_t type, const void *body, size_t len);
 void trainer_say_json(uint8_t type, json_t *o);          /* steals o */
 
-/* The checkpoint of a job, as a file: where the fresh frames ended, then the fit's bytes.  A job
- * that goes on must see the data that it saw before, while new frames arrive all the time. */
+/* The checkpoint of a job, as a file: where the fresh frames ended, what earlier phases made, then
+ * the bytes of the present fit.  A job that goes on must see the data that it saw before, while new
+ * frames arrive all the time. */
+enum trainer_phase { PHASE_FIT, PHASE_SEARCH, PHASE_INT8, PHASES };
+
+/* What a phase has besides its fit. */
+struct trainer_piece { void *p; size_t n; };
+enum { TRAINER_PIECES = 2 };
+
 struct trainer_keep {
 	const char *path;
 	int     n_streams;
 	const int64_t *until_us;         /* (n_streams,) of the data                              */
 	int     fd;                      /* of the one to go on from, -1 = none               */
+	uint32_t phase, found;           /* the present one, that of the file                  */
+	struct trainer_piece piece[TRAINER_PIECES];      /* of the present one; n 0: none      */
+	uint8_t digest[32];              /* of the job's fit: what pieces must belong to       */
 	int64_t job, every_us, last_us;
 	uint32_t written, failed;
 };
@@ -93,6 +103,14 @@ struct trainer_keep {
 void trainer_keep_open(struct trainer_keep *k, const struct trainer_job *job,
                        struct trainer_data *d);
 bool trainer_keep_read(struct trainer_keep *k, void *bytes, size_t n);   /* the next n bytes */
+
+/* The job's fit is known.  False when the file is of another one: it is closed. */
+bool trainer_keep_match(struct trainer_keep *k, const uint8_t digest[32]);
+
+/* A phase begins.  True when the file is of this phase and the pieces are filled from it; else they
+ * may hold anything, and a damaged file is closed. */
+bool trainer_keep_begin(struct trainer_keep *k, enum trainer_phase phase,
+                        const struct trainer_piece piece[TRAINER_PIECES]);
 void trainer_keep_step(struct trainer_keep *k, const struct hn_fit *fit, uint64_t step);
 void trainer_keep_close(struct trainer_keep *k);
 

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "clock.h"
-#include "hn_sparse.h"
 #include "job.h"
 
 enum { FIT_SLACK = 4096, MEASURE_US = 300000, VALID_RECENT_MIN = 30 };
@@ -30,8 +29,10 @@ static void take_arrays(struct fit *f, struct hn_arena *a)
 	f->blob = hn_arena_take(a, f->blob_cap);
 	if (f->job->quantise == TRAINER_QAT)
 		f->tuned = hn_arena_take(a, f->net.n_weights * sizeof *f->tuned);
-	if (f->cfg.update == HN_SPARSE)
+	if (f->cfg.update == HN_SPARSE) {
 		f->grid = hn_arena_take(a, f->net.n_weights * sizeof *f->grid);
+		f->lean = hn_arena_take(a, f->net.n_weights * sizeof *f->lean);
+	}
 	f->fit_mark = a->used;
 }
 
@@ -48,8 +49,6 @@ static hn_status fit_need(struct fit *f, const struct hn_data *data, size_t *byt
 	*bytes = 0;
 	if (f->cfg.update == HN_SCALER)
 		return HN_OK;
-	if (f->cfg.update == HN_SPARSE)
-		return hn_train_sparse_need(&f->cfg, data, bytes, err);
 	return hn_train_need(&f->cfg, data, bytes, err);
 }
 
@@ -252,24 +251,59 @@ static bool on_read(void *ctx, void *bytes, size_t n)
 	return trainer_keep_read(f->keep, bytes, n);
 }
 
+void trainer_refuse(const char *why)
+{
+	trainer_say_json(JOB_RESUMED, json_pack("{ss}", "refused", why));
+}
+
 static void on_resumed(void *ctx, const struct hn_resume *r)
 {
-	(void)ctx;
-	trainer_say_json(JOB_RESUMED, r->rc == HN_OK
-		? json_pack("{sI si}", "step", (json_int_t)r->step, "epoch", (int)r->epoch)
-		: json_pack("{ss}", "refused", r->why));
+	static const char *const phases[] = { "fit", "search", "int8" };
+	const struct fit *f = ctx;
+
+	_Static_assert(sizeof phases / sizeof *phases == PHASES, "one name each");
+	if (r->rc != HN_OK)
+		trainer_refuse(r->why);
+	else
+		trainer_say_json(JOB_RESUMED, json_pack("{sI si ss}", "step", (json_int_t)r->step,
+		                 "epoch", (int)r->epoch, "phase", phases[f->keep->phase]));
+}
+
+struct hn_train_job trainer_hooks(struct fit *f, bool found)
+{
+	return (struct hn_train_job){ .arena = &f->arena, .ctx = f, .after_step = on_step,
+		.resumed = on_resumed, .resume = found ? on_read : NULL };
+}
+
+/* Is there a checkpoint of this fit?  Of a later phase: then the fit is done. */
+static bool open_checkpoint(struct fit *f, const struct hn_data *data)
+{
+	static const struct trainer_piece none[TRAINER_PIECES];
+	struct trainer_keep *k = f->keep;
+	uint8_t digest[32];
+
+	hn_train_digest(&f->cfg, data, digest);
+	if (!trainer_keep_match(k, digest))
+		trainer_refuse("the checkpoint is of other data, another network or other settings");
+	if (k->found == PHASE_INT8 && k->fd >= 0 && f->tuned)
+		f->fitted = trainer_int8_found(f);
+	return !f->fitted && trainer_keep_begin(k, PHASE_FIT, none);
 }
 
 static hn_status fit_weights(struct fit *f, const struct hn_data *data, struct hn_err *err)
 {
-	const struct hn_train_job job = { .cfg = &f->cfg, .data = data, .arena = &f->arena, .ctx = f,
-		.progress = on_epoch, .after_step = on_step, .resumed = on_resumed,
-		.resume = f->keep->fd >= 0 ? on_read : NULL };
+	struct hn_train_job job;
 
 	if (f->cfg.update == HN_SCALER) {
 		f->result = (struct hn_train_result){ .weights = f->champion.weights };
 		return HN_OK;
 	}
+	job = trainer_hooks(f, open_checkpoint(f, data));
+	job.cfg = &f->cfg;
+	job.data = data;
+	job.progress = on_epoch;
+	if (f->fitted)
+		return HN_OK;
 	if (f->cfg.update == HN_SPARSE)
 		return trainer_sparse(f, &job, err);
 	return hn_train_run(&job, &f->result, err);

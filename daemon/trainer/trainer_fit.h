@@ -5,6 +5,7 @@
 #include "hd_image.h"
 #include "hn_gate.h"
 #include "hn_quant.h"
+#include "hn_sparse.h"
 #include "trainer.h"
 
 /* Sums over windows of what a task without classes is measured by, in standard deviations of the
@@ -48,7 +49,9 @@ struct fit {
 	bool imported;
 	struct hn_model champion;        /* what an update begins with                            */
 	const char *not_updated;         /* why it was a full one after all, or NULL              */
-	float *grid;                     /* (net.n_weights,) int8 steps, sparse only              */
+	float *grid, *lean;              /* (net.n_weights,) sparse: int8 steps; weights that fit */
+	struct hn_sparse_result search;
+	bool fitted;                     /* the fit was found in a checkpoint of the next phase   */
 	int wire_bytes;                  /* sparse: of the delta                                  */
 	uint32_t search_runs;
 	int64_t measure_until_us;        /* dry run: when to stop measuring                       */
@@ -94,6 +97,15 @@ hn_status trainer_version(struct fit *f, struct hn_err *err);
 /* Bytes of the fit and of what comes after it, when the fit takes *bytes. */
 hn_status trainer_int8_need(struct fit *f, const struct hn_data *data, size_t *bytes,
                             struct hn_err *err);
+
+/* The fit's hooks, with f as their context; `found`: the phase goes on from the checkpoint. */
+struct hn_train_job trainer_hooks(struct fit *f, bool found);
+
+/* What the checkpoint of the phase that trains for int8 holds besides its fit; is it there? */
+bool trainer_int8_found(struct fit *f);
+
+/* The checkpoint cannot be used. */
+void trainer_refuse(const char *why);
 
 /* The job's update kind into f->cfg, or why it is a full one into f->not_updated. */
 void trainer_update(struct fit *f, const struct trainer_champion *champion);

@@ -67,29 +67,58 @@ hn_status trainer_int8_need(struct fit *f, const struct hn_data *data, size_t *b
 	return rc;
 }
 
+static void tune_pieces(struct fit *f, struct trainer_piece piece[TRAINER_PIECES])
+{
+	piece[0] = (struct trainer_piece){ &f->result, sizeof f->result };
+	piece[1] = (struct trainer_piece){ f->tuned, f->net.n_weights * sizeof *f->tuned };
+}
+
+bool trainer_int8_found(struct fit *f)
+{
+	struct trainer_piece piece[TRAINER_PIECES];
+
+	tune_pieces(f, piece);
+	if (trainer_keep_begin(f->keep, PHASE_INT8, piece) && f->result.stop <= HN_STOP_ABORT &&
+	    f->result.health.n_layers <= f->net.n_layers) {
+		f->result.weights = f->tuned;
+		return true;
+	}
+	trainer_refuse("the checkpoint is damaged");
+	f->result = (struct hn_train_result){ .weights = NULL };
+	return false;
+}
+
 /* Go on from the weights of the fit, seeing what int8 will make of them.  They take the fit's place
  * in the arena. */
 static hn_status tune(struct fit *f, const struct hn_data *data, struct hn_err *err)
 {
 	struct hn_quant_cfg q = quant_cfg(f);
 	struct hn_fake fake = { .cfg = NULL };
-	struct hn_train_result before = f->result;
+	struct hn_train_result before, after;
+	struct trainer_piece piece[TRAINER_PIECES];
+	struct hn_train_job job = trainer_hooks(f, f->fitted);
 	struct hn_train_cfg cfg;
 	hn_status rc = hn_fake_init(&fake, &q, &f->choice.calib);
 
 	if (rc != HN_OK)
 		return rc;
 	cfg = tune_cfg(f, &fake);
-	memcpy(f->tuned, f->result.weights, f->net.n_weights * sizeof *f->tuned);
+	if (!f->fitted) {
+		memcpy(f->tuned, f->result.weights, f->net.n_weights * sizeof *f->tuned);
+		f->result.weights = f->tuned;
+		tune_pieces(f, piece);
+		(void)trainer_keep_begin(f->keep, PHASE_INT8, piece);
+	}
+	before = f->result;              /* the report is about the fit */
 	hn_arena_reset(&f->arena, f->fit_mark);
-	rc = hn_train_run(&(struct hn_train_job){ .cfg = &cfg, .data = data, .arena = &f->arena },
-	                  &f->result, err);
+	job.cfg = &cfg;
+	job.data = data;
+	rc = hn_train_run(&job, &after, err);
 	if (rc != HN_OK)
 		return rc;
-	memcpy(f->folded_w, f->result.weights, f->folded.n_weights * sizeof *f->folded_w);
+	memcpy(f->folded_w, after.weights, f->folded.n_weights * sizeof *f->folded_w);
 	hn_net_unfold(&f->net, &f->folded, f->folded_w, f->tuned);
-	f->tuned_epochs = f->result.epochs;
-	before.weights = f->tuned;               /* the report is about the fit */
+	f->tuned_epochs = after.epochs;
 	f->result = before;
 	return HN_OK;
 }

@@ -9,10 +9,11 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "hd_crc32c.h"
 
-enum { STEPS_A_LOOK = 8, MAGIC = 0x31544e48 };  /* the clock is asked every so many steps      */
+enum { STEPS_A_LOOK = 8, MAGIC = 0x32544e48 };  /* the clock is asked every so many steps      */
 
-struct head { uint32_t magic, n_streams; int64_t job; };
+struct head { uint32_t magic, n_streams; int64_t job; uint32_t phase, bytes; };
 
 static bool put(void *ctx, const void *bytes, size_t n)
 {
@@ -52,9 +53,42 @@ static bool sync_folder(const char *path)
 	return ok;
 }
 
+static uint32_t piece_bytes(const struct trainer_keep *k)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < TRAINER_PIECES; i++)
+		n += k->piece[i].n;
+	return (uint32_t)n;
+}
+
+static uint32_t piece_crc(const struct trainer_keep *k)
+{
+	uint32_t crc = hd_crc32c(0, k->digest, sizeof k->digest);
+
+	for (int i = 0; i < TRAINER_PIECES; i++)
+		if (k->piece[i].n)
+			crc = hd_crc32c(crc, k->piece[i].p, k->piece[i].n);
+	return crc;
+}
+
+/* digest, pieces, u32 CRC-32C over both; nothing in the phase without pieces. */
+static bool write_pieces(const struct trainer_keep *k, int *fd)
+{
+	const uint32_t crc = piece_crc(k);
+	bool ok;
+
+	if (k->phase == PHASE_FIT)
+		return true;
+	ok = put(fd, k->digest, sizeof k->digest);
+	for (int i = 0; i < TRAINER_PIECES; i++)
+		ok = ok && put(fd, k->piece[i].p, k->piece[i].n);
+	return ok && put(fd, &crc, sizeof crc);
+}
+
 static bool write_file(const struct trainer_keep *k, const struct hn_fit *fit)
 {
-	const struct head head = { MAGIC, (uint32_t)k->n_streams, k->job };
+	const struct head head = { MAGIC, (uint32_t)k->n_streams, k->job, k->phase, piece_bytes(k) };
 	char next[CONF_TEXT_MAX + 32];
 	int fd;
 	bool ok;
@@ -65,7 +99,7 @@ static bool write_file(const struct trainer_keep *k, const struct hn_fit *fit)
 		return false;
 	ok = put(&fd, &head, sizeof head) &&
 	     put(&fd, k->until_us, (size_t)k->n_streams * sizeof *k->until_us) &&
-	     hn_checkpoint_write(fit, put, &fd) == HN_OK && fsync(fd) == 0;
+	     write_pieces(k, &fd) && hn_checkpoint_write(fit, put, &fd) == HN_OK && fsync(fd) == 0;
 	ok = close(fd) == 0 && ok;
 	if (ok)
 		ok = rename(next, k->path) == 0 && sync_folder(k->path);
@@ -114,11 +148,46 @@ void trainer_keep_close(struct trainer_keep *k)
 	k->fd = -1;
 }
 
+bool trainer_keep_match(struct trainer_keep *k, const uint8_t digest[32])
+{
+	uint8_t in_file[32];
+
+	memcpy(k->digest, digest, sizeof k->digest);
+	if (k->fd < 0 || k->found == PHASE_FIT)
+		return true;
+	if (trainer_keep_read(k, in_file, sizeof in_file) &&
+	    memcmp(in_file, digest, sizeof in_file) == 0)
+		return true;
+	trainer_keep_close(k);
+	return false;
+}
+
+bool trainer_keep_begin(struct trainer_keep *k, enum trainer_phase phase,
+                        const struct trainer_piece piece[TRAINER_PIECES])
+{
+	uint32_t crc;
+
+	k->phase = phase;
+	memcpy(k->piece, piece, sizeof k->piece);
+	if (k->fd < 0 || k->found != (uint32_t)phase)
+		return false;
+	if (phase == PHASE_FIT)
+		return true;
+	for (int i = 0; i < TRAINER_PIECES; i++)
+		if (!trainer_keep_read(k, piece[i].p, piece[i].n))
+			goto bad;
+	if (trainer_keep_read(k, &crc, sizeof crc) && crc == piece_crc(k))
+		return true;
+bad:
+	trainer_keep_close(k);
+	return false;
+}
+
 /* A file that begins otherwise is read as no file: the job begins anew. */
 void trainer_keep_open(struct trainer_keep *k, const struct trainer_job *job,
                        struct trainer_data *d)
 {
-	struct head head;
+	struct head head = { .phase = PHASE_FIT };
 	const size_t n = (size_t)job->n_streams * sizeof d->until_us[0];
 
 	*k = (struct trainer_keep){ .path = job->checkpoint, .fd = -1, .last_us = clock_mono_us(),
@@ -131,6 +200,8 @@ void trainer_keep_open(struct trainer_keep *k, const struct trainer_job *job,
 	if (k->fd < 0)
 		return;
 	if (!trainer_keep_read(k, &head, sizeof head) || head.magic != MAGIC || head.job != job->id ||
-	    head.n_streams != (uint32_t)job->n_streams || !trainer_keep_read(k, d->until_us, n))
+	    head.n_streams != (uint32_t)job->n_streams || head.phase >= PHASES ||
+	    !trainer_keep_read(k, d->until_us, n))
 		trainer_keep_close(k);
+	k->found = head.phase;
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "hn_delta.h"
-#include "hn_sparse.h"
 
 enum { SEARCH_RUNS = 8 };
 
@@ -73,23 +72,41 @@ static double cost(void *ctx, const float *weights)
 	return (double)hn_delta_size(f->champion.image, f->image, len);
 }
 
+/* The search goes on where it was cut off, or begins. */
+static bool search_found(struct fit *f, const struct hn_sparse_job *s)
+{
+	const struct trainer_piece piece[TRAINER_PIECES] = {
+		{ &f->search, sizeof f->search },
+		{ f->lean, f->net.n_weights * sizeof *f->lean },
+	};
+	const bool wanted = f->keep->fd >= 0 && f->keep->found == PHASE_SEARCH;
+
+	if (trainer_keep_begin(f->keep, PHASE_SEARCH, piece) && hn_sparse_plausible(s, &f->search))
+		return true;
+	if (wanted)
+		trainer_refuse("the checkpoint is damaged");
+	f->search = (struct hn_sparse_result){ .runs = 0 };
+	return false;
+}
+
 hn_status trainer_sparse(struct fit *f, const struct hn_train_job *job, struct hn_err *err)
 {
 	const struct hn_quant_cfg q = { .net = &f->folded, .weights = f->champion.weights,
 		.scaler = &f->scaler, .frozen = f->champion.image, .frozen_len = f->champion.image_len };
-	struct hn_sparse_job s = { .job = *job, .cost = cost, .budget = (double)f->job->wire_max,
-		.runs_max = SEARCH_RUNS };
-	struct hn_sparse_result r = { .runs = 0 };
+	struct hn_sparse_job s = { .cost = cost, .budget = (double)f->job->wire_max,
+		.runs_max = SEARCH_RUNS, .kept = f->lean };
 	hn_status rc = hn_quant_steps(&q, &f->choice.calib, f->grid);
 
 	if (rc != HN_OK)
 		return hn_fail(err, rc, "sparse: %s", hn_status_text(rc));
 	f->cfg.grid = f->grid;
-	s.job.resume = NULL;
-	s.job.after_step = NULL;
-	rc = hn_train_sparse(&s, &r, err);
-	f->result = r.fit;
-	f->wire_bytes = (int)r.cost;
-	f->search_runs = r.runs;
+	s.job = trainer_hooks(f, search_found(f, &s));
+	s.job.cfg = job->cfg;
+	s.job.data = job->data;
+	s.job.progress = job->progress;
+	rc = hn_train_sparse(&s, &f->search, err);
+	f->result = f->search.fit;
+	f->wire_bytes = (int)f->search.cost;
+	f->search_runs = f->search.runs;
 	return rc;
 }

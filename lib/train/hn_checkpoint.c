@@ -293,3 +293,12 @@ void hn_fit_digest(struct hn_fit *f)
 	add_set(&s, f->cfg->net, &f->data->valid);
 	hd_sha256_end(&s, f->digest);
 }
+
+void hn_train_digest(const struct hn_train_cfg *cfg, const struct hn_data *data, uint8_t out[32])
+{
+	struct hn_fit f = { .cfg = cfg, .data = data };
+
+	f.run.kern = cfg->kern ? cfg->kern : hn_kernels_best();
+	hn_fit_digest(&f);
+	memcpy(out, f.digest, sizeof f.digest);
+}

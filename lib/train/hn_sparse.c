@@ -9,44 +9,44 @@
 
 static const double first = 1e-3, factor = 8, smallest = 1e-9, largest = 1e9;
 
-/* Penalties: the largest that costs too much, the smallest that fits; 0 = none yet. */
-struct bracket { double over, fits; };
-
-static double next_penalty(const struct bracket *b)
+static double next_penalty(const struct hn_sparse_result *r)
 {
-	if (b->over > 0 && b->fits > 0)
-		return sqrt(b->over * b->fits);
-	if (b->over > 0)
-		return b->over * factor;
-	return b->fits > 0 ? b->fits / factor : first;
+	if (r->over > 0 && r->fits > 0)
+		return sqrt(r->over * r->fits);
+	if (r->over > 0)
+		return r->over * factor;
+	return r->fits > 0 ? r->fits / factor : first;
 }
 
 /* One run from the start; its weights into `kept` when they fit. */
-static hn_status attempt(const struct hn_sparse_job *s, double penalty, float *kept,
-                         struct hn_sparse_result *r, struct bracket *b, struct hn_err *err)
+static hn_status attempt(const struct hn_sparse_job *s, bool resume, struct hn_sparse_result *r,
+                         struct hn_err *err)
 {
 	struct hn_train_cfg cfg = *s->job.cfg;
 	struct hn_train_job job = s->job;
 	struct hn_train_result res;
+	const double penalty = next_penalty(r);
 	const size_t mark = job.arena->used;
 	hn_status rc;
 	double cost;
 
 	cfg.sparse = (float)penalty;
 	job.cfg = &cfg;
+	if (!resume)
+		job.resume = NULL;
 	rc = hn_train_run(&job, &res, err);
 	if (rc)
 		return rc;
 	cost = s->cost(job.ctx, res.weights);
 	if (cost <= s->budget) {
-		b->fits = penalty;
-		memcpy(kept, res.weights, cfg.net->n_weights * sizeof *kept);
+		r->fits = penalty;
+		memcpy(s->kept, res.weights, cfg.net->n_weights * sizeof *s->kept);
 		r->fit = res;
-		r->fit.weights = kept;
+		r->fit.weights = s->kept;
 		r->penalty = penalty;
 		r->cost = cost;
 	} else {
-		b->over = penalty;
+		r->over = penalty;
 	}
 	r->runs++;
 	if (res.stop == HN_STOP_ABORT)
@@ -55,48 +55,29 @@ static hn_status attempt(const struct hn_sparse_job *s, double penalty, float *k
 	return HN_OK;
 }
 
-static bool has_more(const struct hn_sparse_job *s, const struct hn_sparse_result *r,
-                     const struct bracket *b)
+static bool has_more(const struct hn_sparse_job *s, const struct hn_sparse_result *r)
 {
-	const double p = next_penalty(b);
+	const double p = next_penalty(r);
 
 	return r->runs < s->runs_max && !r->stopped && p >= smallest && p <= largest;
 }
 
-hn_status hn_train_sparse_need(const struct hn_train_cfg *cfg, const struct hn_data *data,
-                               size_t *bytes, struct hn_err *err)
+bool hn_sparse_plausible(const struct hn_sparse_job *s, const struct hn_sparse_result *r)
 {
-	struct hn_arena dry;
-	size_t fit = 0;
-	const hn_status rc = hn_train_need(cfg, data, &fit, err);
-
-	if (rc)
-		return rc;
-	hn_arena_init(&dry, NULL, 0);
-	(void)hn_arena_take(&dry, cfg->net->n_weights * sizeof(float));
-	*bytes = dry.used + fit;
-	return HN_OK;
+	return r->runs < s->runs_max && !r->stopped && r->over >= 0 && r->over <= largest &&
+	       r->fits >= 0 && r->fits <= largest && r->fit.health.n_layers <= HN_NET_LAYERS_MAX;
 }
 
 hn_status hn_train_sparse(const struct hn_sparse_job *s, struct hn_sparse_result *res,
                           struct hn_err *err)
 {
-	const size_t n = s->job.cfg->net->n_weights * sizeof(float);
-	struct hn_arena *a = s->job.arena;
-	const size_t mark = a->used;
-	struct hn_sparse_result r = { .runs = 0 };
-	struct bracket b = { 0, 0 };
-	float *kept = hn_arena_take(a, n);
-	hn_status rc = kept ? HN_OK : hn_fail(err, HN_ENOMEM, "sparse: %s", hn_status_text(HN_ENOMEM));
+	hn_status rc = HN_OK;
 
-	while (!rc && has_more(s, &r, &b))
-		rc = attempt(s, next_penalty(&b), kept, &r, &b, err);
-	if (!rc && b.fits == 0)
+	res->fit.weights = s->kept;
+	for (bool resume = true; !rc && has_more(s, res); resume = false)
+		rc = attempt(s, resume, res, err);
+	if (!rc && !(res->fits > 0))
 		rc = hn_fail(err, HN_EDATA, "sparse: no update of at most %.0f bytes in %u runs", s->budget,
-		             r.runs);
-	if (rc)
-		hn_arena_reset(a, mark);
-	else
-		*res = r;
+		             res->runs);
 	return rc;
 }

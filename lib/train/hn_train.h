@@ -172,6 +172,9 @@ hn_status hn_train_run(const struct hn_train_job *job, struct hn_train_result *r
  * nothing on trust but memory that it owns.  Errors: HN_EIO (put returned false). */
 hn_status hn_checkpoint_write(const struct hn_fit *fit, hn_put put, void *ctx);
 
+/* SHA-256 over all that a run's result depends on. */
+void hn_train_digest(const struct hn_train_cfg *cfg, const struct hn_data *data, uint8_t out[32]);
+
 /* Loss and score of given weights on a set; buffers from `arena`, given back. */
 struct hn_score { double loss, accuracy; /* accuracy NAN unless classify */ };
 hn_status hn_evaluate(const struct hn_train_cfg *cfg, const float *weights,
