@@ -89,7 +89,7 @@ static void job_of_a_second(void)
 	t_job_make(&t, WINDOWS);
 	set("epochs", json_integer(120));
 	set("patience", json_integer(100));
-	set("checkpoint_s", json_real(0.002));
+	set("checkpoint_s", json_real(0.01));
 	(void)json_object_set_new(t.spec, "network",
 	                          json_string("dense 64, relu, dense 32, relu, dense 3"));
 }
