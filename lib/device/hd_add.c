@@ -18,6 +18,6 @@ void hd_add_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int
 		int32_t v = scaled(l, c, 0, (x[i] - (int8_t)c[0]) * (1 << LEFT_SHIFT))
 			+ scaled(l, c, 1, (kept[i] - (int8_t)c[1]) * (1 << LEFT_SHIFT));
 
-		y[i] = hd_clamp(scaled(l, c, 2, v) + (int8_t)c[2], c + BOUNDS);
+		y[i] = hd_clamp(scaled(l, c, 2, v), (int8_t)c[2], c + BOUNDS);
 	}
 }

@@ -79,8 +79,8 @@ static int8_t conv1d(const struct hd_layer *l, const uint8_t *c, const int8_t *x
 	else
 		row *= l->in_ch;
 	sum += taps(l, w + o * row, x, frame, (int8_t)c[0]);
-	return hd_clamp(hd_rescale((int32_t)sum, (int32_t)hd_load32(mult), (int8_t)shift[o], l->rq_mode)
-	                + (int8_t)c[1], c + 2);
+	return hd_clamp(hd_rescale((int32_t)sum, (int32_t)hd_load32(mult), (int8_t)shift[o], l->rq_mode),
+	                (int8_t)c[1], c + 2);
 }
 
 void hd_conv1d_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y,

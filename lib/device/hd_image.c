@@ -35,9 +35,9 @@ int32_t hd_rq_once(int32_t x, int32_t mult, int shift)
 	return (int32_t)(v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : v);
 }
 
-int8_t hd_clamp(int32_t v, const uint8_t *bounds)
+int8_t hd_clamp(int32_t v, int zp, const uint8_t *bounds)
 {
-	return (int8_t)held(v, (int8_t)bounds[0], (int8_t)bounds[1]);
+	return (int8_t)(held(v, (int8_t)bounds[0] - zp, (int8_t)bounds[1] - zp) + zp);
 }
 
 hd_status hd_net_open(struct hd_net *net, const uint8_t *image, uint32_t len)

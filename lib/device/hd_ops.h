@@ -58,6 +58,6 @@ static inline int32_t hd_rescale(int32_t x, int32_t mult, int shift, int rq_mode
 	return once ? hd_rq_once(x, mult, shift) : hd_rq(x, mult, shift);
 }
 
-/* v held between the two int8 numbers at `bounds`. */
-int8_t hd_clamp(int32_t v, const uint8_t *bounds);
+/* v + zp, which may be more than 32 bits, held between the two int8 numbers at `bounds`. */
+int8_t hd_clamp(int32_t v, int zp, const uint8_t *bounds);
 #endif

@@ -14,7 +14,7 @@ static int8_t pool(const struct hd_layer *l, const uint8_t *c, const int8_t *x, 
 	}
 	if (l->op == HD_OP_AVG_POOL)
 		top = (sum + (sum > 0 ? n / 2 : -(n / 2))) / n;
-	return hd_clamp(top, c);
+	return hd_clamp(top, 0, c);
 }
 
 void hd_pool_run(const struct hd_layer *l, const uint8_t *c, const int8_t *x, int8_t *y,

@@ -121,6 +121,28 @@ START_TEST(conv1d_counts_frames_outside_as_the_zero_point)
 }
 END_TEST
 
+/* The largest sums and zero points: nothing wraps. */
+START_TEST(a_sum_beyond_all_bounds_gives_the_bound)
+{
+	uint8_t c[20] __attribute__((aligned(4))) = { 0, 0, (uint8_t)-128, 127 };
+	struct hd_layer l = LAYER(HD_OP_CONV1D, 1, 1, 1, 1, 1, 1 | 1 << 8);
+	const int8_t x = 0;
+	int8_t y;
+
+	hd_put32(c + 8, INT32_MAX);
+	for (int i = 0; i < 8; i++) {
+		const bool low = i & 1;
+
+		l.rq_mode = i >> 1 & 1;
+		c[12] = i & 4 ? 4 : 0;
+		c[1] = (uint8_t)(low ? -128 : 127);
+		hd_put32(c + 4, (uint32_t)(low ? INT32_MIN : INT32_MAX));
+		hd_conv1d_run(&l, c, &x, &y, NULL);
+		ck_assert_int_eq(y, low ? -128 : 127);
+	}
+}
+END_TEST
+
 START_TEST(the_mean_of_a_pool_rounds_halves_away_from_zero)
 {
 	static const struct { int8_t x[4]; uint16_t n; int8_t mean, top; } row[] = {
@@ -324,6 +346,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, random_nets_equal_the_formulas_inside_their_arena);
 	tcase_add_test(t, conv1d_counts_frames_outside_as_the_zero_point);
+	tcase_add_test(t, a_sum_beyond_all_bounds_gives_the_bound);
 	tcase_add_test(t, the_mean_of_a_pool_rounds_halves_away_from_zero);
 	tcase_add_loop_test(t, each_parameter_out_of_range_is_refused, 0,
 	                    sizeof refusals / sizeof refusals[0]);
