@@ -150,8 +150,8 @@ static void sentence(struct honed *h, char *out, size_t cap)
 		(void)snprintf(out, cap, "%d of %d models have no version yet: label some windows, then honectl "
 		               "retrain MODEL", without, h->conf->n_models);
 	else
-		(void)snprintf(out, cap, "%d models, %d with an open drift episode, %d training",
-		               h->conf->n_models, episodes, training);
+		(void)snprintf(out, cap, "%d model%s, %d with an open drift episode, %d training",
+		               h->conf->n_models, h->conf->n_models == 1 ? "" : "s", episodes, training);
 }
 
 static json_t *status(void *ctx)

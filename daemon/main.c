@@ -465,7 +465,9 @@ int main(int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	honed.conf = load(o.conf, stderr);
 	if (!honed.conf) {
-		fprintf(stderr, "honed: not started; check again with: honed --check %s\n", o.conf);
+		fprintf(stderr, access(o.conf, F_OK) != 0
+			? "honed: not started; to begin with one: honed --sample > %s\n"
+			: "honed: not started; check again with: honed --check %s\n", o.conf);
 		return EX_CONFIG;
 	}
 	for (int i = 0; i < o.n_set; i++) {

@@ -1,7 +1,7 @@
 /* The table of layer kinds. */
 #include "hd_ops.h"
 
-#define ROW(kind, run) [HD_OP_##kind] = (HD_OPS) & HD_HAS(kind) ? run : NULL
+#define ROW(kind, run) [HD_OP_##kind] = (HD_OPS) & HD_HAS(kind) ? (run) : NULL
 
 const hd_run hd_ops[HD_OP_END] = {
 	ROW(DENSE, hd_conv1d_run), ROW(LUT, hd_lut_run), ROW(CONV1D, hd_conv1d_run),
