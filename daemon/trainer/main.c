@@ -117,7 +117,15 @@ static hn_status split(const struct trainer_job *job, struct trainer_data *d, st
 	return rc == HN_OK ? rc : hn_fail(err, rc, "split: %s", hn_status_text(rc));
 }
 
-/* What reading took and gave back is not in the plan: it goes before the fit takes its own. */
+/* What reading took and gave back is not in the plan: it goes before the fit takes its own.  Large
+ * pieces have pages of their own, which go at once. */
+static void large_pieces_apart(void)
+{
+#ifdef __GLIBC__
+	(void)mallopt(M_MMAP_THRESHOLD, 32 << 10);
+#endif
+}
+
 static void release_heap(void)
 {
 #ifdef __GLIBC__
@@ -182,6 +190,7 @@ int main(int argc, char **argv)
 	if (argc > 1 || isatty(STDIN_FILENO))
 		return usage(argc > 1 ? argv[1] : "");
 	proc_apply_limits();
+	large_pieces_apart();
 	rc = trainer_job_read(&job, stdin, &err);
 	if (rc == HN_OK)
 		rc = run(&job, &data, &champion, &err);

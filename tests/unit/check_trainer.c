@@ -76,8 +76,8 @@ static const char *const nets[] = { "dense 24, relu, dense 3",
 #define OWN_MEMORY 1
 #endif
 
-/* The least of three: the kernel counts pages in batches for each processor, and what it tells of the
- * most that was resident is off by some hundred KB either way. */
+/* The least of three: the kernel counts pages in batches for each processor, so that its figure is
+ * off by some hundred KB either way. */
 START_TEST(the_arena_is_used_to_the_byte_and_the_process_stays_within_plan_and_4_mb)
 {
 	long least = LONG_MAX;
