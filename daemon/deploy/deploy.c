@@ -147,6 +147,7 @@ static void on_tick(uv_timer_t *t)
 
 		step_retry(v);
 		step_event(v, hn_peer_tick(&v->peer, now));
+		step_erase(v, now);
 		telemetry_tick(v, now);
 		busy |= v->peer.has_package;
 	}

@@ -12,6 +12,8 @@
 #include "hd_check.h"
 #include "log.h"
 
+enum { ERASE_US = 30000000 };    /* so long may a device look for time to erase             */
+
 /* Another try of the same bytes would be refused as well. */
 static bool refused_for_good(uint8_t code)
 {
@@ -133,13 +135,31 @@ static hn_status load_model(struct deploy_device *v, struct hn_model *m)
 	return rc ? rc : hn_model_read(m, blob, len, NULL);
 }
 
+/* Words for what an image needs and a firmware lacks: "gru, single rounding". */
+static void name_needs(uint32_t lacking, char *out, size_t cap)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (int bit = 0; bit < 16; bit++) {
+		const struct hd_kind *kind = hd_kind_find((uint8_t)bit);
+		const uint32_t need = 1u << bit;
+
+		if ((lacking & need) == 0 || n >= cap)
+			continue;
+		n += (size_t)snprintf(out + n, cap - n, "%s%s", n ? ", " : "", need == HD_NEEDS_TWICE
+			? "double rounding" : need == HD_NEEDS_ONCE ? "single rounding"
+			: need == HD_NEEDS_DISTANCE ? "anomalies" : kind ? kind->name : "?");
+	}
+}
+
 /* Refuse before a byte is sent what the device would refuse after all of them. */
 static bool fits(struct deploy_device *v, const struct hn_model *m)
 {
 	const struct hd_hello *h = &v->peer.hello;
 	const uint32_t arch = hd_image_arch(m->image);
 	struct hd_net net;
-	char why[160];
+	char why[200], lacks[80];
 
 	if (h->arch != 0 && h->arch != arch) {
 		(void)snprintf(why, sizeof why, "architecture: the device runs %08x, the version is %08x; "
@@ -151,6 +171,13 @@ static bool fits(struct deploy_device *v, const struct hn_model *m)
 	    net.arena + net.out_n > h->arena_bytes) {
 		(void)snprintf(why, sizeof why, "the image needs %u B of flash and %u B of RAM, the device has "
 			"%u and %u", m->image_len, net.arena + net.out_n, h->slot_bytes, h->arena_bytes);
+		step_fail(v, true, why);
+		return false;
+	}
+	if ((net.needs & ~h->ops) != 0) {
+		name_needs(net.needs & ~h->ops, lacks, sizeof lacks);
+		(void)snprintf(why, sizeof why, "the firmware does not know: %s; build it with them (HD_OPS, "
+			"HD_RQ_MODES), or change the model", lacks);
 		step_fail(v, true, why);
 		return false;
 	}
@@ -224,6 +251,7 @@ void step_start(struct deploy_device *v, const struct rollout *r)
 	v->step.package_version = choose_version(v, r);
 	v->step.bytes = (int64_t)v->peer.bytes_sent;
 	v->began_us = clock_mono_us();
+	v->erase_told = false;
 	note(v, "swap_started", "sending the new weights", json_pack("{si sI}",
 		"attempt", v->step.attempts, "package_version", (json_int_t)v->step.package_version));
 	step_to(v, STEP_SENDING);
@@ -257,6 +285,27 @@ void step_trial(struct deploy_device *v)
 	}
 	if (v->due - v->trial_due >= want)
 		step_to(v, STEP_CONFIRMING);
+}
+
+void step_erase(struct deploy_device *v, int64_t now_us)
+{
+	const double erase_s = v->peer.hello.erase_us * 1e-6;
+	char why[200];
+
+	if (v->step.state != STEP_SENDING || v->peer.report.state != HD_ERASING ||
+	    v->peer.phase == HN_PEER_DOWN) {
+		v->erasing_us = 0;
+		return;
+	}
+	if (v->erasing_us == 0)
+		v->erasing_us = now_us;
+	if (v->erase_told || now_us - v->erasing_us < ERASE_US)
+		return;
+	v->erase_told = true;
+	(void)snprintf(why, sizeof why, "it finds no time to erase: %.3g s at a time, and %.3g inferences a "
+		"second must not wait for it; a pause, slots in RAM or a flash that goes on reading help",
+		erase_s, v->due_per_s);
+	note(v, "erase_waits", why, NULL);
 }
 
 static void step_done(struct deploy_device *v)

@@ -25,6 +25,8 @@ struct deploy_device {
 	double   swap_s;                 /* of the last completed swap ...                        */
 	int64_t  swap_rollout;           /* ... in this rollout                                   */
 	int64_t  began_us;               /* the present attempt                                   */
+	int64_t  erasing_us;             /* since when it says that it erases; 0: it does not     */
+	bool     erase_told;             /* that it finds no time for it                          */
 	int64_t  asleep_us;              /* since when it does not answer; 0: it does             */
 	double   due_per_s;              /* inferences a second, 0 = not known; measured since:   */
 	int64_t  rate_us;
@@ -66,6 +68,9 @@ void step_keep(struct deploy_device *v);
 
 /* Write a step again that could not be written. */
 void step_retry(struct deploy_device *v);
+
+/* Does a device that shall make room find no time for it between two inferences?  Said once. */
+void step_erase(struct deploy_device *v, int64_t now_us);
 
 /* Look at a trial: enough clean inferences? */
 void step_trial(struct deploy_device *v);

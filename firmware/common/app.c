@@ -146,12 +146,12 @@ static void window_next(struct app *a)
 	};
 	const struct hd_net *net = hd_service(&a->device, &w.model_version);
 
-	/* A first network may find a window whose time is over: nothing was due then. */
-	if (net && (a->serving || until(a, w.tick_us + a->cfg.deadline_us) > 0))
+	/* A first network may find windows whose time is over: nothing was due then. */
+	a->serving = net && (a->serving || until(a, w.tick_us + a->cfg.deadline_us) > 0);
+	if (a->serving)
 		serve(a, net, here, &w);
 	else
 		w.model_version = 0;
-	a->serving = net != NULL;
 	if (here)
 		raw = hd_sketch_window(&a->sketch, a->raw, APP_WINDOW);
 	else
