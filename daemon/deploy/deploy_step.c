@@ -302,8 +302,8 @@ void step_erase(struct deploy_device *v, int64_t now_us)
 	if (v->erase_told || now_us - v->erasing_us < ERASE_US)
 		return;
 	v->erase_told = true;
-	(void)snprintf(why, sizeof why, "it finds no time to erase: %.3g s at a time, and %.3g inferences a "
-		"second must not wait for it; a pause, slots in RAM or a flash that goes on reading "
+	(void)snprintf(why, sizeof why, "it finds no time to erase: %.3g s at a time, and %.3g inferences "
+		"a second must not wait for it; a pause, slots in RAM or a flash that goes on reading "
 		"help",
 		erase_s, v->due_per_s);
 	note(v, "erase_waits", why, NULL);
