@@ -181,7 +181,8 @@ wait_for 20 "version 2 on both pumps" serves 2
 
 # --- what must be true at the end ---------------------------------------------------------------------------
 
-expect_equal "alarms" "$(sql "SELECT count(*) FROM journal WHERE kind = 'alarm'")" 1
+expect_equal "alarms of the first episode" \
+	"$(sql "SELECT count(*) FROM journal WHERE kind = 'alarm' AND episode = 1")" 1
 expect_equal "states of the versions" \
 	"$(sql "SELECT group_concat(number || state, ' ') FROM (SELECT * FROM version ORDER BY number)")" "1retired 2champion"
 expect_equal "rollouts" "$(sql "SELECT group_concat(state, ' ') FROM (SELECT * FROM rollout ORDER BY id)")" "done done"
