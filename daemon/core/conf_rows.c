@@ -127,7 +127,7 @@ SIZE ("train.wire_max",     train.wire_max, "1KB", 64, MB, CONF_RELOAD,
 REAL ("train.smoothing",    train.smoothing, "0", 0, 0.5, "", CONF_RELOAD,
      "share of each label given to the other classes; loss cross_entropy only"),
 ENUM ("train.quantise",     train.quantise, "ptq", quantise_names, CONF_RELOAD,
-     "ptq: round the weights after the fit; qat: train on for half as many epochs, rounding as the "
+     "ptq: round the weights after the fit; qat: train on for as many epochs, rounding as the "
      "device will"),
 ENUM ("train.rounding",     train.rounding, "double", rounding_names, CONF_RELOAD,
      "how int8 sums are scaled. double: as TensorFlow Lite Micro; single: as TensorFlow Lite, "

@@ -23,7 +23,7 @@ static bool tunes(const struct fit *f)
 	return f->job->quantise == TRAINER_QAT && !trainer_frozen(f);
 }
 
-/* Half as many epochs again, at a falling rate. */
+/* At most as many epochs again, at a falling rate. */
 static struct hn_train_cfg tune_cfg(const struct fit *f, const struct hn_fake *fake)
 {
 	struct hn_train_cfg cfg = f->cfg;
@@ -32,7 +32,6 @@ static struct hn_train_cfg tune_cfg(const struct fit *f, const struct hn_fake *f
 	cfg.fake = fake;
 	cfg.start = f->folded_w;
 	cfg.schedule = HN_COSINE;
-	cfg.epochs = (cfg.epochs + 1) / 2;
 	return cfg;
 }
 
