@@ -190,6 +190,15 @@ swaps: firmware
 	$(Q)mkdir -p build/report
 	$(Q)build/release/tests/bench/swaps build/report/swaps.json build/firmware
 
+# Training for int8, and its number of epochs, on data apart from those that chose it.
+.PHONY: bench-qat
+bench-qat:
+	$(Q)$(MAKE) --no-print-directory FLAVOUR=release build/release/tests/bench/qat
+	$(Q)build/release/tests/bench/qat $(HONED_DATA)/gas_drift/gas_drift.csv
+$(B)/tests/bench/qat: $(call obj,tests/bench/qat.c firmware/common/pump.c) $(B)/libhone.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lm
+
 # Everything that `scripts/check` runs.
 .PHONY: check unit generated system
 check: unit generated layers banned system
@@ -445,6 +454,7 @@ help:
 	@echo "fuzz        every parser against random input, FUZZ_S=20 seconds each (clang)"
 	@echo "demo        the whole loop in a minute (CYCLES=3: three drift episodes in a row)"
 	@echo "demo-gas    three years of real gas-sensor drift (HONED_DATA=folder of the data)"
+	@echo "bench-qat   training for int8 beside rounding afterwards (HONED_DATA=folder of the data; minutes)"
 	@echo "bench-train speed of the training core beside its peers"
 	@echo "parity      exported nets in Armnn, TensorFlow Lite and onnxruntime (scripts/setup parity)"
 	@echo "device-size flash, RAM and stack of lib/device on Cortex-M0+, M3, M4, M7 and RV32IMC"
