@@ -43,7 +43,7 @@ secured() { # PORT CERTIFICATE
 } >"$dir/broker.conf"
 mosquitto_passwd -c -b "$dir/passwords" honed secret
 launch "$dir/broker.log" "$broker" -c "$dir/broker.conf"
-answers_broker() { mosquitto_pub -p "$plain" -t probe -m x; }
+answers_broker() { mosquitto_pub -h 127.0.0.1 -p "$plain" -t probe -m x; }
 wait_for 5 "broker" answers_broker
 sim 1 --link "mqtt:127.0.0.1:$plain/honed/00000000000000a1"
 

@@ -16,7 +16,7 @@ if command -v openssl >/dev/null; then
 	(umask 077 && openssl genpkey -algorithm ed25519 -out "$dir/second.key" 2>"$dir/openssl.log")
 	second=$("$build/honectl" key public "$dir/second.key")
 	expect_equal "public key as openssl sees it" "$second" \
-		"$(openssl pkey -in "$dir/second.key" -pubout -outform DER | tail -c 32 | xxd -p -c 64)"
+		"$(openssl pkey -in "$dir/second.key" -pubout -outform DER | tail -c 32 | od -An -tx1 | tr -d " \n")"
 else
 	second=$("$build/honectl" key sign "$dir/second.key")
 fi

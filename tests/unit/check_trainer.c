@@ -117,8 +117,9 @@ START_TEST(a_dry_run_says_plan_and_time_and_makes_nothing)
 	t_job_run(&t);
 	expect_done();
 	printf("expected %.3f s, took %.3f s\n", seconds, number(JOB_REPORT, "seconds"));
-	ck_assert_double_gt(seconds, 0.1 * number(JOB_REPORT, "seconds"));
-	ck_assert_double_lt(seconds, 10 * number(JOB_REPORT, "seconds"));
+	/* wide: another program may have had the processor in one of the two */
+	ck_assert_double_gt(seconds, 0.01 * number(JOB_REPORT, "seconds"));
+	ck_assert_double_lt(seconds, 100 * number(JOB_REPORT, "seconds"));
 }
 END_TEST
 
