@@ -38,7 +38,7 @@ static bool grow(const struct trainer_job *job, struct trainer_data *d)
 	if (d->n < d->cap)
 		return true;
 	/* half of the memory for the data, the rest for the fit */
-	if ((int64_t)(cap * (sizeof *w + values * sizeof *raw)) > job->memory_max / 2)
+	if (values == 0 || (int64_t)(cap * (sizeof *w + values * sizeof *raw)) > job->memory_max / 2)
 		return false;
 	w = realloc(d->w, cap * sizeof *w);
 	if (w)

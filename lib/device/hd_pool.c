@@ -5,13 +5,14 @@
 static int8_t pool(const struct hd_layer *l, const uint8_t *c, const int8_t *x, uint32_t t,
                    uint32_t o)
 {
-	int32_t n = l->p, sum = 0, top = -128, k;
+	int32_t n = l->p, sum = 0, top = -128, k = n;
 
 	x += t * l->q * l->in_ch + o;
-	for (k = n; k > 0; k--, x += l->in_ch) {
+	do {
 		sum += *x;
 		top = *x > top ? *x : top;
-	}
+		x += l->in_ch;
+	} while (--k > 0);
 	if (l->op == HD_OP_AVG_POOL)
 		top = (sum + (sum > 0 ? n / 2 : -(n / 2))) / n;
 	return hd_clamp(top, 0, c);

@@ -106,6 +106,7 @@ static void present(struct hd_slots *s, uint32_t state, uint32_t floor)
 	s->floor = floor;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): nested, but one story */
 hd_status hd_slots_note(struct hd_slots *s, uint32_t state, uint32_t floor)
 {
 	uint32_t old = hd_load32(&s->kind), old_floor = s->floor;

@@ -179,10 +179,31 @@ static bool read_some(struct t_job *t)
 	return n > 0;
 }
 
+static void finish(struct t_job *t, bool open)
+{
+	struct rusage use;
+
+	if (open)
+		(void)kill(t->pid, SIGKILL);
+	(void)close(t->fd);
+	ck_assert_int_eq(wait4(t->pid, &t->status, 0, &use), t->pid);
+	t->rss_kb = use.ru_maxrss;
+}
+
+void t_job_kill(struct t_job *t)
+{
+	struct pollfd p = { .fd = t->fd, .events = POLLIN };
+	bool open = true;
+
+	while (open && access(t->checkpoint, F_OK) != 0)
+		if (poll(&p, 1, 1) > 0)
+			open = read_some(t);
+	finish(t, open);
+}
+
 void t_job_end(struct t_job *t, long us)
 {
 	const int64_t until = clock_mono_us() + us;
-	struct rusage use;
 	bool open = true;
 
 	while (open && (us <= 0 || clock_mono_us() < until)) {
@@ -192,11 +213,7 @@ void t_job_end(struct t_job *t, long us)
 		if (poll(&p, 1, us > 0 ? (int)(left / 1000 > 0 ? left / 1000 : 0) : -1) > 0)
 			open = read_some(t);
 	}
-	if (open)
-		(void)kill(t->pid, SIGKILL);
-	(void)close(t->fd);
-	ck_assert_int_eq(wait4(t->pid, &t->status, 0, &use), t->pid);
-	t->rss_kb = use.ru_maxrss;
+	finish(t, open);
 }
 
 void t_job_run(struct t_job *t)

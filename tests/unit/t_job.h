@@ -40,6 +40,9 @@ json_t *t_job_train(struct t_job *t);
 void t_job_start(struct t_job *t);
 /* Read until the trainer ends, or for `us` at most when us > 0 and then kill it; then wait. */
 void t_job_end(struct t_job *t, long us);
+
+/* Kill it as soon as it has written a checkpoint. */
+void t_job_kill(struct t_job *t);
 void t_job_run(struct t_job *t);                 /* start and end */
 
 /* The last whole message of a type: NULL when there was none; *len its bytes. */
