@@ -376,7 +376,7 @@ cross:
 		$(MAKE) --no-print-directory B=build/cross/$(ARCH)/out AR=$(TRIPLET)-ar \
 		CC="$(CCACHE) $(TRIPLET)-gcc --sysroot=$(CROSS_ROOT)" cross-run
 # These start programs of ours as children, limited by seccomp: not what qemu-user emulates.
-CROSS_SKIP   := check_proc check_trainer check_trainer_int8 check_train_kill
+CROSS_SKIP   := check_proc check_trainer check_trainer_int8 check_trainer_anomaly check_train_kill
 CROSS_CHECKS = $(filter-out $(addprefix %/,$(CROSS_SKIP)),$(CHECKS))
 cross-run: $(CROSS_CHECKS) $(PROGRAMS)
 	$(Q)scripts/run-checks $(B) $(CROSS_CHECKS)
